@@ -1,0 +1,103 @@
+# make            builds build/nnc
+# make demo       installs what is needed, builds, compiles a model, trains it, predicts
+# make check      installs what is needed, builds, runs all tests (SAN=1: under ASan and UBSan)
+# make help       the other targets
+BUILD ?= build
+CC = gcc
+CLANG = clang-19
+LLVM_CONFIG = llvm-config-19
+
+PACKAGES = gcc make flex bison llvm-19-dev clang-19 libopenblas-dev zlib1g-dev libpng-dev
+TEST_PACKAGES = python3-torch python3-numpy clang-format
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+CFLAGS = -std=c11 -O2 -g -D_GNU_SOURCE -fno-math-errno -ffp-contract=off $(WARN) $(SAN_FLAGS)
+CPPFLAGS = -Icompiler -Ilang -Iruntime/include -I$(BUILD)
+ifdef SAN
+BUILD := $(BUILD)/san
+SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+OPS      = $(wildcard compiler/ops/*.c)
+COMPILER = $(wildcard compiler/support/*.c compiler/ir/*.c compiler/ops/*.c compiler/pass/*.c compiler/tools/*.c) \
+           lang/ast.c
+LLVM_SRC = $(wildcard compiler/llvm/*.c)
+CORE     = $(wildcard runtime/core/*.c)
+TRAINER  = $(wildcard runtime/trainer/*.c)
+KERNELS  = $(wildcard runtime/kernels/*.c)
+LEVELS   = 2 3 4
+STDLIB   = $(wildcard stdlib/*.nn)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+COMPILER_OBJ = $(call obj,$(COMPILER)) $(BUILD)/nn.tab.o $(BUILD)/nn.lex.o $(BUILD)/stdlib.o
+CORE_OBJ     = $(call obj,$(CORE))
+TRAINER_OBJ  = $(call obj,$(TRAINER))
+
+.PHONY: all demo check check-full deps deps-test bless bench fmt fmt-check size clean help
+all: $(BUILD)/nnc $(BUILD)/nnc-llvm.so $(BUILD)/libnnrt.a
+
+# ---- the compiler
+$(BUILD)/oplist.h: $(OPS)
+	@mkdir -p $(@D)
+	sed -n 's/^OP(\([a-z0-9_]*\)).*/X(\1)/p' $(sort $(OPS)) > $@.new
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/passes.def: compiler/passes.def
+	@mkdir -p $(@D)
+	cp $< $@
+$(BUILD)/nn.tab.c $(BUILD)/nn.tab.h &: lang/nn.y
+	@mkdir -p $(@D)
+	bison -Wall -Werror --defines=$(BUILD)/nn.tab.h -o $(BUILD)/nn.tab.c $<
+$(BUILD)/nn.lex.c $(BUILD)/nn.lex.h &: lang/nn.l
+	@mkdir -p $(@D)
+	flex --header-file=$(BUILD)/nn.lex.h -o $(BUILD)/nn.lex.c $<
+# Generated C: our warnings are not the generators'.
+$(BUILD)/nn.%.o: $(BUILD)/nn.%.c $(BUILD)/nn.tab.h $(BUILD)/nn.lex.h
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
+$(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "pass/elaborate.h"'; \
+	  for f in $(STDLIB); do n=$$(basename $$f .nn); \
+	    printf 'static const char text_%s[] = {' $$n; od -An -v -tu1 $$f | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; done; \
+	  echo 'const StdlibFile stdlib_files[] = {'; \
+	  for f in $(STDLIB); do n=$$(basename $$f .nn); echo "{\"$$n\", text_$$n, sizeof text_$$n - 1},"; done; \
+	  echo '{0, 0, 0}};'; } > $@
+$(BUILD)/stdlib.o: $(BUILD)/stdlib.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+$(BUILD)/compiler/%.o: compiler/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -c $< -o $@
+$(BUILD)/compiler/llvm/%.o: compiler/llvm/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -c $< -o $@
+$(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+
+# Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
+$(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h runtime/include/nnrt.h
+	@mkdir -p $(BUILD)/bc-v$*
+	for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
+	  -fno-math-errno -fno-trapping-math -march=x86-64-v$* -fPIC -Iruntime/include -Iruntime/kernels \
+	  -Wall -Wextra -Werror -emit-llvm -c $$k -o $(BUILD)/bc-v$*/$$(basename $$k .c).bc || exit 1; done
+	llvm-link-19 $(BUILD)/bc-v$*/*.bc -o $@
+$(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
+	cd $(BUILD) && { for l in $(LEVELS); do echo ".global kernels_v$$l, kernels_v$${l}_end"; \
+	  echo "kernels_v$$l: .incbin \"kernels-v$$l.bc\""; echo "kernels_v$${l}_end: .byte 0"; done; \
+	  echo '.section .note.GNU-stack,"",@progbits'; } | $(CC) -x assembler -c - -o kernels.o
+
+$(BUILD)/nnc: $(COMPILER_OBJ) $(call obj,compiler/main.c) $(CORE_OBJ)
+	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -ldl -lm -lpthread
+$(BUILD)/nnc-llvm.so: $(call obj,$(LLVM_SRC)) $(BUILD)/kernels.o
+	$(CC) $(SAN_FLAGS) -shared $^ -o $@ $(shell $(LLVM_CONFIG) --ldflags --libs) -lpthread
+
+# ---- the runtime
+$(BUILD)/runtime/%.o: runtime/%.c
+	@mkdir -p $(@D)
+	$(CC) -Iruntime/include -Iruntime/trainer -Iruntime/core $(CFLAGS) -fPIC -MMD -c $< -o $@
+$(BUILD)/libnnrt.a: $(CORE_OBJ) $(TRAINER_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+clean:
+	rm -rf build

@@ -1,0 +1,169 @@
+// What the parts of `elaborate` share. The pass turns trees into per-example IR and the program tables.
+//   elaborate.c          entry: modules, top-level names, the order of work
+//   elaborate_expr.c     expressions, blocks, compile-time control, patterns
+//   elaborate_call.c     calls of fn, layer, model, primitives; instances; params
+//   elaborate_type.c     types, dimension variables, unification, broadcasting (rules 3, 4, 11)
+//   elaborate_builtin.c  what names of the core mean: sum, max, reshape, normal, ...
+//   elaborate_data.c     data blocks: sources, columns, fields
+//   elaborate_train.c    train, optimizer, report, stop, predict: the functions of the module
+#ifndef NNC_ELABORATE_H
+#define NNC_ELABORATE_H
+
+#include "ast.h"
+#include "ir/ir.h"
+#include "ops/op.h"
+
+typedef struct Elab Elab;         // one run of the pass
+typedef struct Scope Scope;       // names visible at a point
+typedef struct Val Val;           // what an expression is
+typedef struct Instance Instance; // one layer or model, made once, applied many times
+typedef struct Target Target;     // the IR function under construction
+typedef struct Param Param;
+typedef struct DataInfo DataInfo; // elaborate_data.c
+
+typedef enum {
+  V_ERROR,    // already reported: swallows what follows from it
+  V_INT,      // i    compile-time; dimensions, hyperparameters, counters (rule 10)
+  V_FLOAT,    // f    compile-time number
+  V_BOOL,     // i
+  V_STRING,   // s
+  V_TENSOR,   // t    a value of the IR; also run-time scalars (config, step)
+  V_TUPLE,    // list
+  V_LIST,     // list compile-time array: numbers, layers, ... ([1, 2], for ... yield layer)
+  V_FUNCTION, // fn, layer or model not yet applied: decl + scope + arguments bound so far; or builtin
+  V_INSTANCE, // instance
+  V_DATA,     // data
+  V_OPTIMIZER, // decl + bound arguments
+  V_SHAPELESS, // a draw or initialiser whose shape is still to come from its surroundings (rule 39)
+  V_TOP,      // t = probabilities, i = how many: only as the last value of predict
+  V_NONE,     // a block without a value
+} ValKind;
+
+struct Val {
+  ValKind kind;
+  int64_t i;
+  double f;
+  const char *s;
+  Value *t;
+  Val *list;
+  uint32_t n;
+  Node *decl;              // V_FUNCTION, V_OPTIMIZER
+  const struct Builtin *builtin;
+  Scope *scope;            // V_FUNCTION: where decl stands; its bound first-list arguments are in `bound`
+  Scope *bound;
+  Instance *instance;
+  DataInfo *data;
+  struct Application *app; // of the result of an application: `y.name` (rule 15)
+  Span span;               // where the value came from: for "the other side"
+};
+
+// A symbolic dimension is known by name while a signature is unified; results are always constants.
+struct Param {
+  const char *path; // "dense.weight"
+  Type type;
+  Node *init;       // expression, elaborated in `scope` when @init is made
+  Scope *scope;
+  Instance *owner;
+  LocId loc;
+  uint32_t index;   // in NnrtProgram.param
+  bool trainable;   // some train block selects it
+};
+
+struct Instance {
+  const char *path, *kind; // "mlp.dense_2", "Dense"
+  Node *decl;
+  Scope *bound;            // hyperparameters
+  Instance *parent;        // NULL: top level
+  BUF(Instance *) part;    // in order of creation; a part is found again by (site, turn)
+  BUF(Param *) param;
+  Node *site;              // the expression that created it
+  uint32_t turn;           // number of its iteration in unrolled `for`s, or occurrence
+  Type result;             // of its last application: for summary
+};
+
+// The function being built. Values that come from outside become its arguments on first use.
+struct Target {
+  Elab *e;
+  Function *fn;
+  Builder b;
+  bool training;               // a minimize step (rule 6): see elab_training()
+  BUF(Instance *) over;        // what is trained here
+  BUF(Param *) over_param;
+  struct { // arguments made so far
+    BUF(Value *) value;
+  } args;
+  Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
+  DataInfo *data;              // whose columns are in scope
+};
+
+struct Elab {
+  Session *s;
+  Module *m;
+  Node *file;              // the user's program
+  BUF(Param *) param;      // all, in order of creation
+  BUF(Instance *) top;     // top-level instances (models, lets)
+  Scope *prelude, *global;
+  Target *target;          // current, or NULL while only compile-time values are wanted
+  Instance *inside;        // the instance whose body is being elaborated, or NULL
+  LocId call;              // parent for new locations
+  const struct { const char *name, *value; } *define; // -D name=value
+  uint32_t n_define;
+};
+
+// ---- core, used by the data and train parts (elaborate_expr.c and _call.c) -----------------------------
+Val elab_expr(Elab *e, Scope *scope, Node *expr, const Type *want); // want: type from the surroundings, or NULL
+Val elab_block(Elab *e, Scope *scope, Node *block, const Type *want);
+Val elab_apply(Elab *e, Val callee, Val *arg, uint32_t n, Span span, const Type *want);
+void elab_let(Elab *e, Scope *scope, Node *let);        // adds names to scope
+Val elab_name(Elab *e, Scope *scope, const char *name, Span span);
+Scope *scope_new(Elab *e, Scope *parent);
+void scope_add(Elab *e, Scope *scope, const char *name, Val v, Span where);
+// Lazily computed names: `make` is called on the first use (top-level lets, data fields, models).
+void scope_add_lazy(Elab *e, Scope *scope, const char *name, Val (*make)(Elab *, void *), void *ctx, Span where);
+// To a tensor of the current target: literals become constants of `want` (f32 if NULL). NULL after an error.
+Value *elab_tensor(Elab *e, Val v, const Type *want, Span span);
+// A compile-time number; false after an error that names `what`.
+bool elab_int(Elab *e, Val v, const char *what, Span span, int64_t *out);
+bool elab_number(Elab *e, Val v, const char *what, Span span, double *out);
+Type elab_type(Elab *e, Scope *scope, Node *type); // a fully concrete type; reports otherwise
+// Fits v to `want`: the implicit changes of rules 4 and 22, else an error with both sides.
+Val elab_fit(Elab *e, Val v, const Type *want, Span span, const char *what, Span other);
+LocId elab_loc(Elab *e, Span span);
+Value *elab_param(Elab *e, Param *p); // p as an argument of the current target
+bool elab_training(Elab *e);          // rule 6, for the instance being elaborated
+const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance + name, made unique
+const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
+Val val_int(int64_t i);
+Val val_float(double f);
+Val val_tensor(Value *t);
+Val val_error(void);
+
+// ---- data and train (elaborate_data.c, elaborate_train.c) -------------------------------------------------
+// Enters data, train and predict blocks of the file; then makes every function of the module and
+// fills m->program. Called by elaborate.c when all names are known.
+void elab_data_declare(Elab *e, Node *decl);
+void elab_program(Elab *e);
+// The fields of `data` as lazy names of a new scope, for the current target.
+Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent);
+// Configs: one f32 argument of the current target, shared by all uses.
+Value *elab_config(Elab *e, uint32_t index);
+Value *target_step(Target *t);    // i32 scalar
+Value *target_epoch(Target *t);   // i32 scalar
+Value *target_seed(Target *t);    // i32 scalar
+Value *target_example(Target *t); // *i32
+Value *target_argument(Target *t, Type type, NnrtRole role, uint32_t index, const char *name);
+
+// The pass. Reports user errors through m->s; true if there were none.
+// `stdlib` gives the text of a module ("layers" -> stdlib/layers.nn), NULL if there is none.
+typedef struct {
+  const char *name, *text;
+  size_t n;
+} StdlibFile;
+extern const StdlibFile stdlib_files[]; // embedded by the build; name NULL at the end
+typedef struct {
+  const char *const *define; // "hidden=256"
+  uint32_t n_define;
+} ElabOptions;
+Module *elaborate(Session *s, uint32_t file, const ElabOptions *options); // NULL after errors
+
+#endif

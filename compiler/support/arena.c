@@ -1,0 +1,89 @@
+// Chunked bump allocator. Under ASan each allocation is its own chunk, so that overruns are seen.
+#include "support/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { CHUNK_BYTES = 0 };
+#else
+enum { CHUNK_BYTES = 64 * 1024 };
+#endif
+
+typedef struct Chunk {
+  struct Chunk *next;
+  size_t used, size;
+  _Alignas(16) char data[];
+} Chunk;
+
+struct Arena {
+  Chunk *head;
+  size_t bytes;
+};
+
+static void *must(void *p) {
+  if (!p) {
+    fputs("nnc: out of memory\n", stderr);
+    abort();
+  }
+  return p;
+}
+
+Arena *arena_create(void) { return must(calloc(1, sizeof(Arena))); }
+
+void arena_destroy(Arena *arena) {
+  for (Chunk *c = arena->head, *next; c; c = next) {
+    next = c->next;
+    free(c);
+  }
+  free(arena);
+}
+
+void *arena_alloc(Arena *arena, size_t size) {
+  size = (size + 15) & ~(size_t)15;
+  arena->bytes += size;
+  Chunk *c = arena->head;
+  if (!c || c->size - c->used < size) {
+    size_t room = size > CHUNK_BYTES ? size : (size_t)CHUNK_BYTES;
+    c = must(calloc(1, sizeof(Chunk) + room));
+    c->size = room;
+    // A large block goes behind the head, so that the head's free room stays in use.
+    if (arena->head && size > CHUNK_BYTES / 4) {
+      c->next = arena->head->next;
+      arena->head->next = c;
+    } else {
+      c->next = arena->head;
+      arena->head = c;
+    }
+  }
+  void *p = c->data + c->used;
+  c->used += size;
+  return p;
+}
+
+char *arena_strndup(Arena *arena, const char *text, size_t n) {
+  char *copy = arena_alloc(arena, n + 1);
+  memcpy(copy, text, n);
+  return copy;
+}
+
+char *arena_vprintf(Arena *arena, const char *format, va_list args) {
+  va_list again;
+  va_copy(again, args);
+  int n = vsnprintf(NULL, 0, format, again);
+  va_end(again);
+  char *text = arena_alloc(arena, (size_t)n + 1);
+  vsnprintf(text, (size_t)n + 1, format, args);
+  return text;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  char *text = arena_vprintf(arena, format, args);
+  va_end(args);
+  return text;
+}
+
+size_t arena_bytes(const Arena *arena) { return arena->bytes; }
