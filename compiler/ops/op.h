@@ -68,6 +68,9 @@ typedef struct OpDef {
   const char *(*type_fn)(Module *m, Value *const *arg, uint32_t n_arg, const Attr *attr, Type *result);
   // Adds to darg[i] (see grad_add) the gradient of argument i, given that of the results.
   void (*grad)(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink);
+  // Pass `batch`: the result when arg[i] has become [N, ...] where batched[i]. NULL: K_ELEM gets its
+  // other arguments broadcast over N; anything else is built again as it is. ops/batching.c
+  Value *(*batch)(Builder *b, Inst *inst, Value *const *arg, const bool *batched);
   Value *(*fold)(Builder *b, Inst *inst); // a simpler value for the result, or NULL: local algebra
   bool (*lower)(Builder *b, Inst *inst);  // rewrites itself into smaller operations (pass simplify)
   // Reference, naive, in double. Shapes are concrete. results are allocated.

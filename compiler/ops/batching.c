@@ -1,0 +1,121 @@
+// How operations that name axes act once axis 0 is the batch: the `.batch` rules of the records.
+// arg[i] has become [N, ...] where batched[i]; the result is the batched result.
+#include "ops/op.h"
+#include "ops/batching.h"
+
+// x over the batch: broadcast to [N, ...] unless it is there already.
+static Value *with_rows(Builder *b, Value *x, bool batched) {
+  if (batched)
+    return x;
+  uint32_t axes[MAX_RANK];
+  Type to = x->type;
+  to.rank++;
+  to.dim[0] = -1;
+  for (uint32_t i = 0; i < x->type.rank; i++) {
+    axes[i] = i + 1;
+    to.dim[i + 1] = x->type.dim[i];
+  }
+  return ir_broadcast(b, x, axes, to);
+}
+
+// Attribute `name` of inst, as a list of axes moved on by one, with `first` before them if wanted.
+static Attr shifted(Builder *b, const Inst *inst, const char *name, const Dim *first, Dim by) {
+  const Attr *old = inst_attr(inst, name);
+  Dim dims[MAX_RANK + 1];
+  uint32_t n = 0;
+  if (first)
+    dims[n++] = *first;
+  for (uint32_t i = 0; i < old->n; i++)
+    dims[n++] = old->dims[i] + by;
+  return attr_dims(b->m->arena, dims, n);
+}
+
+static const Dim rows = -1, zero = 0, one = 1;
+
+static Value *again(Builder *b, Inst *inst, Value *const *arg, const Attr *attr) {
+  return ir_inst(b, inst->op, arg, inst->n_args, attr, inst->n_attrs)->result[0];
+}
+
+Value *batch_broadcast(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr[2] = {shifted(b, inst, "axes", &zero, 1), shifted(b, inst, "to", &rows, 0)};
+  return again(b, inst, arg, attr);
+}
+
+Value *batch_reshape(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr = shifted(b, inst, "to", &rows, 0);
+  return again(b, inst, arg, &attr);
+}
+
+Value *batch_transpose(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr = shifted(b, inst, "perm", &zero, 1);
+  return again(b, inst, arg, &attr);
+}
+
+Value *batch_slice(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr[3] = {shifted(b, inst, "start", &zero, 0), shifted(b, inst, "limit", &rows, 0),
+                  shifted(b, inst, "stride", &one, 0)};
+  return again(b, inst, arg, attr);
+}
+
+Value *batch_pad(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr[3] = {shifted(b, inst, "low", &zero, 0), shifted(b, inst, "high", &zero, 0),
+                  *inst_attr(inst, "value")};
+  return again(b, inst, arg, attr);
+}
+
+Value *batch_axes(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr = shifted(b, inst, "axes", NULL, 1);
+  return again(b, inst, arg, &attr);
+}
+
+Value *batch_axis(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  Value **all = arena_array(b->m->arena, Value *, inst->n_args);
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    all[i] = with_rows(b, arg[i], batched[i]);
+  Attr attr = attr_int(inst_attr(inst, "axis")->i + 1);
+  return again(b, inst, all, &attr);
+}
+
+static uint32_t axes_of(const Inst *inst, const char *name, uint32_t by, uint32_t *axes) {
+  const Attr *a = inst_attr(inst, name);
+  for (uint32_t i = 0; i < a->n; i++)
+    axes[i] = (uint32_t)a->dims[i] + by;
+  return a->n;
+}
+
+// Only the right side has rows: its product is [N, free of b, free of a]; put the left's axes first.
+static Value *dot_right_batched(Builder *b, const Inst *inst, Value *x, Value *y, const uint32_t *ca,
+                                const uint32_t *cb, uint32_t n) {
+  uint32_t free_a = inst->arg[0]->type.rank - n, free_b = inst->arg[1]->type.rank - n;
+  Value *yx = ir_dot(b, y, x, cb, ca, n, 0);
+  uint32_t perm[MAX_RANK] = {0};
+  for (uint32_t i = 0; i < free_a; i++)
+    perm[1 + i] = 1 + free_b + i;
+  for (uint32_t i = 0; i < free_b; i++)
+    perm[1 + free_a + i] = 1 + i;
+  return free_a ? ir_transpose(b, yx, perm) : yx;
+}
+
+Value *batch_dot(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  uint32_t ca[MAX_RANK], cb[MAX_RANK], batch = (uint32_t)inst_attr(inst, "batch")->i;
+  uint32_t n = axes_of(inst, "ca", batched[0] || batch, ca);
+  axes_of(inst, "cb", batched[1] || batch, cb);
+  if (batch || (batched[0] && batched[1]))
+    return ir_dot(b, with_rows(b, arg[0], batched[0]), with_rows(b, arg[1], batched[1]), ca, cb, n,
+                  batch + 1);
+  if (batched[0])
+    return ir_dot(b, arg[0], arg[1], ca, cb, n, 0);
+  return dot_right_batched(b, inst, arg[0], arg[1], ca, cb, n);
+}
+
+Value *batch_batch_sum(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)inst, (void)batched;
+  uint32_t axis = 0;
+  return ir_sum(b, arg[0], &axis, 1);
+}

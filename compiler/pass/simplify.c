@@ -1,0 +1,45 @@
+// does:   local algebra (each record's .fold), stable forms found by pattern, composites into smaller
+//         operations (.lower), dead code
+// needs:  any IR before fuse
+// leaves: no operation that has .lower
+// cost:   linear a round; rounds until nothing changes, at most a few
+#include "ops/op.h"
+#include "pass/stable.h"
+
+enum { MAX_ROUNDS = 32 };
+
+static bool simplify_inst(Builder *b, Inst *inst) {
+  const OpDef *op = op_table[inst->op];
+  b->before = inst;
+  b->loc = inst->loc;
+  if (op->lower && op->lower(b, inst))
+    return true;
+  if (inst->n_results != 1)
+    return false;
+  Value *better = op->fold ? op->fold(b, inst) : NULL;
+  if (!better)
+    better = stable_form(b, inst);
+  if (!better || better == inst->result[0])
+    return false;
+  ir_replace(inst->result[0], better);
+  ir_remove(inst);
+  return true;
+}
+
+static void simplify_function(Function *f) {
+  Builder b = {.m = f->module, .region = f->body};
+  bool changed = true;
+  for (int round = 0; changed && round < MAX_ROUNDS; round++) {
+    changed = false;
+    for (Inst *i = f->body->first, *next; i; i = next) {
+      next = i->next;
+      changed |= simplify_inst(&b, i);
+    }
+    ir_remove_dead(f);
+  }
+}
+
+void pass_simplify(Module *m) {
+  for (uint32_t k = 0; k < m->fn.n; k++)
+    simplify_function(m->fn.at[k]);
+}

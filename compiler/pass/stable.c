@@ -1,0 +1,198 @@
+// The patterns, each with the formula that overflows, cancels or divides 0 by 0, and what it becomes:
+//
+//   exp(x) / sum(exp(x))        e / sum(e), e = exp(x - max x)             softmax
+//   log(exp(x) / s)             x - log s                                  log-softmax
+//   log(pick(exp(x) / s))       pick(x) - log s                            sparse cross-entropy
+//   log(sum(exp(x)))            m + log(sum(exp(x - m))), m = max x        log-sum-exp
+//   1 / (1 + exp(-x))           sigmoid(x)
+//   log(sigmoid(x))             -softplus(-x)                              binary cross-entropy
+//   log(1 - sigmoid(x))         -softplus(x)
+//   1 - sigmoid(x)              sigmoid(-x)
+//   log(1 + exp(x)), log1p(exp(x))   softplus(x)
+//
+// The shift by the maximum is no part of the gradient: softmax doesn't change with it.
+#include "pass/stable.h"
+
+static Inst *def_of(Value *v, Op op) { return v->def && v->def->op == op ? v->def : NULL; }
+
+static bool is_const(Value *v, double c) {
+  Inst *b = def_of(v, OP_broadcast);
+  Inst *d = def_of(b ? b->arg[0] : v, OP_const);
+  return d && inst_attr(d, "value")->f == c;
+}
+
+// Do a and b compute the same thing? By structure, a few levels deep: cse has not run yet.
+static bool same_value(const Value *a, const Value *b, int depth) {
+  if (a == b)
+    return true;
+  if (depth == 0 || !a->def || !b->def || a->def->op != b->def->op || a->index != b->index ||
+      a->def->n_args != b->def->n_args || !type_equal(&a->type, &b->type) ||
+      op_table[a->def->op]->kind == K_SOURCE || op_table[a->def->op]->kind == K_CONTROL ||
+      a->def->n_attrs)
+    return false;
+  for (uint32_t i = 0; i < a->def->n_args; i++)
+    if (!same_value(a->def->arg[i], b->def->arg[i], depth - 1))
+      return false;
+  return true;
+}
+
+// broadcast(sum(x)) back along the summed axes, as softmax's denominator is; NULL if v isn't that.
+static Inst *spread_sum(Value *v) {
+  Inst *spread = def_of(v, OP_broadcast);
+  Inst *sum = spread ? def_of(spread->arg[0], OP_sum) : NULL;
+  if (!sum || !type_same_shape(&sum->arg[0]->type, &v->type))
+    return NULL;
+  const Attr *kept = inst_attr(spread, "axes"), *summed = inst_attr(sum, "axes");
+  for (uint32_t i = 0; i < kept->n; i++)
+    for (uint32_t k = 0; k < summed->n; k++)
+      if (kept->dims[i] == summed->dims[k])
+        return NULL;
+  return sum;
+}
+
+static Value *spread_like(Builder *b, Value *reduced, const Inst *reduce) {
+  const Attr *axes = inst_attr(reduce, "axes");
+  uint32_t kept[MAX_RANK], n = 0;
+  for (uint32_t i = 0; i < reduce->arg[0]->type.rank; i++) {
+    bool gone = false;
+    for (uint32_t k = 0; k < axes->n; k++)
+      gone |= axes->dims[k] == (Dim)i;
+    if (!gone)
+      kept[n++] = i;
+  }
+  Type to = reduce->arg[0]->type;
+  to.elem = reduced->type.elem;
+  return ir_broadcast(b, reduced, kept, to);
+}
+
+// Is x already something minus its maximum over at least the axes of `reduce`?
+static bool is_shifted(Value *x) {
+  Inst *sub = def_of(x, OP_sub);
+  Inst *spread = sub ? def_of(sub->arg[1], OP_broadcast) : NULL;
+  Value *m = spread ? spread->arg[0] : NULL;
+  Inst *stop = m ? def_of(m, OP_stop_gradient) : NULL;
+  return m && def_of(stop ? stop->arg[0] : m, OP_max_along) != NULL;
+}
+
+// max of x over the axes of `reduce`, no part of the gradient.
+static Value *shift_of(Builder *b, Value *x, const Inst *reduce) {
+  Value *m = ir_inst(b, OP_max_along, &x, 1, reduce->attr, 1)->result[0];
+  return ir_unary(b, OP_stop_gradient, m);
+}
+
+// exp(x) / sum(exp(x)), x not shifted yet.
+static Value *stable_softmax(Builder *b, Inst *div) {
+  Inst *exp = def_of(div->arg[0], OP_exp), *sum = spread_sum(div->arg[1]);
+  if (!exp || !sum || is_shifted(exp->arg[0]) || !same_value(sum->arg[0], div->arg[0], 4))
+    return NULL;
+  Value *x = exp->arg[0];
+  Value *e = ir_unary(b, OP_exp, ir_binary(b, OP_sub, x, spread_like(b, shift_of(b, x, sum), sum)));
+  Value *s = ir_inst(b, OP_sum, &e, 1, sum->attr, sum->n_attrs)->result[0];
+  return ir_binary(b, OP_div, e, spread_like(b, s, sum));
+}
+
+// 1 / (1 + exp(-x))
+static Value *stable_sigmoid(Builder *b, Inst *div) {
+  Inst *add = is_const(div->arg[0], 1) ? def_of(div->arg[1], OP_add) : NULL;
+  if (!add)
+    return NULL;
+  for (uint32_t i = 0; i < 2; i++) {
+    Inst *exp = def_of(add->arg[i], OP_exp);
+    if (exp && is_const(add->arg[1 - i], 1))
+      return ir_unary(b, OP_sigmoid, ir_unary(b, OP_neg, exp->arg[0]));
+  }
+  return NULL;
+}
+
+static Value *stable_div(Builder *b, Inst *div) {
+  Value *v = stable_softmax(b, div);
+  return v ? v : stable_sigmoid(b, div);
+}
+
+// log(exp(x) / s) = x - log s, s > 0 spread over x
+static Value *log_of_ratio(Builder *b, Inst *div) {
+  Inst *exp = def_of(div->arg[0], OP_exp), *spread = def_of(div->arg[1], OP_broadcast);
+  if (!exp || !spread)
+    return NULL;
+  const Attr *attr = spread->attr;
+  Value *log = ir_unary(b, OP_log, spread->arg[0]);
+  Value *wide = ir_inst(b, OP_broadcast, &log, 1, attr, spread->n_attrs)->result[0];
+  return ir_binary(b, OP_sub, exp->arg[0], wide);
+}
+
+// log(sum(select(i == k, exp(x) / s, 0))) with one k per row: the picked logit minus log s.
+static Value *log_of_pick(Builder *b, Inst *sum) {
+  Inst *pick = def_of(sum->arg[0], OP_select);
+  Inst *eq = pick ? def_of(pick->arg[0], OP_eq) : NULL;
+  if (!eq || !is_const(pick->arg[2], 0))
+    return NULL;
+  bool one_hot = false; // an index against the numbers of its own axis picks exactly one
+  for (uint32_t i = 0; i < 2; i++) {
+    Value *numbers = eq->arg[i];
+    Inst *spread = def_of(numbers, OP_broadcast);
+    one_hot |= def_of(spread ? spread->arg[0] : numbers, OP_iota) != NULL;
+  }
+  Inst *div = def_of(pick->arg[1], OP_div);
+  Value *log = one_hot && div ? log_of_ratio(b, div) : NULL;
+  if (!log)
+    return NULL;
+  Value *chosen = ir_select(b, pick->arg[0], log, pick->arg[2]);
+  return ir_inst(b, OP_sum, &chosen, 1, sum->attr, sum->n_attrs)->result[0];
+}
+
+static Value *log_sum_exp(Builder *b, Inst *sum) {
+  Inst *exp = def_of(sum->arg[0], OP_exp);
+  if (!exp || is_shifted(exp->arg[0]))
+    return NULL;
+  Value *x = exp->arg[0], *m = shift_of(b, x, sum);
+  Value *e = ir_unary(b, OP_exp, ir_binary(b, OP_sub, x, spread_like(b, m, sum)));
+  Value *s = ir_inst(b, OP_sum, &e, 1, sum->attr, sum->n_attrs)->result[0];
+  return ir_binary(b, OP_add, m, ir_unary(b, OP_log, s));
+}
+
+// The other term of a sum with 1; NULL if x isn't 1 + something.
+static Value *one_plus(Inst *add) {
+  return is_const(add->arg[0], 1) ? add->arg[1] : is_const(add->arg[1], 1) ? add->arg[0] : NULL;
+}
+
+static Value *stable_log(Builder *b, Inst *log) {
+  Inst *def = log->arg[0]->def;
+  if (!def)
+    return NULL;
+  if (def->op == OP_exp)
+    return def->arg[0];
+  if (def->op == OP_div)
+    return log_of_ratio(b, def);
+  if (def->op == OP_sum) {
+    Value *v = log_of_pick(b, def);
+    return v ? v : log_sum_exp(b, def);
+  }
+  if (def->op == OP_sigmoid)
+    return ir_unary(b, OP_neg, ir_unary(b, OP_softplus, ir_unary(b, OP_neg, def->arg[0])));
+  Value *rest = def->op == OP_add ? one_plus(def) : NULL;
+  if (rest && def_of(rest, OP_exp))
+    return ir_unary(b, OP_softplus, rest->def->arg[0]);
+  return NULL;
+}
+
+static Value *stable_log1p(Builder *b, Inst *log1p) {
+  Inst *exp = def_of(log1p->arg[0], OP_exp);
+  return exp ? ir_unary(b, OP_softplus, exp->arg[0]) : NULL;
+}
+
+static Value *stable_sub(Builder *b, Inst *sub) {
+  Inst *sigmoid = is_const(sub->arg[0], 1) ? def_of(sub->arg[1], OP_sigmoid) : NULL;
+  return sigmoid ? ir_unary(b, OP_sigmoid, ir_unary(b, OP_neg, sigmoid->arg[0])) : NULL;
+}
+
+Value *stable_form(Builder *b, Inst *inst) {
+  static const struct {
+    Op op;
+    Value *(*rule)(Builder *, Inst *);
+  } rules[] = {
+      {OP_div, stable_div}, {OP_log, stable_log}, {OP_log1p, stable_log1p}, {OP_sub, stable_sub}};
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+    if (rules[i].op == inst->op)
+      return rules[i].rule(b, inst);
+  return NULL;
+}
