@@ -36,6 +36,7 @@ typedef enum {
   V_OPTIMIZER, // decl + bound arguments
   V_SHAPELESS, // a draw or initialiser whose shape is still to come from its surroundings (rule 39)
   V_TOP,      // t = probabilities, i = how many: only as the last value of predict
+  V_ROW,      // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
   V_NONE,     // a block without a value
 } ValKind;
 
@@ -94,6 +95,10 @@ struct Target {
   } args;
   Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
   DataInfo *data;              // whose columns are in scope
+  bool everything;             // a minimize without `over`: every instance is in training mode
+  bool initial;                // init: draws run once, unbatched (rule 39)
+  bool iterates;               // step and grad: draws change with the step; elsewhere step is 0
+  uint32_t fixed;              // > 0 in data fields and predict: target_seed() is the constant 0 too
 };
 
 struct Elab {
@@ -108,6 +113,7 @@ struct Elab {
   LocId call;              // parent for new locations
   const struct { const char *name, *value; } *define; // -D name=value
   uint32_t n_define;
+  struct Program *program; // tables under construction (elaborate_tables.c)
 };
 
 // ---- core, used by the data and train parts (elaborate_expr.c and _call.c) -----------------------------
@@ -141,12 +147,20 @@ Val val_error(void);
 // ---- data and train (elaborate_data.c, elaborate_train.c) -------------------------------------------------
 // Enters data, train and predict blocks of the file; then makes every function of the module and
 // fills m->program. Called by elaborate.c when all names are known.
-void elab_data_declare(Elab *e, Node *decl);
-void elab_program(Elab *e);
+// For every data block, of the user's file and of files it uses: adds its name to `scope`, the scope of
+// its file, in which its expressions are elaborated.
+void elab_data_declare(Elab *e, Scope *scope, Node *decl);
+// Likewise for every binding of a `config` (of any file): adds the name; a use of it is elab_config().
+void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding);
+// `scope`: that of the user's file, where train and predict blocks are elaborated.
+void elab_program(Elab *e, Scope *scope);
+// `row[0]`, `row[1..17]`, `row.name`: expr is the N_INDEX or N_MEMBER around a V_ROW.
+Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want);
 // The fields of `data` as lazy names of a new scope, for the current target.
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent);
 // Configs: one f32 argument of the current target, shared by all uses.
 Value *elab_config(Elab *e, uint32_t index);
+// The keys of draws (rule 7). Constants where the rules fix them; example is NULL in init.
 Value *target_step(Target *t);    // i32 scalar
 Value *target_epoch(Target *t);   // i32 scalar
 Value *target_seed(Target *t);    // i32 scalar
