@@ -132,6 +132,7 @@ struct Module {
   BUF(Loc) loc;         // [0] unused
   NnrtProgram *program; // what the trainer needs; function tables are filled by codegen.
                         // NULL for a module read from text
+  struct AttrSigs *sigs; // parsed signatures, made on demand by op_attrs()
 };
 
 // ---- types ---------------------------------------------------------------------------------------
@@ -161,7 +162,9 @@ Function *ir_find_function(const Module *m, const char *name);
 LocId ir_loc(Module *m, Span span, LocId parent, const char *layer);
 
 // The general form: types of the results are inferred by the op's rule; a broken rule is an ICE.
-// attrs in the order of OpDef.sig; attributes left out at the end take their defaults.
+// attrs in the order of OpDef.sig; attributes left out at the end, or of kind A_NONE, take their defaults.
+// OP_group makes its body too, with one region argument per argument; build in it with a Builder whose
+// region is inst->body. OP_yield in that body ends it and makes the group's results.
 Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs, uint32_t n_attrs);
 // Would ir_inst accept it? Returns NULL, or why not in words (for user errors).
 const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
@@ -206,6 +209,8 @@ void ir_print(const Module *m, Text *out);
 void ir_print_function(const Function *f, Text *out);
 // Reads source `file`; errors are reported as users' errors (code "ir-syntax"); NULL then.
 Module *ir_read(Session *s, uint32_t file);
+// "f32[3, 4], f32[4, 5]; ca=[1] cb=[0] batch=0": an OpDef.example (up to a '|'). NULL, or why not.
+const char *ir_read_example(Module *m, Op op, const char *text, Type *arg, uint32_t *n_arg, Attr *attr);
 // NULL, or what is wrong (types against rules, dominance, closed regions, ports).
 const char *ir_verify(const Module *m);
 // Runs f in double on tensors with N = n. results: f->n_result tensors in `arena`.

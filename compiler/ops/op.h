@@ -30,6 +30,13 @@ enum {
   OPF_KINK = 64,     // not differentiable somewhere: tests keep inputs away from .kinks
 };
 
+typedef enum {
+  RESULT_ONE,
+  RESULT_NONE,    // return, yield
+  RESULT_OF_XS,   // one per argument after the first: grad
+  RESULT_OF_BODY, // what the body yields: group
+} ResultCount;
+
 // Elementwise code generation: always 16 lanes at a time. EVal is an LLVM value that only llvm/ can see.
 typedef struct EVal {
   void *v; // <16 x T>; bool is <16 x i1>
@@ -58,13 +65,14 @@ typedef struct OpDef {
   const char *math;       // the gradient in words: "dx = dy * cos(x)"
   OpKind kind;
   uint32_t flags;
+  ResultCount results;
   const char *example;    // argument types and attributes for the automatic tests:
                           // "f32[3, 4], f32[4, 5]; ca=[1] cb=[0] batch=0", several separated by '|'
   const char *domain;     // "positive", "-0.9..0.9": values the tests draw; NULL: -2..2
   double kinks[4];        // with OPF_KINK: points that tests keep away from (n_kinks of them)
   int n_kinks;
-  // Result type(s) from argument types and attributes. NULL for K_ELEM (same shape as args, elem of
-  // arg 0 unless `elem_fn`-like behaviour is wanted). Returns NULL, or words for a user: what disagrees.
+  // Result type(s) from argument types and attributes (`result` has room for one per argument, and for
+  // one). NULL: no results. Returns NULL, or words for a user: what disagrees.
   const char *(*type_fn)(Module *m, Value *const *arg, uint32_t n_arg, const Attr *attr, Type *result);
   // Adds to darg[i] (see grad_add) the gradient of argument i, given that of the results.
   void (*grad)(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink);
@@ -74,8 +82,12 @@ typedef struct OpDef {
   Value *(*fold)(Builder *b, Inst *inst); // a simpler value for the result, or NULL: local algebra
   bool (*lower)(Builder *b, Inst *inst);  // rewrites itself into smaller operations (pass simplify)
   // Reference, naive, in double. Shapes are concrete. results are allocated.
-  void (*eval)(const Inst *inst, const Tensor *const *arg, Tensor **result);
-  EVal (*emit)(Emit *e, const Inst *inst, const EVal *arg); // K_ELEM and cheap sources
+  // n: the number of rows N.
+  void (*eval)(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result);
+  EVal (*emit)(Emit *e, const Inst *inst, const EVal *arg); // K_ELEM
+  // K_REDUCE other than argmax: one more element into the running value, which starts at `identity`.
+  EVal (*combine)(Emit *e, EVal acc, EVal x);
+  double identity;
   const char *kernel; // family of C kernels in runtime/kernels that does it: "gemm", "random", "gather"
   double (*flops)(const Inst *inst, int64_t n); // NULL: one per result element for K_ELEM, else 0
 } OpDef;
