@@ -40,7 +40,7 @@ typedef enum {
   NNRT_PARAM,   // program.param[index]: trained weights (results alias their argument)
   NNRT_SLOT,    // program.slot[index]: optimizer state
   NNRT_STATE,   // program.state[index]: moving statistics
-  NNRT_COLUMN,  // data.column[index], for N rows
+  NNRT_COLUMN,  // data.column[index], for N rows; in a predict function predict.input[index]
   NNRT_CONFIG,  // program.config[index], one f32
   NNRT_STEP,    // one i32: this optimizer update, from 1
   NNRT_EPOCH,   // one i32: this epoch, from 1
