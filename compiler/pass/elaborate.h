@@ -37,6 +37,8 @@ typedef enum {
   V_SHAPELESS, // a draw or initialiser whose shape is still to come from its surroundings (rule 39)
   V_TOP,      // t = probabilities, i = how many: only as the last value of predict
   V_ROW,      // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
+  V_CONFIG,   // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and where
+              // there is no target, or a compile-time number is wanted, rule 30 is the error
   V_NONE,     // a block without a value
 } ValKind;
 
@@ -150,7 +152,7 @@ Val val_error(void);
 // For every data block, of the user's file and of files it uses: adds its name to `scope`, the scope of
 // its file, in which its expressions are elaborated.
 void elab_data_declare(Elab *e, Scope *scope, Node *decl);
-// Likewise for every binding of a `config` (of any file): adds the name; a use of it is elab_config().
+// Likewise for every binding of a `config` (of any file): adds the name, as V_CONFIG.
 void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding);
 // `scope`: that of the user's file, where train and predict blocks are elaborated.
 void elab_program(Elab *e, Scope *scope);
