@@ -1,0 +1,588 @@
+// The driver: options, then the pipeline, read straight down.
+#include "ast.h"
+#include "ir/ir.h"
+#include "llvm/codegen.h"
+#include "ops/op.h"
+#include "pass/elaborate.h"
+#include "tools/tools.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_USER = 1, MAX_DEFINES = 256, MAX_LEVELS = 3 };
+
+typedef struct {
+  const char *name, *doc;
+  void (*run)(Module *m);
+} Pass;
+static const Pass passes[] = {
+#define PASS(name, doc) {#name, doc, pass_##name},
+#include "passes.def"
+#undef PASS
+};
+enum { N_PASSES = sizeof passes / sizeof *passes };
+
+typedef struct {
+  const char *input, *output, *emit, *passes, *function;
+  const char *cpu;
+  const char *define[MAX_DEFINES];
+  uint32_t n_define;
+  CodegenOptions codegen;
+  bool is_static, strip, time_passes;
+  int64_t n;          // rows for --emit=plan and `nnc eval`
+  char **rest;        // after --, for `nnc run`
+  int n_rest;
+} Options;
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void print_usage(FILE *out) {
+  fputs("usage: nnc FILE.nn -o TRAINER        compile to an executable\n"
+        "       nnc check FILE.nn             report errors and warnings only\n"
+        "       nnc run FILE.nn -- ARGS       compile, then run the trainer with ARGS\n"
+        "       nnc explain CODE              tell more about an error code\n"
+        "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
+        "       nnc eval FILE.ir              run IR with the reference evaluator, in double\n"
+        "\n"
+        "  -o FILE           where the result goes (default: the source's name without .nn)\n"
+        "  -D NAME=VALUE     set a const of the program\n"
+        "  --emit=STAGE      print that stage instead (with -o into a file): tokens, ast, ir,\n"
+        "                    a pass (below), plan, llvm, asm, obj\n"
+        "  --cpu=LEVEL       native (default), x86-64-v2, x86-64-v3, x86-64-v4, all\n"
+        "  --blas=WHICH      products by auto (default), own, openblas\n"
+        "  --static          an executable that runs where nothing is installed\n"
+        "  --strip           without symbols\n"
+        "  --batch=N         rows for --emit=plan and `nnc eval` (default 32)\n"
+        "  --function=NAME   `nnc eval`: which function (default: the first)\n"
+        "  --jobs=N          compile threads (default 2); the result is the same for any number\n"
+        "  --time-passes     print the time of each stage to stderr\n"
+        "  --list-ops        print the operations of the IR\n"
+        "  --help, --version\n"
+        "\npasses, in order:\n",
+        out);
+  for (size_t i = 0; i < N_PASSES; i++)
+    fprintf(out, "  %-10s %s\n", passes[i].name, passes[i].doc);
+}
+
+// ---- options -------------------------------------------------------------------------------------
+
+// The value of "--name=value" or of "--name value"; NULL if arg is another option.
+static const char *option_value(const char *name, int argc, char **argv, int *i) {
+  size_t n = strlen(name);
+  if (strncmp(argv[*i], name, n) != 0)
+    return NULL;
+  if (argv[*i][n] == '=')
+    return argv[*i] + n + 1;
+  if (argv[*i][n] != 0)
+    return NULL;
+  if (*i + 1 >= argc) {
+    fprintf(stderr, "nnc: %s needs a value\n", name);
+    exit(EXIT_USER);
+  }
+  return argv[++*i];
+}
+
+static int64_t positive(const char *name, const char *text) {
+  char *end;
+  errno = 0;
+  long long v = strtoll(text, &end, 10);
+  if (errno || *end || end == text || v < 1 || v > INT32_MAX) {
+    fprintf(stderr, "nnc: %s wants a whole number from 1, not `%s`\n", name, text);
+    exit(EXIT_USER);
+  }
+  return v;
+}
+
+static const char *one_of(const char *name, const char *text, const char *const *words, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    if (strcmp(words[i], text) == 0)
+      return words[i];
+  fprintf(stderr, "nnc: %s can't be `%s`; it is one of", name, text);
+  for (uint32_t i = 0; i < n; i++)
+    fprintf(stderr, "%s %s", i ? "," : "", words[i]);
+  fputc('\n', stderr);
+  exit(EXIT_USER);
+}
+
+static void set_cpu(Options *o, const char *text) {
+  static const char *const words[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "all"};
+  o->cpu = one_of("--cpu", text, words, 5);
+}
+
+static void set_blas(Options *o, const char *text) {
+  static const char *const words[] = {"auto", "own", "openblas"};
+  const char *w = one_of("--blas", text, words, 3);
+  o->codegen.blas = w == words[0] ? BLAS_AUTO : w == words[1] ? BLAS_OWN : BLAS_OPENBLAS;
+}
+
+static void unknown_option(const char *arg) {
+  static const char *const known[] = {"--emit",   "--cpu",      "--blas", "--static",
+                                      "--strip",  "--batch",    "--jobs", "--time-passes",
+                                      "--passes", "--function", "--help", "--version",
+                                      "--list-ops"};
+  const char *near = nearest_name(arg, known, sizeof known / sizeof *known);
+  fprintf(stderr, "nnc: unknown option `%s`%s%s%s\n", arg, near ? "; did you mean `" : "",
+          near ? near : "", near ? "`?" : "; see nnc --help");
+  exit(EXIT_USER);
+}
+
+static void set_input(Options *o, const char *arg) {
+  if (o->input) {
+    fprintf(stderr, "nnc: one input file at a time: `%s` and `%s`\n", o->input, arg);
+    exit(EXIT_USER);
+  }
+  o->input = arg;
+}
+
+static void add_define(Options *o, const char *arg) {
+  if (!strchr(arg, '=') || o->n_define == MAX_DEFINES) {
+    fprintf(stderr, "nnc: -D wants NAME=VALUE, not `%s`\n", arg);
+    exit(EXIT_USER);
+  }
+  o->define[o->n_define++] = arg;
+}
+
+static Options read_options(int argc, char **argv) {
+  Options o = {.cpu = "native", .codegen = {.cpu = "native", .jobs = 2}, .n = 32};
+  for (int i = 0; i < argc; i++) {
+    const char *v;
+    if (strcmp(argv[i], "--") == 0) {
+      o.rest = argv + i + 1;
+      o.n_rest = argc - i - 1;
+      break;
+    } else if (argv[i][0] != '-')
+      set_input(&o, argv[i]);
+    else if (strncmp(argv[i], "-D", 2) == 0 && argv[i][2])
+      add_define(&o, argv[i] + 2);
+    else if ((v = option_value("-D", argc, argv, &i)))
+      add_define(&o, v);
+    else if ((v = option_value("-o", argc, argv, &i)))
+      o.output = v;
+    else if ((v = option_value("--emit", argc, argv, &i)))
+      o.emit = v;
+    else if ((v = option_value("--passes", argc, argv, &i)))
+      o.passes = v;
+    else if ((v = option_value("--function", argc, argv, &i)))
+      o.function = v;
+    else if ((v = option_value("--cpu", argc, argv, &i)))
+      set_cpu(&o, v);
+    else if ((v = option_value("--blas", argc, argv, &i)))
+      set_blas(&o, v);
+    else if ((v = option_value("--batch", argc, argv, &i)))
+      o.n = positive("--batch", v);
+    else if ((v = option_value("--jobs", argc, argv, &i)))
+      o.codegen.jobs = (int)positive("--jobs", v);
+    else if (strcmp(argv[i], "--static") == 0)
+      o.is_static = true;
+    else if (strcmp(argv[i], "--strip") == 0)
+      o.strip = true;
+    else if (strcmp(argv[i], "--time-passes") == 0)
+      o.time_passes = true;
+    else
+      unknown_option(argv[i]);
+  }
+  return o;
+}
+
+// ---- output ----------------------------------------------------------------------------------------
+
+static int fail(const char *format, const char *a, const char *b) {
+  fputs("nnc: ", stderr);
+  fprintf(stderr, format, a, b);
+  fputc('\n', stderr);
+  return EXIT_USER;
+}
+
+// Text to -o FILE (whole or not at all) or to stdout.
+static int write_text(const Options *o, const Text *text) {
+  if (!o->output || strcmp(o->output, "-") == 0) {
+    fwrite(text->at ? text->at : "", 1, text->n, stdout);
+    return fflush(stdout) ? fail("can't write: %s%s", strerror(errno), "") : 0;
+  }
+  char temp[4096];
+  snprintf(temp, sizeof temp, "%s.part", o->output);
+  FILE *f = fopen(temp, "wb");
+  bool ok = f && fwrite(text->at ? text->at : "", 1, text->n, f) == text->n;
+  ok = f && fclose(f) == 0 && ok && rename(temp, o->output) == 0;
+  if (ok)
+    return 0;
+  int why = errno;
+  unlink(temp);
+  return fail("can't write %s: %s", o->output, strerror(why));
+}
+
+// ---- the pipeline ------------------------------------------------------------------------------------
+
+static void verify(Session *s, const Module *m, const char *after) {
+  const char *wrong = ir_verify(m);
+  if (!wrong)
+    return;
+  Text text = {.arena = s->perm};
+  ir_print(m, &text);
+  const char *path = "nnc-failed.ir";
+  FILE *f = fopen(path, "w");
+  if (f) {
+    fputs(text.at, f);
+    fclose(f);
+  }
+  ice("after pass %s: %s (the IR is in %s)", after, wrong, path);
+}
+
+static void run_pass(Session *s, const Options *o, const Pass *pass, Module *m) {
+  double start = seconds();
+  size_t bytes = arena_bytes(m->arena);
+  pass->run(m);
+  if (o->time_passes)
+    fprintf(stderr, "%-10s %8.3f ms %8zu KiB\n", pass->name, 1e3 * (seconds() - start),
+            (arena_bytes(m->arena) - bytes) / 1024);
+  if (s->n_error == 0)
+    verify(s, m, pass->name);
+}
+
+// Runs the passes up to and including the last one called `until` (NULL: all).
+static bool run_passes(Session *s, const Options *o, Module *m, const char *until) {
+  size_t end = N_PASSES;
+  if (until)
+    for (size_t i = 0; i < N_PASSES; i++)
+      if (strcmp(passes[i].name, until) == 0)
+        end = i + 1;
+  for (size_t i = 0; i < end && s->n_error == 0; i++)
+    run_pass(s, o, &passes[i], m);
+  return s->n_error == 0;
+}
+
+static const Pass *find_pass(const char *name, size_t n) {
+  for (size_t i = 0; i < N_PASSES; i++)
+    if (strncmp(passes[i].name, name, n) == 0 && passes[i].name[n] == 0)
+      return &passes[i];
+  return NULL;
+}
+
+static uint32_t read_source(Session *s, const char *path) {
+  struct stat st;
+  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    fail("%s is a folder, not a .nn file%s", path, "");
+    return 0;
+  }
+  uint32_t file = source_read(s, path);
+  if (!file)
+    fail("can't read %s: %s", path, strerror(errno));
+  return file;
+}
+
+static Module *front(Session *s, const Options *o, uint32_t file) {
+  double start = seconds();
+  ElabOptions eo = {o->define, o->n_define};
+  Module *m = elaborate(s, file, &eo);
+  if (o->time_passes)
+    fprintf(stderr, "%-10s %8.3f ms\n", "elaborate", 1e3 * (seconds() - start));
+  if (m && s->n_error == 0)
+    verify(s, m, "elaborate");
+  return s->n_error ? NULL : m;
+}
+
+// ---- back end, loaded when code is generated ------------------------------------------------------------
+
+typedef struct {
+  const char *(*emit)(Module *, const CodegenOptions *, const char *, const char *, const char *, Text *);
+  const char *(*index)(Session *, const char *const *, uint32_t, const char *);
+  bool (*uses_openblas)(const Module *, const CodegenOptions *);
+} Backend;
+
+static const char *load_backend(Session *s, Backend *b) {
+  char self[4096];
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (n < 0)
+    return "can't find the folder of the nnc executable (/proc/self/exe)";
+  self[n] = 0;
+  char *slash = strrchr(self, '/');
+  const char *path = arena_printf(s->perm, "%.*s/nnc-llvm.so", (int)(slash - self), self);
+  void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!lib)
+    return arena_printf(s->perm, "can't load the code generator: %s", dlerror());
+  *(void **)&b->emit = dlsym(lib, "codegen_emit");
+  *(void **)&b->index = dlsym(lib, "codegen_emit_index");
+  *(void **)&b->uses_openblas = dlsym(lib, "codegen_uses_openblas");
+  return b->emit && b->index && b->uses_openblas ? NULL : "nnc-llvm.so is of another version";
+}
+
+// One object per CPU level plus the index, linked. Objects lie beside the output while it is made.
+static const char *make_executable(Session *s, const Options *o, Module *m, const char *output) {
+  static const char *const all[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
+  Backend backend;
+  const char *why = load_backend(s, &backend);
+  uint32_t n = strcmp(o->cpu, "all") == 0 ? MAX_LEVELS : 1;
+  const char *object[MAX_LEVELS + 1] = {0}, *suffix[MAX_LEVELS];
+  for (uint32_t i = 0; i < n && !why; i++) {
+    double start = seconds();
+    CodegenOptions options = o->codegen;
+    options.cpu = n > 1 ? all[i] : o->cpu;
+    suffix[i] = n > 1 ? arena_printf(s->perm, "_v%c", all[i][8]) : "";
+    object[i] = arena_printf(s->perm, "%s%s.%d.o", output, suffix[i], (int)getpid());
+    codegen_tables(m, &options);
+    why = backend.emit(m, &options, suffix[i], "obj", object[i], NULL);
+    if (o->time_passes)
+      fprintf(stderr, "%-10s %8.3f ms\n", "codegen", 1e3 * (seconds() - start));
+  }
+  double start = seconds();
+  object[n] = arena_printf(s->perm, "%s.index.%d.o", output, (int)getpid());
+  if (!why)
+    why = backend.index(s, suffix, n, object[n]);
+  if (!why) {
+    LinkOptions link = {object, n + 1, output, o->is_static, o->strip,
+                        backend.uses_openblas(m, &o->codegen)};
+    why = link_executable(s, &link);
+  }
+  if (o->time_passes)
+    fprintf(stderr, "%-10s %8.3f ms\n", "link", 1e3 * (seconds() - start));
+  for (uint32_t i = 0; i <= n; i++)
+    if (object[i])
+      unlink(object[i]);
+  return why;
+}
+
+static const char *default_output(Session *s, const Options *o) {
+  const char *base = strrchr(o->input, '/');
+  base = base ? base + 1 : o->input;
+  const char *dot = strrchr(base, '.');
+  return dot && dot > base ? arena_printf(s->perm, "%.*s", (int)(dot - base), base)
+                           : arena_printf(s->perm, "%s.out", base);
+}
+
+static int emit_code(Session *s, const Options *o, Module *m) {
+  Backend backend;
+  const char *why = load_backend(s, &backend);
+  Text text = {.arena = s->perm};
+  const char *path = NULL;
+  CodegenOptions options = o->codegen;
+  options.cpu = strcmp(o->cpu, "all") == 0 ? "x86-64-v4" : o->cpu;
+  codegen_tables(m, &options);
+  if (strcmp(o->emit, "obj") == 0)
+    path = o->output ? o->output : arena_printf(s->perm, "%s.o", default_output(s, o));
+  if (!why)
+    why = backend.emit(m, &options, "", o->emit, path, &text);
+  if (why)
+    return fail("%s%s", why, "");
+  return path ? 0 : write_text(o, &text);
+}
+
+static int emit_stage(Session *s, const Options *o, uint32_t file) {
+  Text text = {.arena = s->perm};
+  if (strcmp(o->emit, "tokens") == 0) {
+    print_tokens(s, file, &text);
+  } else if (strcmp(o->emit, "ast") == 0) {
+    print_ast(parse_source(s, file), &text);
+  } else {
+    Module *m = front(s, o, file);
+    bool elaborated = strcmp(o->emit, "ir") == 0 || strcmp(o->emit, "elaborate") == 0;
+    if (!m || (!elaborated && !run_passes(s, o, m, o->emit)))
+      return EXIT_USER;
+    if (elaborated || find_pass(o->emit, strlen(o->emit))) {
+      ir_print(m, &text);
+    } else if (strcmp(o->emit, "plan") == 0) {
+      codegen_tables(m, &o->codegen);
+      print_plan(m, o->n, &text);
+    } else {
+      return emit_code(s, o, m);
+    }
+  }
+  return s->n_error ? EXIT_USER : write_text(o, &text);
+}
+
+static bool known_stage(const char *name) {
+  static const char *const stages[] = {"tokens", "ast", "ir", "elaborate", "plan", "llvm", "asm", "obj"};
+  const char *all[N_PASSES + 8];
+  uint32_t n = 0;
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+    all[n++] = stages[i];
+  for (size_t i = 0; i < N_PASSES; i++)
+    all[n++] = passes[i].name;
+  for (uint32_t i = 0; i < n; i++)
+    if (strcmp(all[i], name) == 0)
+      return true;
+  const char *near = nearest_name(name, all, n);
+  fprintf(stderr, "nnc: there is no stage `%s` to emit%s%s%s\n", name, near ? "; did you mean `" : "",
+          near ? near : "", near ? "`?" : "; see nnc --help");
+  return false;
+}
+
+// ---- commands -----------------------------------------------------------------------------------------
+
+static int compile(Session *s, const Options *o, const char *output) {
+  uint32_t file = read_source(s, o->input);
+  if (!file)
+    return EXIT_USER;
+  Module *m = front(s, o, file);
+  if (!m || !run_passes(s, o, m, NULL))
+    return EXIT_USER;
+  const char *why = make_executable(s, o, m, output);
+  return why ? fail("%s%s", why, "") : 0;
+}
+
+static int command_compile(Session *s, const Options *o) {
+  if (!o->emit)
+    return compile(s, o, o->output ? o->output : default_output(s, o));
+  if (!known_stage(o->emit))
+    return EXIT_USER;
+  uint32_t file = read_source(s, o->input);
+  return file ? emit_stage(s, o, file) : EXIT_USER;
+}
+
+static int command_check(Session *s, const Options *o) {
+  uint32_t file = read_source(s, o->input);
+  return file && front(s, o, file) ? 0 : EXIT_USER;
+}
+
+static int command_run(Session *s, const Options *o) {
+  char folder[] = "/tmp/nnc-run-XXXXXX";
+  if (!mkdtemp(folder))
+    return fail("can't make a temporary folder: %s%s", strerror(errno), "");
+  const char *exe = arena_printf(s->perm, "%s/%s", folder, default_output(s, o));
+  int status = compile(s, o, exe);
+  if (status == 0) {
+    diag_print(s, stderr); // warnings, before the trainer speaks
+    s->diag.n = 0;
+    Text command = {.arena = s->perm};
+    text_printf(&command, "'%s'", exe);
+    for (int i = 0; i < o->n_rest; i++) {
+      text_put(&command, " '");
+      for (const char *c = o->rest[i]; *c; c++)
+        text_printf(&command, *c == '\'' ? "'\\''" : "%c", *c);
+      text_put(&command, "'");
+    }
+    int code = system(command.at);
+    status = code == -1 ? EXIT_USER : (code >> 8) & 0xff;
+  }
+  unlink(exe);
+  rmdir(folder);
+  return status;
+}
+
+static int command_opt(Session *s, const Options *o) {
+  uint32_t file = read_source(s, o->input);
+  Module *m = file ? ir_read(s, file) : NULL;
+  if (!m)
+    return EXIT_USER;
+  verify(s, m, "read");
+  for (const char *p = o->passes ? o->passes : ""; *p;) {
+    size_t n = strcspn(p, ",");
+    const Pass *pass = find_pass(p, n);
+    if (!pass)
+      return fail("there is no pass `%s`; see nnc --help%s", arena_strndup(s->perm, p, n), "");
+    run_pass(s, o, pass, m);
+    p += n + (p[n] == ',');
+  }
+  Text text = {.arena = s->perm};
+  ir_print(m, &text);
+  return s->n_error ? EXIT_USER : write_text(o, &text);
+}
+
+// Arguments for `nnc eval`: a fixed pattern in [-1, 1), whole numbers below the range for indices.
+static Tensor *pattern_argument(Session *s, const Type *type, int64_t n, uint32_t which) {
+  Tensor *t = tensor_new(s->perm, *type, n);
+  for (int64_t i = 0; i < t->count; i++) {
+    uint32_t h = (uint32_t)i * 2654435761u + which * 40503u + 12345u;
+    h = (h ^ (h >> 15)) * 2246822519u;
+    double u = (double)(h >> 8) / 16777216.0;
+    int64_t range = type->range ? type->range : type->elem == TY_BOOL ? 2 : 10;
+    t->at[i] = elem_is_float(type->elem) ? 2 * u - 1 : (double)(int64_t)(u * (double)range);
+  }
+  return t;
+}
+
+static void print_tensor(const Function *f, uint32_t i, const Tensor *t, Text *out, Arena *arena) {
+  text_printf(out, "%s : %s =", f->result_port[i].name ? f->result_port[i].name : "result",
+              type_text(arena, &t->type));
+  for (int64_t k = 0; k < t->count; k++)
+    text_printf(out, " %.9g", t->at[k]);
+  text_put(out, "\n");
+}
+
+static int command_eval(Session *s, const Options *o) {
+  uint32_t file = read_source(s, o->input);
+  Module *m = file ? ir_read(s, file) : NULL;
+  if (!m)
+    return EXIT_USER;
+  verify(s, m, "read");
+  const Function *f = o->function ? ir_find_function(m, o->function) : m->fn.n ? m->fn.at[0] : NULL;
+  if (!f)
+    return fail("%s has no function%s", o->input, "");
+  const Tensor **arg = arena_array(s->perm, const Tensor *, f->body->n_arg);
+  Tensor **result = arena_array(s->perm, Tensor *, f->n_result);
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    arg[i] = pattern_argument(s, &f->body->arg[i]->type, o->n, i);
+  const char *why = ir_eval(f, o->n, arg, result, s->perm);
+  if (why)
+    return fail("%s: %s", o->input, why);
+  Text text = {.arena = s->perm};
+  for (uint32_t i = 0; i < f->n_result; i++)
+    print_tensor(f, i, result[i], &text, s->perm);
+  return write_text(o, &text);
+}
+
+static int command_explain(Session *s, const char *code) {
+  const char *text = explain_text(s, code);
+  if (!text)
+    return fail("there is no error code `%s`%s", code, "");
+  fputs(text, stdout);
+  return 0;
+}
+
+static int command_list_ops(Session *s) {
+  Text text = {.arena = s->perm};
+  print_op_docs(&text);
+  fputs(text.at, stdout);
+  return 0;
+}
+
+static int dispatch(Session *s, int argc, char **argv) {
+  static const struct {
+    const char *name;
+    int (*run)(Session *, const Options *);
+  } commands[] = {
+      {"check", command_check}, {"run", command_run}, {"opt", command_opt}, {"eval", command_eval}};
+  int (*run)(Session *, const Options *) = command_compile;
+  int first = 1;
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (argc > 1 && strcmp(argv[1], commands[i].name) == 0) {
+      run = commands[i].run;
+      first = 2;
+    }
+  Options o = read_options(argc - first, argv + first);
+  if (!o.input)
+    return fail("no input file; see nnc --help%s%s", "", "");
+  return run(s, &o);
+}
+
+int main(int argc, char **argv) {
+  Session *s = session_create();
+  int status;
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    print_usage(argc < 2 ? stderr : stdout);
+    status = argc < 2 ? EXIT_USER : 0;
+  } else if (strcmp(argv[1], "--version") == 0) {
+    puts("nnc 0.1");
+    status = 0;
+  } else if (strcmp(argv[1], "--list-ops") == 0) {
+    status = command_list_ops(s);
+  } else if (strcmp(argv[1], "explain") == 0) {
+    status = argc == 3 ? command_explain(s, argv[2]) : fail("usage: nnc explain CODE%s%s", "", "");
+  } else {
+    status = dispatch(s, argc, argv);
+  }
+  if (s->n_error && status == 0)
+    status = EXIT_USER;
+  diag_print(s, stderr);
+  session_destroy(s);
+  return status;
+}

@@ -1,0 +1,25 @@
+// The driver's tools, one file each.
+#ifndef NNC_TOOLS_H
+#define NNC_TOOLS_H
+
+#include "ir/ir.h"
+
+// link.c: objects + libnnrt.a (found beside the nnc executable) make one executable.
+typedef struct {
+  const char *const *object;
+  uint32_t n_object;
+  const char *out;
+  bool is_static, strip, openblas;
+} LinkOptions;
+const char *link_executable(Session *s, const LinkOptions *options); // NULL, or why not
+
+// explain.c: the section of lang/ERRORS.md on a diagnostic code; NULL if there is none.
+const char *explain_text(Session *s, const char *code);
+
+// opdoc.c: lang/OPS.md, made from the operation records.
+void print_op_docs(Text *out);
+
+// plan.c: --emit=plan, for n rows. m->program has its tables (codegen_tables).
+void print_plan(const Module *m, int64_t n, Text *out);
+
+#endif
