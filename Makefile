@@ -98,6 +98,59 @@ $(BUILD)/libnnrt.a: $(CORE_OBJ) $(TRAINER_OBJ)
 	rm -f $@
 	ar rcs $@ $^
 
+# ---- packages
+MISSING = $(shell for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done)
+INSTALL = @missing="$(call MISSING,$(1))"; [ -z "$$missing" ] || { \
+  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=$$(command -v sudo); fi; \
+  if { [ "$$(id -u)" = 0 ] || [ -n "$$sudo" ]; } && command -v apt-get >/dev/null; then \
+    echo "installing $$missing" && $$sudo apt-get update -qq && \
+    DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+  else echo "Missing packages. As root, type:"; echo "  apt-get install $$missing"; exit 1; fi; }
+deps:
+	$(call INSTALL,$(PACKAGES))
+deps-test: deps
+	$(call INSTALL,$(TEST_PACKAGES))
+
+# ---- what a user tries first
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $(BUILD)/demo
+	$(BUILD)/nnc examples/digits/digits.nn -o $(BUILD)/demo/digits
+	$(BUILD)/demo/digits --out $(BUILD)/demo/digits.safetensors
+	$(BUILD)/demo/digits eval --load $(BUILD)/demo/digits.safetensors
+	$(BUILD)/demo/digits predict --load $(BUILD)/demo/digits.safetensors --limit 5
+
+# ---- tests
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -l '^int main' tests/unit/*.c 2>/dev/null))
+UNIT_LIB = $(patsubst %.c,$(BUILD)/%.o,$(shell grep -L '^int main' tests/unit/*.c 2>/dev/null))
+$(BUILD)/tests/unit/%.o: tests/unit/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/unit -MMD -c $< -o $@
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_LIB) $(COMPILER_OBJ) $(BUILD)/libnnrt.a
+	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -lpng -ldl -lm -lpthread
+.PRECIOUS: $(BUILD)/tests/unit/%.o
+check: deps-test
+	@$(MAKE) --no-print-directory -j2 all tests
+	@BUILD=$(BUILD) sh tests/run.sh
+check-full: deps-test
+	@$(MAKE) --no-print-directory -j2 all tests
+	@BUILD=$(BUILD) sh tests/run.sh --full
+tests: $(UNIT)
+.PHONY: tests
+bless: all
+	BUILD=$(BUILD) sh tests/run.sh --bless $(T)
+fmt:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+fmt-check:
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+size: all
+	size $(BUILD)/nnc $(BUILD)/nnc-llvm.so $(BUILD)/libnnrt.a
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo 'make check-full  the tests with full training runs on real data (NN_DATA=DIR)'
+	@echo 'make bless T=x   rewrites the golden files whose path contains x'
+	@echo 'make bench       side by side with PyTorch; make fmt, fmt-check, size, clean'
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 clean:
 	rm -rf build

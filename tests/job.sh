@@ -1,0 +1,59 @@
+#!/bin/sh
+# One job of tests/run.sh: the path says what to do with it.
+path=$1
+name=${path#"$BUILD"/}
+work=$BUILD/tests/log/$(echo "$name" | tr '/' '_')
+
+pass() { echo "PASS $1"; }
+fail() { echo "FAIL $1: $2"; }
+
+# golden EXPECTED WANTED_STATUS COMMAND...: stdout and stderr together against a file
+golden() {
+  expected=$1 wanted=$2
+  shift 2
+  "$@" > "$work.got" 2>&1
+  status=$?
+  if [ -n "$BLESS" ]; then cp "$work.got" "$expected"; fi
+  if [ ! -f "$expected" ]; then fail "$name" "no golden file $expected (make bless)"
+  elif ! diff -u "$expected" "$work.got" > "$work.diff"; then fail "$name" "differs:"; cat "$work.diff"
+  elif [ "$wanted" != any ] && [ $status != "$wanted" ]; then fail "$name" "exit status $status, wanted $wanted"
+  elif [ $status -gt 1 ]; then fail "$name" "exit status $status"
+  else pass "$name"; fi
+}
+
+# Print, read, print again after every stage: byte-identical.
+roundtrip() {
+  for stage in ir batch simplify grad cse layout fuse schedule; do
+    if ! $NNC "$path" --emit=$stage > "$work.$stage.ir" 2> "$work.err"; then
+      fail "$name $stage" "$(head -3 "$work.err" | tr '\n' ' ')"
+    elif ! $NNC opt "$work.$stage.ir" > "$work.again.ir" 2>&1; then
+      fail "$name $stage" "can't be read back: $(head -3 "$work.again.ir" | tr '\n' ' ')"
+    elif ! cmp -s "$work.$stage.ir" "$work.again.ir"; then
+      fail "$name $stage" "print-read-print differs"
+    else pass "$name roundtrip after $stage"; fi
+    rm -f "$work.$stage.ir" "$work.again.ir"
+  done
+}
+
+# Every program or script prints its own PASS/FAIL/SKIP lines; a crash is a failure.
+program() {
+  "$@" > "$work.out" 2> "$work.err2"
+  status=$?
+  cat "$work.out"
+  if [ $status -gt 1 ]; then fail "$name" "exit status $status: $(tail -3 "$work.err2" | tr '\n' ' ')"
+  elif ! grep -qE '^(PASS|FAIL|SKIP) ' "$work.out"; then fail "$name" "it reported nothing: $(tail -3 "$work.err2" | tr '\n' ' ')"
+  elif [ $status != 0 ] && ! grep -q '^FAIL ' "$work.out"; then fail "$name" "exit status $status: $(tail -3 "$work.err2" | tr '\n' ' ')"
+  fi
+}
+
+case "$path" in
+tests/syntax/*.nn) golden "${path%.nn}.ast" 0 $NNC "$path" --emit=ast ;;
+tests/errors/*.nn) golden "${path%.nn}.err" any $NNC check "$path" ;;
+tests/shape/*.nn) golden "${path%.nn}.ir" 0 $NNC "$path" --emit=ir ;;
+tests/pass/*.ir) pass_name=$(basename "$(dirname "$path")")
+  golden "${path%.ir}.out.ir" 0 $NNC opt --passes="$pass_name" "$path" ;;
+examples/*.nn) roundtrip ;;
+*.py) program /usr/bin/python3 "$path" ;;
+*.sh) program sh "$path" ;;
+*) program "$path" ;;
+esac
