@@ -57,6 +57,8 @@ struct Val {
   Instance *instance;
   DataInfo *data;
   struct Application *app; // of the result of an application: `y.name` (rule 15)
+  struct Shapeless *draw;  // V_SHAPELESS
+  uint8_t ones;            // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
   Span span;               // where the value came from: for "the other side"
 };
 
@@ -70,6 +72,7 @@ struct Param {
   LocId loc;
   uint32_t index;   // in NnrtProgram.param
   bool trainable;   // some train block selects it
+  bool is_state;    // `state` of a layer: index is in NnrtProgram.state, it is in Elab.state
 };
 
 struct Instance {
@@ -81,8 +84,16 @@ struct Instance {
   BUF(Param *) param;
   Node *site;              // the expression that created it
   uint32_t turn;           // number of its iteration in unrolled `for`s, or occurrence
+  BUF(Instance *) made;    // created while this one was applied: where a part is found again
+  const char *name;        // last element of path; NULL until it is named or first applied
+  Node *in_fn;             // the fn, train, predict or data block it was created in, or NULL (rule 5)
   Type result;             // of its last application: for summary
 };
+
+typedef struct {
+  Param *state;
+  Value *value;
+} StateUpdate;
 
 // The function being built. Values that come from outside become its arguments on first use.
 struct Target {
@@ -101,6 +112,8 @@ struct Target {
   bool initial;                // init: draws run once, unbatched (rule 39)
   bool iterates;               // step and grad: draws change with the step; elsewhere step is 0
   uint32_t fixed;              // > 0 in data fields and predict: target_seed() is the constant 0 too
+  BUF(StateUpdate) update;     // new values of layers' states, one per state (training only)
+  BUF(const char *) stream;    // names of random streams used so far
 };
 
 struct Elab {
@@ -116,6 +129,17 @@ struct Elab {
   const struct { const char *name, *value; } *define; // -D name=value
   uint32_t n_define;
   struct Program *program; // tables under construction (elaborate_tables.c)
+  BUF(Param *) state;      // `state` of layers, in order of creation
+  BUF(Instance *) applied; // in order of first application: for summary
+  // What `state` in a block means. NULL: state of the layer being applied. The optimizer sets it: called
+  // for each binding; gives the current value; the name is then added to `scope` as assignable.
+  Val (*make_state)(Elab *e, Scope *scope, Node *binding, void *ctx);
+  void *state_ctx;
+  Node *block;             // the train, predict or data declaration being elaborated: set by its part
+  struct Frame *frame;     // calls being elaborated, innermost first
+  struct Context *context; // fn calls and turns of `for` since `inside` began
+  struct Application *app; // of `inside`
+  struct SourceModule *modules; // files read so far
 };
 
 // ---- core, used by the data and train parts (elaborate_expr.c and _call.c) -----------------------------
@@ -128,6 +152,22 @@ Scope *scope_new(Elab *e, Scope *parent);
 void scope_add(Elab *e, Scope *scope, const char *name, Val v, Span where);
 // Lazily computed names: `make` is called on the first use (top-level lets, data fields, models).
 void scope_add_lazy(Elab *e, Scope *scope, const char *name, Val (*make)(Elab *, void *), void *ctx, Span where);
+void scope_add_assignable(Elab *e, Scope *scope, const char *name, Val v, Span where);
+// The value that `name` has in exactly this scope now (an assignable one may have been assigned), or NULL.
+const Val *scope_get(const Scope *scope, const char *name);
+// An error here: diag_error, plus notes "in Dense, called from here" for the calls being elaborated.
+Diagnostic *elab_error(Elab *e, Span span, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+// `optimizer` values: fills in defaults for a bare name (`with adam`). Then v.bound holds the settings:
+// elaborate v.decl->body in a new scope over v.bound that has p (assignable) and g.
+Val elab_optimizer(Elab *e, Val v, Span span);
+// The initial value of p in the current target, that of `init`.
+Value *elab_initial(Elab *e, Param *p);
+// The part of an instance with this name (a sub-instance), or NULL; a param likewise.
+Instance *instance_part(Instance *instance, const char *name);
+Param *instance_param(Instance *instance, const char *name);
+// Is `instance` p's owner or around it?
+bool instance_holds(const Instance *instance, const Param *p);
 // To a tensor of the current target: literals become constants of `want` (f32 if NULL). NULL after an error.
 Value *elab_tensor(Elab *e, Val v, const Type *want, Span span);
 // A compile-time number; false after an error that names `what`.
