@@ -111,6 +111,7 @@ struct Target {
   bool everything;             // a minimize without `over`: every instance is in training mode
   bool initial;                // init: draws run once, unbatched (rule 39)
   bool iterates;               // step and grad: draws change with the step; elsewhere step is 0
+  struct Columns *input;       // predict: its own table of columns instead of the data's
   uint32_t fixed;              // > 0 in data fields and predict: target_seed() is the constant 0 too
   BUF(StateUpdate) update;     // new values of layers' states, one per state (training only)
   BUF(const char *) stream;    // names of random streams used so far
