@@ -8,7 +8,7 @@
 #include "nnrt.h"
 
 #define KERNEL static inline __attribute__((always_inline, unused))
-#define EXPORT __attribute__((always_inline, used)) inline // seen by the code generator
+#define EXPORT __attribute__((always_inline)) // seen by the code generator, which makes it internal
 
 enum { LANES = 16 };
 typedef float v16f __attribute__((vector_size(64), aligned(4)));
@@ -27,12 +27,33 @@ typedef double v16d __attribute__((vector_size(128), aligned(8)));
 // `lanes` lanes. It returns what is stored in the product's own buffer.
 typedef v16f (*NnrtEpilogue)(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int32_t lanes);
 
-// C[m, n] = epilogue(sum_k A[m, k] B[k, n]) for rows [m0, m1) and columns [n0, n1).
-// A[m, k] = a[m*a_m + k*a_k], B[k, n] = b[k*b_k + n*b_n], C[m, n] = c[m*ldc + n]. One of b_k, b_n is 1.
-// Each element is one chain of FMAs over k = 0, 1, ..., K-1: the same bits for any blocking.
-// scratch: room for a packed panel of B (and of A), see nnrt_gemm_scratch() in gemm.c.
-// void nnrt_gemm_f32(const float *a, int64_t a_m, int64_t a_k, const float *b, int64_t b_k, int64_t b_n,
-//                    float *c, int64_t ldc, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t K,
-//                    void *scratch, NnrtEpilogue epilogue, const NnrtArgs *args);
+// Stores the first `lanes` lanes (1..16). Never reads or writes past them.
+KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
+#if defined(__AVX512F__)
+  __builtin_ia32_storeups512_mask((void *)p, v, (uint16_t)(0xffffu >> (16 - lanes)));
+#else
+  if (lanes == LANES) {
+    *(v16f *)p = v;
+    return;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < LANES - 1; i++)
+    if (i < lanes)
+      p[i] = v[i];
+#endif
+}
+
+// A batch of products: C[i][m, n] = epilogue(sum_k A[i][m, k] B[i][k, n]), C one matrix of batch*M rows.
+// A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]; the row given to the
+// epilogue and the row of C are i*M + m; C[row, n] = c[row*ldc + n]. One of b_k, b_n is 1.
+// c may be NULL where only the epilogue's own results are wanted; epilogue may be NULL.
+// Each element is one chain of FMAs over k = 0, 1, ..., K-1: the same bits for any blocking. (N = 1 with
+// a_k = b_k = 1 is 16 chains, k mod 16, and a fixed tree.)
+// tile_rows and tile_cols from nnrt_gemm_tile() of nnrt_gemm.h, which also says how many tiles there are
+// and how much args->scratch. Give constants for all that is constant: what isn't needed folds away.
+void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a, int64_t a_i,
+                   int64_t a_m, int64_t a_k, const float *b, int64_t b_i, int64_t b_k, int64_t b_n,
+                   float *c, int64_t ldc, int64_t M, int64_t N, int64_t K, int64_t tile_rows,
+                   int64_t tile_cols, NnrtEpilogue epilogue);
 
 #endif

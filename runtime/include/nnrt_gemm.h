@@ -1,0 +1,52 @@
+// How a product is cut into tiles: pure functions of its shape, the same for every CPU level, used
+// by the compiler (schedule, tables) and by the kernel. Measured; see "Products" in
+// compiler/HACKING.md.
+#ifndef NNRT_GEMM_H
+#define NNRT_GEMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Terms of the sum that are taken at a time: a panel of B of so many rows stays in the L2 cache.
+enum { NNRT_GEMM_DEPTH = 1024 };
+
+typedef struct {
+  int64_t rows, cols; // of C that one tile makes; cols is a multiple of 16
+  uint32_t scratch;   // bytes per thread
+} NnrtGemmTile;
+
+static inline int64_t nnrt_gemm_depth(int64_t K) {
+  return K >= 0 && K < NNRT_GEMM_DEPTH ? K : NNRT_GEMM_DEPTH;
+}
+
+// Bytes of scratch: the tile's sums, and the packed panel of B where B's columns lie apart (b_n !=
+// 1). K < 0: not known.
+static inline uint32_t nnrt_gemm_scratch(int64_t rows, int64_t cols, int64_t K, bool packed) {
+  int64_t panel = packed ? ((nnrt_gemm_depth(K) + 15) / 16 * 16) * cols : 0;
+  return (uint32_t)((rows * cols + panel) * (int64_t)sizeof(float));
+}
+
+// Tile of C[M, N] = sum over K. M, K < 0: not known (they depend on the number of rows of a call).
+// packed: B[k, n] has its neighbours along k, so panels of it are transposed into scratch.
+static inline NnrtGemmTile nnrt_gemm_tile(int64_t M, int64_t N, int64_t K, bool packed) {
+  NnrtGemmTile t = {32, 64, 0};
+  if (N >= 0 && N < 64)
+    t.cols = (N + 15) / 16 * 16;
+  if (t.cols == 0)
+    t.cols = 16;
+  // A long sum makes even a small tile worth a thread; a packed panel wants many rows to use it.
+  if (K >= 0 && K * t.cols >= 256 * 64 && !packed)
+    t.rows = 16;
+  if (M >= 0 && M < t.rows)
+    t.rows = M > 0 ? M : 1;
+  t.scratch = nnrt_gemm_scratch(t.rows, t.cols, K, packed);
+  return t;
+}
+
+// The order of tiles: all row blocks of a column block, then the next column block; then the next
+// matrix of a batch. Neighbours share the panel of B.
+static inline int64_t nnrt_gemm_tiles(int64_t M, int64_t N, int64_t rows, int64_t cols) {
+  return ((M + rows - 1) / rows) * ((N + cols - 1) / cols);
+}
+
+#endif

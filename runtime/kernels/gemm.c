@@ -1,0 +1,206 @@
+// Products of f32 matrices: register-blocked micro-kernels around constant sizes, specialised by
+// the code generator. In: operands by strides, a range of tiles. Out: C, each element passed
+// through the epilogue. A tile's sums go through a small buffer in scratch (row-major, tile_cols
+// wide), so that one copy of the epilogue serves every block height, and long sums can be taken in
+// pieces.
+#include "kernel.h"
+#include "nnrt_gemm.h"
+
+// The register block: HEIGHT(nr) rows by nr vectors of 16 lanes, nr <= WIDTH. Heights divide 16
+// where they can (usual batches then have no tail); enough chains to hide the latency of an FMA, no
+// spills.
+#if defined(__AVX512F__) // 32 registers of 16 lanes
+#ifndef GEMM_WIDTH
+#define GEMM_WIDTH 2
+#define GEMM_HEIGHT(nr) ((nr) == 1 ? 16 : 8)
+#endif
+#elif defined(__AVX__) // 16 registers of 8 lanes: 6 x 2 of them, 2 of B, 1 of A
+#define GEMM_WIDTH 1
+#define GEMM_HEIGHT(nr) 6
+#else // 16 registers of 4 lanes: 2 x 4 of them, 4 of B, 1 of A, 1 product
+#define GEMM_WIDTH 1
+#define GEMM_HEIGHT(nr) 2
+#endif
+enum { MAX_HEIGHT = 16, MAX_WIDTH = GEMM_WIDTH };
+
+typedef struct {
+  const float *a; // A[m, k] = a[m*a_m + k*a_k]
+  int64_t a_m, a_k;
+  const float *b; // B[k, n] = b[k*b_k + n]: packed, or in place
+  int64_t b_k;
+  int64_t K;  // terms of this piece
+  bool first; // else go on from the sums in `sum`
+  float *sum; // the tile's sums
+  int64_t ld; // of sum
+} Block;
+
+// sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
+KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
+  v16f acc[MAX_HEIGHT][MAX_WIDTH];
+  float *sum = p->sum + m * p->ld + n;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < mr; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < nr; j++)
+      acc[i][j] = p->first ? (v16f){0} : *(const v16f *)(sum + i * p->ld + LANES * j);
+  const float *a = p->a + m * p->a_m, *b = p->b + n;
+  for (int64_t k = 0; k < p->K; k++) {
+    v16f bv[MAX_WIDTH];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < nr; j++)
+      bv[j] = *(const v16f *)(b + k * p->b_k + LANES * j);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < mr; i++) {
+      v16f av = a[i * p->a_m + k * p->a_k] - (v16f){0};
+#pragma clang loop unroll(full)
+      for (int j = 0; j < nr; j++)
+        acc[i][j] = FMA(av, bv[j], acc[i][j]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < mr; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < nr; j++)
+      *(v16f *)(sum + i * p->ld + LANES * j) = acc[i][j];
+}
+
+// All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1. `tails` is
+// false where it is known that no rows are left.
+KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n, bool tails) {
+  const int mr = GEMM_HEIGHT(nr);
+  int64_t m = 0;
+  for (; m + mr <= rows; m += mr)
+    block(p, mr, nr, m, n);
+  if (!tails)
+    return;
+#pragma clang loop unroll(full)
+  for (int h = 8; h >= 1; h /= 2)
+    if (h < mr && m + h <= rows) {
+      block(p, h, nr, m, n);
+      m += h;
+    }
+}
+
+// The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
+KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N, bool tails) {
+  int64_t n = 0;
+  for (; n + LANES * MAX_WIDTH <= cols; n += LANES * MAX_WIDTH)
+    strip(p, MAX_WIDTH, rows, n, tails);
+  int64_t rest = N % (LANES * MAX_WIDTH); // known where N is, unlike cols - n
+  if (n >= cols || rest == 0)
+    return;
+#pragma clang loop unroll(full)
+  for (int nr = 1; nr <= MAX_WIDTH; nr++)
+    if (rest > LANES * (nr - 1) && rest <= LANES * nr)
+      strip(p, nr, rows, n, tails);
+}
+
+// 16 x 16 of B with neighbours along k, transposed into 16 rows of the panel.
+KERNEL v16f low(v16f x, v16f y) {
+  return __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+}
+KERNEL v16f high(v16f x, v16f y) {
+  return __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+KERNEL v16f low2(v16f x, v16f y) {
+  return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+}
+KERNEL v16f high2(v16f x, v16f y) {
+  return __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+
+// The four quarters of row i + 4*q (q = 0..3) are loaded side by side, so only the 4 x 4 blocks are
+// left to transpose: two rounds of shuffles instead of four.
+KERNEL void transpose_16(const float *const *row, int64_t k, float *panel, int64_t ld) {
+  typedef float v4f __attribute__((vector_size(16), aligned(4)));
+#pragma clang loop unroll(full)
+  for (int part = 0; part < 4; part++) { // terms k + 4*part .. + 3
+    v16f r[4];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++) {
+      const float *const at = row[i] + k + 4 * part, *const at1 = row[i + 4] + k + 4 * part;
+      const float *const at2 = row[i + 8] + k + 4 * part, *const at3 = row[i + 12] + k + 4 * part;
+      v4f x = *(const v4f *)at, y = *(const v4f *)at1, z = *(const v4f *)at2, w = *(const v4f *)at3;
+      r[i] = __builtin_shufflevector(__builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7),
+                                     __builtin_shufflevector(z, w, 0, 1, 2, 3, 4, 5, 6, 7), 0, 1, 2,
+                                     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+    v16f a = low(r[0], r[1]), b = high(r[0], r[1]), c = low(r[2], r[3]), d = high(r[2], r[3]);
+    float *to = panel + 4 * part * ld;
+    *(v16f *)to = low2(a, c);
+    *(v16f *)(to + ld) = high2(a, c);
+    *(v16f *)(to + 2 * ld) = low2(b, d);
+    *(v16f *)(to + 3 * ld) = high2(b, d);
+  }
+}
+
+// panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns.
+// Columns past the end repeat the last one; terms past the end are neighbours that no sum takes.
+KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *panel, int64_t ld) {
+  for (int64_t n = 0; n < cols; n += LANES) {
+    const float *row[LANES];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++)
+      row[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
+    for (int64_t k = 0; k < K; k += LANES)
+      transpose_16(row, k, panel + k * ld + n, ld);
+  }
+}
+
+// Rows [row, row + rows) of C from the tile's sums.
+KERNEL void finish(const NnrtArgs *args, const float *sum, int64_t ld, float *c, int64_t ldc,
+                   int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t N,
+                   NnrtEpilogue epilogue) {
+  for (int64_t m = 0; m < rows; m++)
+    for (int64_t n = 0; n < cols; n += LANES) {
+      int32_t lanes = N % LANES == 0 || cols - n >= LANES ? LANES : (int32_t)(cols - n);
+      v16f v = *(const v16f *)(sum + m * ld + n);
+      if (epilogue)
+        v = epilogue(v, args, row + m, col + n, lanes);
+      if (c)
+        store_lanes(c + (row + m) * ldc + col + n, v, lanes);
+    }
+}
+
+// One column (N = 1): lanes along k, neighbours in memory; four rows at a time.
+KERNEL float sum_lanes(v16f v) {
+  typedef float v8f __attribute__((vector_size(32)));
+  typedef float v4f __attribute__((vector_size(16)));
+  v8f h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+          __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  v4f q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+  return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
+EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a,
+                          int64_t a_i, int64_t a_m, int64_t a_k, const float *b, int64_t b_i,
+                          int64_t b_k, int64_t b_n, float *c, int64_t ldc, int64_t M, int64_t N,
+                          int64_t K, int64_t tile_rows, int64_t tile_cols, NnrtEpilogue epilogue) {
+  const int64_t row_tiles = (M + tile_rows - 1) / tile_rows,
+                col_tiles = (N + tile_cols - 1) / tile_cols;
+  const bool packed = b_n != 1, tails = tile_rows % 16 != 0 || M % 16 != 0;
+  float *const sum = args->scratch, *const panel = sum + tile_rows * tile_cols;
+  int64_t in_panel = -1; // the column block that lies packed
+  for (int64_t tile = tile0; tile < tile1; tile++) {
+    int64_t column = tile / row_tiles, matrix = column / col_tiles;
+    int64_t m0 = tile % row_tiles * tile_rows, n0 = column % col_tiles * tile_cols;
+    int64_t rows = M - m0 < tile_rows ? M - m0 : tile_rows;
+    int64_t cols = N % tile_cols == 0 || N - n0 >= tile_cols ? tile_cols : N - n0;
+    const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
+    int64_t k = 0;
+    do { // once where K <= NNRT_GEMM_DEPTH
+      int64_t terms = K - k < NNRT_GEMM_DEPTH ? K - k : NNRT_GEMM_DEPTH;
+      Block p = {at + k * a_k, a_m, a_k, bt + k * b_k, b_k, terms, k == 0, sum, tile_cols};
+      if (packed) {
+        if (in_panel != column || K > NNRT_GEMM_DEPTH)
+          pack(p.b, b_n, terms, cols, panel, tile_cols);
+        in_panel = column;
+        p.b = panel;
+        p.b_k = tile_cols;
+      }
+      tile_sums(&p, rows, cols, N, tails);
+      k += NNRT_GEMM_DEPTH;
+    } while (k < K);
+    finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);
+  }
+}
