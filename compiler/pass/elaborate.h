@@ -39,6 +39,7 @@ typedef enum {
   V_ROW,      // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
   V_CONFIG,   // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and where
               // there is no target, or a compile-time number is wanted, rule 30 is the error
+  V_MODULE,   // scope: a file named by `use ... as`
   V_NONE,     // a block without a value
 } ValKind;
 
@@ -141,6 +142,9 @@ struct Elab {
   struct Context *context; // fn calls and turns of `for` since `inside` began
   struct Application *app; // of `inside`
   struct SourceModule *modules; // files read so far
+  struct Context *contexts;     // all of them
+  struct Yields *yields;        // of the innermost `for`
+  const char *drawing;          // prefix for names of random streams: the param being initialised
 };
 
 // ---- core, used by the data and train parts (elaborate_expr.c and _call.c) -----------------------------

@@ -1,0 +1,207 @@
+// What only the core of `elaborate` shares: scopes, calls, shapes. The data and train parts see
+// elaborate.h alone.
+#ifndef NNC_ELABORATE_CORE_H
+#define NNC_ELABORATE_CORE_H
+
+#include "pass/elaborate.h"
+
+typedef struct Entry Entry;
+struct Entry {
+  const char *name;
+  Val val;
+  Span where;
+  Val (*make)(Elab *, void *); // lazy: not NULL
+  void *ctx;
+  const Target *target; // for which `val` was made
+  bool ready, making;
+  bool assignable, constant; // constant: a const, which a dimension may name though it is lazy
+  const char *from;          // of a dimension variable: what gave it its value
+  Entry *next;
+};
+struct Scope {
+  Scope *parent;
+  Entry *first, *last;
+  bool is_file; // names are declared once
+};
+
+// A call being elaborated.
+typedef struct Frame Frame;
+struct Frame {
+  Frame *up;
+  Node *decl, *site;
+  Span call;
+};
+
+// Where in the expanded body of an instance we are. Interned: equal chains are one pointer.
+typedef struct Context Context;
+struct Context {
+  Context *up, *next;
+  const Node *site;
+  int64_t turn;
+  uint32_t id;
+};
+
+// The values of parts and lets of one application.
+typedef struct Application {
+  Instance *instance;
+  BUF(struct {
+    const char *name;
+    Val val;
+    uint32_t times;
+  }) item;
+} Application;
+
+typedef struct Yields {
+  BUF(Val) item;
+} Yields;
+
+// A draw or initialiser that waits for its shape, or arithmetic on one.
+typedef struct Shapeless Shapeless;
+struct Shapeless {
+  const char *draw; // "normal", "zeros", ...; or NULL
+  Val fn;           // kind V_FUNCTION: a fn without arguments whose result type takes the shape
+  int op;           // operator of N_BINARY, or 0
+  Op elementwise;   // applied to arg, if neither draw, fn nor op
+  Val arg[3];
+  uint32_t n;
+  Span span;
+  const char *stream;
+  Value *made; // `let` names one draw: the same value for every use of the name
+  const Target *target;
+  Type type;
+};
+
+typedef struct SourceModule SourceModule;
+struct SourceModule {
+  const char *path;
+  Node *file;
+  Scope *scope;
+  SourceModule *next;
+};
+
+typedef struct {
+  Val v;
+  const char *name; // keyword, or NULL
+  Span span, name_span;
+  Node *node; // or NULL
+} Arg;
+
+// What is saved around the elaboration of a body that lies elsewhere.
+typedef struct {
+  Instance *inside;
+  LocId call;
+  Frame *frame;
+  Context *context;
+  Application *app;
+  Yields *yields;
+  Node *block;
+  Val (*make_state)(Elab *, Scope *, Node *, void *);
+} Place;
+
+// ---- elaborate_scope.c
+Entry *scope_find(Scope *scope, const char *name);
+Entry *scope_own(const Scope *scope, const char *name);
+Entry *scope_put(Elab *e, Scope *scope, const char *name, Val v, Span where);
+Val entry_value(Elab *e, Entry *entry);
+// All names visible from `scope`, for nearest_name.
+uint32_t scope_names(Elab *e, Scope *scope, const char *const **names);
+Place place_save(const Elab *e);
+void place_restore(Elab *e, Place place);
+void place_enter_top(Elab *e); // nothing around: for top-level names
+Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn);
+void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call);
+void frame_pop(Elab *e);
+bool frame_recursive(const Elab *e, const Node *decl, const Node *site);
+const char *type_user_text(Elab *e, const Type *type); // as the user writes it: "index<10>[3]"
+Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n);
+Val val_kind(ValKind kind);
+void at(Elab *e, Span span); // place of the instructions that follow
+Builder *building(Elab *e);
+
+// ---- elaborate_type.c
+// The value of a dimension; false without a message if it names something unknown.
+bool dim_known(Elab *e, Scope *scope, Node *dim, Dim *out);
+// A type whose every dimension is known; false without a message otherwise.
+bool type_known(Elab *e, Scope *scope, Node *type, Type *out);
+// Makes v fit a declared type: binds dimension variables in `scope` if `bind`. `what` names v in
+// messages ("argument `x` of Dense"), `from` it in notes about variables. `declared`: a result or field,
+// where axes of length 1 may come and go (rule 4).
+typedef struct {
+  const char *what, *from;
+  Span span; // of the value
+  bool bind, declared, fill;
+} Fit;
+Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit);
+// Binds the free variables of `type` to the dimensions of `want`; false if it doesn't fit.
+bool type_bind(Elab *e, Scope *scope, Node *type, const Type *want);
+uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);
+
+// ---- elaborate_arith.c
+Val arith_binary(Elab *e, int op, Val a, Val b, Span span, Span a_span, Span b_span);
+Val arith_unary(Elab *e, int op, Val a, Span span);
+// Equal shapes by rule 3, equal elements; false after an error.
+bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span, uint8_t *ones);
+Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span);
+Value *broadcast_to(Elab *e, Value *x, const Type *to);
+Val arith_matmul(Elab *e, Val a, Val b, Span span);
+bool fold_function(const char *name, const double *x, uint32_t n, double *out);
+bool is_number(Val v);
+double number_of(Val v);
+
+// ---- elaborate_index.c
+Val index_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+Val index_take(Elab *e, Value *x, Value *i, Span span); // x[i], i: index<n>
+Value *slice_axis(Elab *e, Value *x, uint32_t axis, Dim start, Dim limit);
+
+// ---- elaborate_block.c
+Val for_expr(Elab *e, Scope *scope, Node *node);
+Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember);
+
+// ---- elaborate_call.c
+Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+Val pipe_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want);
+// A fn or layer whose settings all have defaults, as one that takes its inputs.
+Val call_settle(Elab *e, Val f, Node *site, Span span);
+Val call_without_arguments(Elab *e, Val f, const Type *want, Span span);
+bool is_initialiser(Val v); // a fn without arguments
+
+// ---- elaborate_bind.c
+bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
+                    Span span, bool settings);
+const char *decl_kind(const Node *decl); // "fn", "layer", ...
+
+// ---- elaborate_instance.c
+Val instance_at(Elab *e, Val f, Node *site);
+void instance_name(Elab *e, Instance *instance, const char *name);
+const char *instance_path(Elab *e, Instance *instance);
+void name_instances(Elab *e, Val v, const char *name);
+void param_statement(Elab *e, Scope *scope, Node *stmt);
+void state_statement(Elab *e, Scope *scope, Node *stmt);
+void state_assign(Elab *e, const char *name, Val v, Span span);
+void app_remember(Elab *e, Application *app, const char *name, Val v);
+
+// ---- elaborate_draw.c
+Val draw_leaf(Elab *e, const char *name, Span span);
+Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *want);
+Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span span);
+Value *draw_make(Elab *e, Val v, const Type *type, Span span);
+bool is_shapeless(Val v);
+
+// ---- elaborate_builtin.c
+typedef struct Builtin Builtin;
+struct Builtin {
+  const char *name, *sig; // "x, axes = all, keep = false"
+  Val (*make)(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+  Op op; // elementwise operation called by its own name
+};
+const Builtin *builtin_find(Elab *e, const char *name);
+uint32_t builtin_names(Elab *e, const char *const **names);
+Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, const Type *want);
+
+// ---- elaborate_unused.c
+void warn_unused(Elab *e, Node *file);
+
+#endif

@@ -1,0 +1,274 @@
+// Names and places: scopes with lazy entries, the chain of calls being elaborated, small constructors
+// of Val, and how values are named in messages.
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+// ---- values ------------------------------------------------------------------------------------
+
+Val val_kind(ValKind kind) { return (Val){.kind = kind}; }
+Val val_int(int64_t i) { return (Val){.kind = V_INT, .i = i}; }
+Val val_float(double f) { return (Val){.kind = V_FLOAT, .f = f}; }
+Val val_tensor(Value *t) { return t ? (Val){.kind = V_TENSOR, .t = t} : val_error(); }
+Val val_error(void) { return (Val){.kind = V_ERROR}; }
+
+Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n) {
+  Val v = {.kind = kind, .n = n, .list = arena_array(e->s->perm, Val, n + 1)};
+  if (n)
+    memcpy(v.list, list, sizeof *list * n);
+  return v;
+}
+
+const char *type_user_text(Elab *e, const Type *type) {
+  Arena *arena = e->s->perm;
+  const char *dims = type->rank ? dims_text(arena, type->dim, type->rank) : "";
+  if (type->range)
+    return arena_printf(arena, "index<%lld>%s", (long long)type->range, dims);
+  return arena_printf(arena, "%s%s", type->elem == TY_I32 ? "int" : elem_name(type->elem), dims);
+}
+
+const char *decl_kind(const Node *decl) {
+  switch ((int)decl->kind) {
+  case N_FN:
+    return "fn";
+  case N_LAYER:
+    return "layer";
+  case N_MODEL:
+    return "model";
+  case N_OPTIMIZER:
+    return "optimizer";
+  case N_TRAIN:
+    return "train block";
+  case N_PREDICT:
+    return "predict block";
+  default:
+    return "data block";
+  }
+}
+
+const char *val_text(Elab *e, Val v) {
+  Arena *arena = e->s->perm;
+  switch (v.kind) {
+  case V_ERROR:
+    return "an error";
+  case V_INT:
+    return arena_printf(arena, "%lld", (long long)v.i);
+  case V_FLOAT:
+    return arena_printf(arena, "%g", v.f);
+  case V_BOOL:
+    return v.i ? "true" : "false";
+  case V_STRING:
+    return arena_printf(arena, "\"%s\"", v.s);
+  case V_TENSOR:
+    return type_user_text(e, &v.t->type);
+  case V_TUPLE:
+    return arena_printf(arena, "a tuple of %u values", v.n);
+  case V_LIST:
+    return arena_printf(arena, "a list of %u values", v.n);
+  case V_FUNCTION:
+    return v.builtin ? arena_printf(arena, "the function %s", v.builtin->name)
+                     : arena_printf(arena, "the %s %s", decl_kind(v.decl), v.decl->name);
+  case V_INSTANCE:
+    return arena_printf(arena, "the %s %s", decl_kind(v.instance->decl), v.instance->kind);
+  case V_DATA:
+    return "a data block";
+  case V_OPTIMIZER:
+    return arena_printf(arena, "the optimizer %s", v.decl->name);
+  case V_SHAPELESS:
+    return "a draw without a shape";
+  case V_TOP:
+    return "the result of top(...)";
+  case V_ROW:
+    return "the row";
+  case V_CONFIG:
+    return "a config";
+  case V_MODULE:
+    return "a module";
+  case V_NONE:
+    return "no value";
+  }
+  return "?";
+}
+
+// ---- scopes --------------------------------------------------------------------------------------
+
+Scope *scope_new(Elab *e, Scope *parent) {
+  Scope *scope = arena_new(e->s->perm, Scope);
+  scope->parent = parent;
+  return scope;
+}
+
+Entry *scope_own(const Scope *scope, const char *name) {
+  Entry *found = NULL; // the last one: `let` may shadow
+  for (Entry *n = scope->first; n; n = n->next)
+    if (n->name == name)
+      found = n;
+  return found;
+}
+
+Entry *scope_find(Scope *scope, const char *name) {
+  for (; scope; scope = scope->parent) {
+    Entry *n = scope_own(scope, name);
+    if (n)
+      return n;
+  }
+  return NULL;
+}
+
+Entry *scope_put(Elab *e, Scope *scope, const char *name, Val v, Span where) {
+  Entry *old = scope->is_file ? scope_own(scope, name) : NULL;
+  if (old) {
+    Diagnostic *d = diag_error(e->s, where, "declared-twice", "`%s` is declared twice", name);
+    diag_note(e->s, d, old->where, "first declared here");
+  }
+  Entry *n = arena_new(e->s->perm, Entry);
+  *n = (Entry){.name = name, .val = v, .where = where, .ready = true};
+  if (scope->last)
+    scope->last->next = n;
+  else
+    scope->first = n;
+  scope->last = n;
+  return n;
+}
+
+void scope_add(Elab *e, Scope *scope, const char *name, Val v, Span where) {
+  scope_put(e, scope, name, v, where);
+}
+
+void scope_add_assignable(Elab *e, Scope *scope, const char *name, Val v, Span where) {
+  scope_put(e, scope, name, v, where)->assignable = true;
+}
+
+void scope_add_lazy(Elab *e, Scope *scope, const char *name, Val (*make)(Elab *, void *), void *ctx,
+                    Span where) {
+  Entry *n = scope_put(e, scope, name, val_error(), where);
+  n->make = make;
+  n->ctx = ctx;
+  n->ready = false;
+}
+
+const Val *scope_get(const Scope *scope, const char *name) {
+  Entry *n = scope_own(scope, name);
+  return n ? &n->val : NULL;
+}
+
+// Does v hold for every function, or only for the one being built?
+static bool is_timeless(Val v) {
+  return v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL || v.kind == V_STRING ||
+         v.kind == V_ERROR || v.kind == V_DATA || v.kind == V_MODULE ||
+         (v.kind == V_FUNCTION && !v.bound);
+}
+
+Val entry_value(Elab *e, Entry *entry) {
+  if (!entry->make || (entry->ready && (is_timeless(entry->val) || entry->target == e->target)))
+    return entry->val;
+  if (entry->making) {
+    elab_error(e, entry->where, "recursion", "`%s` is computed from itself", entry->name);
+    return val_error();
+  }
+  Place place = place_save(e);
+  place_enter_top(e);
+  entry->making = true;
+  Val v = entry->make(e, entry->ctx);
+  entry->making = false;
+  place_restore(e, place);
+  if (!v.span.file)
+    v.span = entry->where;
+  entry->val = v;
+  entry->target = e->target;
+  entry->ready = true;
+  return v;
+}
+
+uint32_t scope_names(Elab *e, Scope *scope, const char *const **names) {
+  BUF(const char *) list = {0};
+  for (; scope; scope = scope->parent)
+    for (Entry *n = scope->first; n; n = n->next)
+      buf_push(e->s->perm, &list, n->name);
+  const char *const *more;
+  uint32_t n = builtin_names(e, &more);
+  for (uint32_t i = 0; i < n; i++)
+    buf_push(e->s->perm, &list, more[i]);
+  *names = list.at;
+  return list.n;
+}
+
+// ---- places --------------------------------------------------------------------------------------
+
+Place place_save(const Elab *e) {
+  return (Place){e->inside, e->call,   e->frame, e->context,
+                 e->app,    e->yields, e->block, e->make_state};
+}
+
+void place_restore(Elab *e, Place p) {
+  e->inside = p.inside;
+  e->call = p.call;
+  e->frame = p.frame;
+  e->context = p.context;
+  e->app = p.app;
+  e->yields = p.yields;
+  e->block = p.block;
+  e->make_state = p.make_state;
+}
+
+// e->block stays: fields of a data block are lazy too.
+void place_enter_top(Elab *e) {
+  Node *block = e->block;
+  place_restore(e, (Place){0});
+  e->block = block;
+}
+
+Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn) {
+  for (Context *c = e->contexts; c; c = c->next)
+    if (c->up == up && c->site == site && c->turn == turn)
+      return c;
+  Context *c = arena_new(e->s->perm, Context);
+  *c = (Context){.up = up, .site = site, .turn = turn, .next = e->contexts};
+  c->id = e->contexts ? e->contexts->id + 1 : 1;
+  e->contexts = c;
+  return c;
+}
+
+void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call) {
+  *frame = (Frame){.up = e->frame, .decl = decl, .site = site, .call = call};
+  e->frame = frame;
+  if (e->target)
+    e->call = ir_loc(e->m, call, e->call, e->inside ? e->inside->path : NULL);
+}
+
+// Who pushes also saves and restores the place; this is for those who don't.
+void frame_pop(Elab *e) { e->frame = e->frame->up; }
+
+bool frame_recursive(const Elab *e, const Node *decl, const Node *site) {
+  for (const Frame *f = e->frame; f; f = f->up)
+    if (f->decl == decl && f->site == site)
+      return true;
+  return false;
+}
+
+LocId elab_loc(Elab *e, Span span) {
+  return ir_loc(e->m, span, e->call, e->inside ? e->inside->path : NULL);
+}
+
+void at(Elab *e, Span span) {
+  if (e->target)
+    e->target->b.loc = elab_loc(e, span);
+}
+
+Builder *building(Elab *e) {
+  if (!e->target)
+    ice("a value of the program is made while only compile-time values are wanted");
+  return &e->target->b;
+}
+
+Diagnostic *elab_error(Elab *e, Span span, const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  const char *text = arena_vprintf(e->s->perm, format, args);
+  va_end(args);
+  Diagnostic *d = diag_error(e->s, span, code, "%s", text);
+  for (const Frame *f = e->frame; f; f = f->up)
+    if (f->decl && f->call.file)
+      diag_note(e->s, d, f->call, "in %s, called from here", f->decl->name);
+  return d;
+}
