@@ -74,10 +74,12 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 
 # Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
+# Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
+# its own target in the place of this one, and NNRT_LEVEL says which it will be.
 $(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h runtime/include/nnrt.h
 	@mkdir -p $(BUILD)/bc-v$*
 	for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
-	  -fno-math-errno -fno-trapping-math -march=x86-64-v$* -fPIC -Iruntime/include -Iruntime/kernels \
+	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \
 	  -Wall -Wextra -Werror -emit-llvm -c $$k -o $(BUILD)/bc-v$*/$$(basename $$k .c).bc || exit 1; done
 	llvm-link-19 $(BUILD)/bc-v$*/*.bc -o $@
 $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)

@@ -9,34 +9,35 @@
 // The register block: HEIGHT(nr) rows by nr vectors of 16 lanes, nr <= WIDTH. Heights divide 16
 // where they can (usual batches then have no tail); enough chains to hide the latency of an FMA, no
 // spills.
-#if defined(__AVX512F__) // 32 registers of 16 lanes
+#if NNRT_LEVEL == 4 // 32 registers of 16 lanes
 #ifndef GEMM_WIDTH
 #define GEMM_WIDTH 2
 #define GEMM_HEIGHT(nr) ((nr) == 1 ? 16 : 8)
 #endif
-#elif defined(__AVX__) // 16 registers of 8 lanes: 6 x 2 of them, 2 of B, 1 of A
+#elif NNRT_LEVEL == 3 // 16 registers of 8 lanes: 6 x 2 of them, 2 of B, 1 of A
 #define GEMM_WIDTH 1
 #define GEMM_HEIGHT(nr) 6
 #else // 16 registers of 4 lanes: 2 x 4 of them, 4 of B, 1 of A, 1 product
 #define GEMM_WIDTH 1
 #define GEMM_HEIGHT(nr) 2
 #endif
-enum { MAX_HEIGHT = 16, MAX_WIDTH = GEMM_WIDTH };
+enum { MAX_HEIGHT = 16, WIDTH = GEMM_WIDTH, ROW_WIDTH = 4 }; // ROW_WIDTH: of a product of one row
 
 typedef struct {
   const float *a; // A[m, k] = a[m*a_m + k*a_k]
   int64_t a_m, a_k;
   const float *b; // B[k, n] = b[k*b_k + n]: packed, or in place
   int64_t b_k;
-  int64_t K;  // terms of this piece
-  bool first; // else go on from the sums in `sum`
-  float *sum; // the tile's sums
-  int64_t ld; // of sum
+  int64_t K;            // terms of this piece
+  bool first;           // else go on from the sums in `sum`
+  float *sum;           // the tile's sums
+  int64_t ld;           // of sum
+  int64_t M, tile_rows; // constants that tell whether rows can be left over
 } Block;
 
 // sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
 KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
-  v16f acc[MAX_HEIGHT][MAX_WIDTH];
+  v16f acc[MAX_HEIGHT][ROW_WIDTH];
   float *sum = p->sum + m * p->ld + n;
 #pragma clang loop unroll(full)
   for (int i = 0; i < mr; i++)
@@ -45,7 +46,7 @@ KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
       acc[i][j] = p->first ? (v16f){0} : *(const v16f *)(sum + i * p->ld + LANES * j);
   const float *a = p->a + m * p->a_m, *b = p->b + n;
   for (int64_t k = 0; k < p->K; k++) {
-    v16f bv[MAX_WIDTH];
+    v16f bv[ROW_WIDTH];
 #pragma clang loop unroll(full)
     for (int j = 0; j < nr; j++)
       bv[j] = *(const v16f *)(b + k * p->b_k + LANES * j);
@@ -64,15 +65,14 @@ KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
       *(v16f *)(sum + i * p->ld + LANES * j) = acc[i][j];
 }
 
-// All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1. `tails` is
-// false where it is known that no rows are left.
-KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n, bool tails) {
+// All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1.
+KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n) {
   const int mr = GEMM_HEIGHT(nr);
   int64_t m = 0;
   for (; m + mr <= rows; m += mr)
     block(p, mr, nr, m, n);
-  if (!tails)
-    return;
+  if (p->tile_rows % mr == 0 && p->M % mr == 0)
+    return; // known at compile time where M is
 #pragma clang loop unroll(full)
   for (int h = 8; h >= 1; h /= 2)
     if (h < mr && m + h <= rows) {
@@ -81,18 +81,27 @@ KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n, bool tails) {
     }
 }
 
-// The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
-KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N, bool tails) {
+// A single row takes as long as B takes to arrive: wide strips, so that whole cache lines and pages
+// of it come in order.
+KERNEL int64_t row_sums(const Block *p, int64_t cols) {
   int64_t n = 0;
-  for (; n + LANES * MAX_WIDTH <= cols; n += LANES * MAX_WIDTH)
-    strip(p, MAX_WIDTH, rows, n, tails);
-  int64_t rest = N % (LANES * MAX_WIDTH); // known where N is, unlike cols - n
+  for (; n + LANES * ROW_WIDTH <= cols; n += LANES * ROW_WIDTH)
+    block(p, 1, ROW_WIDTH, 0, n);
+  return n;
+}
+
+// The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
+KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N) {
+  int64_t n = p->M == 1 ? row_sums(p, cols) : 0;
+  for (; n + LANES * WIDTH <= cols; n += LANES * WIDTH)
+    strip(p, WIDTH, rows, n);
+  int64_t rest = N % (LANES * WIDTH); // known where N is, unlike cols - n
   if (n >= cols || rest == 0)
     return;
 #pragma clang loop unroll(full)
-  for (int nr = 1; nr <= MAX_WIDTH; nr++)
+  for (int nr = 1; nr <= WIDTH; nr++)
     if (rest > LANES * (nr - 1) && rest <= LANES * nr)
-      strip(p, nr, rows, n, tails);
+      strip(p, nr, rows, n);
 }
 
 // 16 x 16 of B with neighbours along k, transposed into 16 rows of the panel.
@@ -162,7 +171,7 @@ KERNEL void finish(const NnrtArgs *args, const float *sum, int64_t ld, float *c,
     }
 }
 
-// One column (N = 1): lanes along k, neighbours in memory; four rows at a time.
+// The fixed tree over 16 lanes that every reduction of this project ends with.
 KERNEL float sum_lanes(v16f v) {
   typedef float v8f __attribute__((vector_size(32)));
   typedef float v4f __attribute__((vector_size(16)));
@@ -172,35 +181,68 @@ KERNEL float sum_lanes(v16f v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
+// One column, both operands with neighbours along k: 16 chains per element, four rows at a time.
+KERNEL void column_sums(const Block *p, int64_t rows) {
+  for (int64_t m = 0; m < rows; m += 4) {
+    v16f acc[4] = {{0}};
+    const float *a[4];
+    int64_t k = 0;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++)
+      a[i] = p->a + (m + i < rows ? m + i : rows - 1) * p->a_m;
+    for (; k + LANES <= p->K; k += LANES)
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; i++)
+        acc[i] = FMA(*(const v16f *)(a[i] + k), *(const v16f *)(p->b + k), acc[i]);
+    if (k < p->K) {
+      v16i lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+      v16i in =
+          lane < (int32_t)(p->K - k); // lanes past the end are +0 in both: they change nothing
+      v16f b = (v16f)(in & *(const v16i *)(p->b + k));
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; i++)
+        acc[i] = FMA((v16f)(in & *(const v16i *)(a[i] + k)), b, acc[i]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++)
+      if (m + i < rows)
+        p->sum[(m + i) * p->ld] = sum_lanes(acc[i]);
+  }
+}
+
 EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a,
                           int64_t a_i, int64_t a_m, int64_t a_k, const float *b, int64_t b_i,
                           int64_t b_k, int64_t b_n, float *c, int64_t ldc, int64_t M, int64_t N,
                           int64_t K, int64_t tile_rows, int64_t tile_cols, NnrtEpilogue epilogue) {
   const int64_t row_tiles = (M + tile_rows - 1) / tile_rows,
                 col_tiles = (N + tile_cols - 1) / tile_cols;
-  const bool packed = b_n != 1, tails = tile_rows % 16 != 0 || M % 16 != 0;
+  const bool column = N == 1 && a_k == 1 && b_k == 1; // K in one piece: nothing is kept of it
+  const bool packed = b_n != 1 && !column;
   float *const sum = args->scratch, *const panel = sum + tile_rows * tile_cols;
   int64_t in_panel = -1; // the column block that lies packed
   for (int64_t tile = tile0; tile < tile1; tile++) {
-    int64_t column = tile / row_tiles, matrix = column / col_tiles;
-    int64_t m0 = tile % row_tiles * tile_rows, n0 = column % col_tiles * tile_cols;
+    int64_t block_column = tile / row_tiles, matrix = block_column / col_tiles;
+    int64_t m0 = tile % row_tiles * tile_rows, n0 = block_column % col_tiles * tile_cols;
     int64_t rows = M - m0 < tile_rows ? M - m0 : tile_rows;
     int64_t cols = N % tile_cols == 0 || N - n0 >= tile_cols ? tile_cols : N - n0;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
-    int64_t k = 0;
-    do { // once where K <= NNRT_GEMM_DEPTH
-      int64_t terms = K - k < NNRT_GEMM_DEPTH ? K - k : NNRT_GEMM_DEPTH;
-      Block p = {at + k * a_k, a_m, a_k, bt + k * b_k, b_k, terms, k == 0, sum, tile_cols};
+    for (int64_t k = 0; k == 0 || k < K; k += NNRT_GEMM_DEPTH) { // once where K <= NNRT_GEMM_DEPTH
+      int64_t terms = column || K - k < NNRT_GEMM_DEPTH ? K - k : NNRT_GEMM_DEPTH;
+      Block p = {at + k * a_k, a_m,       a_k, bt + k * b_k, b_k, terms, k == 0,
+                 sum,          tile_cols, M,   tile_rows};
+      if (column) {
+        column_sums(&p, rows);
+        break;
+      }
       if (packed) {
-        if (in_panel != column || K > NNRT_GEMM_DEPTH)
+        if (in_panel != block_column || K > NNRT_GEMM_DEPTH)
           pack(p.b, b_n, terms, cols, panel, tile_cols);
-        in_panel = column;
+        in_panel = block_column;
         p.b = panel;
         p.b_k = tile_cols;
       }
-      tile_sums(&p, rows, cols, N, tails);
-      k += NNRT_GEMM_DEPTH;
-    } while (k < K);
+      tile_sums(&p, rows, cols, N);
+    }
     finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);
   }
 }

@@ -16,7 +16,17 @@ typedef int32_t v16i __attribute__((vector_size(64), aligned(4)));
 typedef uint32_t v16u __attribute__((vector_size(64), aligned(4)));
 typedef double v16d __attribute__((vector_size(128), aligned(8)));
 
-#if defined(__FMA__)
+#ifndef NNRT_LEVEL // 2, 3 or 4: the x86-64 level this is compiled for
+#if defined(__AVX512F__)
+#define NNRT_LEVEL 4
+#elif defined(__FMA__)
+#define NNRT_LEVEL 3
+#else
+#define NNRT_LEVEL 2
+#endif
+#endif
+
+#if NNRT_LEVEL >= 3
 #define FMA(a, b, c) __builtin_elementwise_fma((a), (b), (c))
 #else // x86-64-v2 has none: rounded twice, in software it would be a hundred times slower
 #define FMA(a, b, c) ((a) * (b) + (c))
@@ -29,7 +39,7 @@ typedef v16f (*NnrtEpilogue)(v16f acc, const NnrtArgs *args, int64_t row, int64_
 
 // Stores the first `lanes` lanes (1..16). Never reads or writes past them.
 KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
-#if defined(__AVX512F__)
+#if NNRT_LEVEL >= 4
   __builtin_ia32_storeups512_mask((void *)p, v, (uint16_t)(0xffffu >> (16 - lanes)));
 #else
   if (lanes == LANES) {
