@@ -212,7 +212,7 @@ typedef struct {
   uint32_t cpu_level;  // 2, 3, 4: what it needs
   const NnrtFunction *function;
   uint32_t n_function;
-  uint32_t init; // function that makes all params
+  uint32_t init; // function that makes all params (and states, role NNRT_STATE)
   const NnrtTensor *param, *slot, *state;
   uint32_t n_param, n_slot, n_state;
   const bool *trainable; // per param: some train block changes it
