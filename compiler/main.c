@@ -8,10 +8,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,8 +37,8 @@ typedef struct {
   uint32_t n_define;
   CodegenOptions codegen;
   bool is_static, strip, time_passes;
-  int64_t n;          // rows for --emit=plan and `nnc eval`
-  char **rest;        // after --, for `nnc run`
+  int64_t n;   // rows for --emit=plan and `nnc eval`
+  char **rest; // after --, for `nnc run`
   int n_rest;
 } Options;
 
@@ -74,7 +76,8 @@ static void print_usage(FILE *out) {
     fprintf(out, "  %-10s %s\n", passes[i].name, passes[i].doc);
 }
 
-// ---- options -------------------------------------------------------------------------------------
+// ---- options
+// -------------------------------------------------------------------------------------
 
 // The value of "--name=value" or of "--name value"; NULL if arg is another option.
 static const char *option_value(const char *name, int argc, char **argv, int *i) {
@@ -103,7 +106,8 @@ static int64_t positive(const char *name, const char *text) {
   return v;
 }
 
-static const char *one_of(const char *name, const char *text, const char *const *words, uint32_t n) {
+static const char *one_of(const char *name, const char *text, const char *const *words,
+                          uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
     if (strcmp(words[i], text) == 0)
       return words[i];
@@ -126,10 +130,9 @@ static void set_blas(Options *o, const char *text) {
 }
 
 static void unknown_option(const char *arg) {
-  static const char *const known[] = {"--emit",   "--cpu",      "--blas", "--static",
-                                      "--strip",  "--batch",    "--jobs", "--time-passes",
-                                      "--passes", "--function", "--help", "--version",
-                                      "--list-ops"};
+  static const char *const known[] = {
+      "--emit",        "--cpu",    "--blas",     "--static", "--strip",   "--batch",   "--jobs",
+      "--time-passes", "--passes", "--function", "--help",   "--version", "--list-ops"};
   const char *near = nearest_name(arg, known, sizeof known / sizeof *known);
   fprintf(stderr, "nnc: unknown option `%s`%s%s%s\n", arg, near ? "; did you mean `" : "",
           near ? near : "", near ? "`?" : "; see nnc --help");
@@ -194,7 +197,8 @@ static Options read_options(int argc, char **argv) {
   return o;
 }
 
-// ---- output ----------------------------------------------------------------------------------------
+// ---- output
+// ----------------------------------------------------------------------------------------
 
 static int fail(const char *format, const char *a, const char *b) {
   fputs("nnc: ", stderr);
@@ -221,7 +225,8 @@ static int write_text(const Options *o, const Text *text) {
   return fail("can't write %s: %s", o->output, strerror(why));
 }
 
-// ---- the pipeline ------------------------------------------------------------------------------------
+// ---- the pipeline
+// ------------------------------------------------------------------------------------
 
 static void verify(Session *s, const Module *m, const char *after) {
   const char *wrong = ir_verify(m);
@@ -291,10 +296,12 @@ static Module *front(Session *s, const Options *o, uint32_t file) {
   return s->n_error ? NULL : m;
 }
 
-// ---- back end, loaded when code is generated ------------------------------------------------------------
+// ---- back end, loaded when code is generated
+// ------------------------------------------------------------
 
 typedef struct {
-  const char *(*emit)(Module *, const CodegenOptions *, const char *, const char *, const char *, Text *);
+  const char *(*emit)(Module *, const CodegenOptions *, const char *, const char *, const char *,
+                      Text *);
   const char *(*index)(Session *, const char *const *, uint32_t, const char *);
   bool (*uses_openblas)(const Module *, const CodegenOptions *);
 } Backend;
@@ -339,8 +346,8 @@ static const char *make_executable(Session *s, const Options *o, Module *m, cons
   if (!why)
     why = backend.index(s, suffix, n, object[n]);
   if (!why) {
-    LinkOptions link = {object, n + 1, output, o->is_static, o->strip,
-                        backend.uses_openblas(m, &o->codegen)};
+    LinkOptions link = {object,       n + 1,    output,
+                        o->is_static, o->strip, backend.uses_openblas(m, &o->codegen)};
     why = link_executable(s, &link);
   }
   if (o->time_passes)
@@ -400,7 +407,8 @@ static int emit_stage(Session *s, const Options *o, uint32_t file) {
 }
 
 static bool known_stage(const char *name) {
-  static const char *const stages[] = {"tokens", "ast", "ir", "elaborate", "plan", "llvm", "asm", "obj"};
+  static const char *const stages[] = {"tokens", "ast",  "ir",  "elaborate",
+                                       "plan",   "llvm", "asm", "obj"};
   const char *all[N_PASSES + 8];
   uint32_t n = 0;
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
@@ -411,12 +419,13 @@ static bool known_stage(const char *name) {
     if (strcmp(all[i], name) == 0)
       return true;
   const char *near = nearest_name(name, all, n);
-  fprintf(stderr, "nnc: there is no stage `%s` to emit%s%s%s\n", name, near ? "; did you mean `" : "",
-          near ? near : "", near ? "`?" : "; see nnc --help");
+  fprintf(stderr, "nnc: there is no stage `%s` to emit%s%s%s\n", name,
+          near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "; see nnc --help");
   return false;
 }
 
-// ---- commands -----------------------------------------------------------------------------------------
+// ---- commands
+// -----------------------------------------------------------------------------------------
 
 static int compile(Session *s, const Options *o, const char *output) {
   uint32_t file = read_source(s, o->input);
@@ -443,6 +452,27 @@ static int command_check(Session *s, const Options *o) {
   return file && front(s, o, file) ? 0 : EXIT_USER;
 }
 
+// Runs `exe` with the user's arguments; its exit status.
+static int run_child(Session *s, const Options *o, const char *exe) {
+  const char **argv = arena_array(s->perm, const char *, o->n_rest + 2);
+  argv[0] = exe;
+  for (int i = 0; i < o->n_rest; i++)
+    argv[i + 1] = o->rest[i];
+  signal(SIGINT, SIG_IGN); // Ctrl-C is the trainer's
+  pid_t child = fork();
+  if (child == 0) {
+    signal(SIGINT, SIG_DFL);
+    execv(exe, (char *const *)argv);
+    _exit(127);
+  }
+  int code = 0;
+  while (child > 0 && waitpid(child, &code, 0) < 0 && errno == EINTR) {
+  }
+  if (child < 0 || (WIFEXITED(code) && WEXITSTATUS(code) == 127))
+    return fail("can't run %s: %s", exe, strerror(errno));
+  return WIFEXITED(code) ? WEXITSTATUS(code) : 128 + WTERMSIG(code);
+}
+
 static int command_run(Session *s, const Options *o) {
   char folder[] = "/tmp/nnc-run-XXXXXX";
   if (!mkdtemp(folder))
@@ -452,16 +482,7 @@ static int command_run(Session *s, const Options *o) {
   if (status == 0) {
     diag_print(s, stderr); // warnings, before the trainer speaks
     s->diag.n = 0;
-    Text command = {.arena = s->perm};
-    text_printf(&command, "'%s'", exe);
-    for (int i = 0; i < o->n_rest; i++) {
-      text_put(&command, " '");
-      for (const char *c = o->rest[i]; *c; c++)
-        text_printf(&command, *c == '\'' ? "'\\''" : "%c", *c);
-      text_put(&command, "'");
-    }
-    int code = system(command.at);
-    status = code == -1 ? EXIT_USER : (code >> 8) & 0xff;
+    status = run_child(s, o, exe);
   }
   unlink(exe);
   rmdir(folder);

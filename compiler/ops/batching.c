@@ -89,9 +89,10 @@ static uint32_t axes_of(const Inst *inst, const char *name, uint32_t by, uint32_
   return a->n;
 }
 
-// Only the right side has rows: its product is [N, free of b, free of a]; put the left's axes first.
-static Value *dot_right_batched(Builder *b, const Inst *inst, Value *x, Value *y, const uint32_t *ca,
-                                const uint32_t *cb, uint32_t n) {
+// Only the right side has rows: its product is [N, free of b, free of a]; put the left's axes
+// first.
+static Value *dot_right_batched(Builder *b, const Inst *inst, Value *x, Value *y,
+                                const uint32_t *ca, const uint32_t *cb, uint32_t n) {
   uint32_t free_a = inst->arg[0]->type.rank - n, free_b = inst->arg[1]->type.rank - n;
   Value *yx = ir_dot(b, y, x, cb, ca, n, 0);
   uint32_t perm[MAX_RANK] = {0};

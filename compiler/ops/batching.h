@@ -4,7 +4,8 @@
 
 #include "ops/op.h"
 
-#define BATCH_RULE(name) Value *batch_##name(Builder *b, Inst *inst, Value *const *arg, const bool *batched)
+#define BATCH_RULE(name)                                                                           \
+  Value *batch_##name(Builder *b, Inst *inst, Value *const *arg, const bool *batched)
 BATCH_RULE(broadcast);
 BATCH_RULE(reshape);
 BATCH_RULE(transpose);

@@ -66,8 +66,9 @@ static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
     Session *s = b->m->s;
     Diagnostic *d = diag_error(s, b->m->loc.at[inst->loc].span, "no-gradient",
                                "`%s` has no gradient", op->name);
-    diag_note(s, d, (Span){0}, "what is minimised must not depend on a parameter through it; "
-                               "stop_gradient(...) says that this is meant");
+    diag_note(s, d, (Span){0},
+              "what is minimised must not depend on a parameter through it; "
+              "stop_gradient(...) says that this is meant");
     return;
   }
   op->grad(b, inst, dres, sink);

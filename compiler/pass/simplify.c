@@ -1,4 +1,5 @@
-// does:   local algebra (each record's .fold), stable forms found by pattern, composites into smaller
+// does:   local algebra (each record's .fold), stable forms found by pattern, composites into
+// smaller
 //         operations (.lower), dead code
 // needs:  any IR before fuse
 // leaves: no operation that has .lower

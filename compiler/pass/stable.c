@@ -1,4 +1,5 @@
-// The patterns, each with the formula that overflows, cancels or divides 0 by 0, and what it becomes:
+// The patterns, each with the formula that overflows, cancels or divides 0 by 0, and what it
+// becomes:
 //
 //   exp(x) / sum(exp(x))        e / sum(e), e = exp(x - max x)             softmax
 //   log(exp(x) / s)             x - log s                                  log-softmax
@@ -13,7 +14,9 @@
 // The shift by the maximum is no part of the gradient: softmax doesn't change with it.
 #include "pass/stable.h"
 
-static Inst *def_of(Value *v, Op op) { return v->def && v->def->op == op ? v->def : NULL; }
+static Inst *def_of(Value *v, Op op) {
+  return v->def && v->def->op == op ? v->def : NULL;
+}
 
 static bool is_const(Value *v, double c) {
   Inst *b = def_of(v, OP_broadcast);

@@ -30,7 +30,9 @@ static void *must(void *p) {
   return p;
 }
 
-Arena *arena_create(void) { return must(calloc(1, sizeof(Arena))); }
+Arena *arena_create(void) {
+  return must(calloc(1, sizeof(Arena)));
+}
 
 void arena_destroy(Arena *arena) {
   for (Chunk *c = arena->head, *next; c; c = next) {
@@ -86,4 +88,6 @@ char *arena_printf(Arena *arena, const char *format, ...) {
   return text;
 }
 
-size_t arena_bytes(const Arena *arena) { return arena->bytes; }
+size_t arena_bytes(const Arena *arena) {
+  return arena->bytes;
+}

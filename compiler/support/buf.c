@@ -34,7 +34,9 @@ void text_putn(Text *text, const char *s, size_t n) {
   text->at[text->n] = 0;
 }
 
-void text_put(Text *text, const char *s) { text_putn(text, s, strlen(s)); }
+void text_put(Text *text, const char *s) {
+  text_putn(text, s, strlen(s));
+}
 
 void text_printf(Text *text, const char *format, ...) {
   va_list args, again;

@@ -19,7 +19,9 @@ Session *session_create(void) {
   return s;
 }
 
-void session_destroy(Session *s) { arena_destroy(s->perm); }
+void session_destroy(Session *s) {
+  arena_destroy(s->perm);
+}
 
 static uint32_t hash_bytes(const char *text, size_t n) { // FNV-1a
   uint32_t h = 2166136261u;
@@ -57,7 +59,9 @@ const char *intern_n(Session *s, const char *text, size_t n) {
   return *slot;
 }
 
-const char *intern(Session *s, const char *text) { return intern_n(s, text, strlen(text)); }
+const char *intern(Session *s, const char *text) {
+  return intern_n(s, text, strlen(text));
+}
 
 uint32_t source_add(Session *s, const char *path, const char *text, size_t n) {
   Source src = {.path = intern(s, path), .n = (uint32_t)n};

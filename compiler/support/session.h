@@ -37,7 +37,7 @@ typedef struct {
 } Diagnostic;
 
 typedef struct Session {
-  Arena *perm; // sources, names, trees, IR: lives until the end
+  Arena *perm;        // sources, names, trees, IR: lives until the end
   BUF(Source) source; // [0] is unused
   BUF(Diagnostic *) diag;
   uint32_t n_error;
