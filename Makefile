@@ -19,8 +19,8 @@ SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 endif
 
 OPS      = $(wildcard compiler/ops/*.c)
-COMPILER = $(wildcard compiler/support/*.c compiler/ir/*.c compiler/ops/*.c compiler/pass/*.c compiler/tools/*.c) \
-           lang/ast.c
+COMPILER = $(wildcard compiler/support/*.c compiler/ir/*.c compiler/ops/*.c compiler/pass/*.c compiler/tools/*.c \
+           lang/*.c)
 LLVM_SRC = $(wildcard compiler/llvm/*.c)
 CORE     = $(wildcard runtime/core/*.c)
 TRAINER  = $(wildcard runtime/trainer/*.c)
@@ -69,7 +69,7 @@ $(BUILD)/compiler/%.o: compiler/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 $(BUILD)/compiler/llvm/%.o: compiler/llvm/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -c $< -o $@
-$(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
+$(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.tab.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 

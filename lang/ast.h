@@ -89,6 +89,7 @@ struct Node {
   int64_t ival;
   double fval;
   bool is_path, has_params, has_params2, has_shape, maximize;
+  uint32_t height; // of the tree below it; the parser refuses more than 1000, so recursion is safe
   Node *a, *b, *c, *type, *body;
   NodeList list, params, params2;
 };
