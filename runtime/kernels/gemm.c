@@ -90,6 +90,19 @@ KERNEL int64_t row_sums(const Block *p, int64_t cols) {
   return n;
 }
 
+// One column, A with neighbours along m: lanes along m, one chain per element.
+KERNEL void lane_sums(const Block *p, int64_t rows) {
+  for (int64_t m = 0; m < rows; m += LANES) {
+    v16f acc = {0};
+    for (int64_t k = 0; k < p->K; k++)
+      acc = FMA(*(const v16f *)(p->a + m + k * p->a_k), p->b[k * p->b_k] - (v16f){0}, acc);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++)
+      if (m + i < rows)
+        p->sum[(m + i) * p->ld] = acc[i];
+  }
+}
+
 // The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
 KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N) {
   int64_t n = p->M == 1 ? row_sums(p, cols) : 0;
@@ -216,7 +229,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
                           int64_t K, int64_t tile_rows, int64_t tile_cols, NnrtEpilogue epilogue) {
   const int64_t row_tiles = (M + tile_rows - 1) / tile_rows,
                 col_tiles = (N + tile_cols - 1) / tile_cols;
-  const bool column = N == 1 && a_k == 1 && b_k == 1; // K in one piece: nothing is kept of it
+  const bool column = N == 1 && (a_m == 1 || (a_k == 1 && b_k == 1)); // K in one piece
   const bool packed = b_n != 1 && !column;
   float *const sum = args->scratch, *const panel = sum + tile_rows * tile_cols;
   int64_t in_panel = -1; // the column block that lies packed
@@ -231,7 +244,10 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
       Block p = {at + k * a_k, a_m,       a_k, bt + k * b_k, b_k, terms, k == 0,
                  sum,          tile_cols, M,   tile_rows};
       if (column) {
-        column_sums(&p, rows);
+        if (a_m == 1)
+          lane_sums(&p, rows);
+        else
+          column_sums(&p, rows);
         break;
       }
       if (packed) {

@@ -1,0 +1,292 @@
+// Runs the functions of a program: tables of launches, walked by all threads of one region, with
+// barriers between phases. In: a program, arguments and results by pointer. Nothing is allocated
+// after nnrt_open; the same bits come out for any number of threads, since tiles are fixed by
+// shape.
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+// A thread is worth waking for so much work. Operations and bytes per second are those of one core,
+// on the low side.
+static const double grain_seconds = 1.0e-6, flops_per_second = 60e9, bytes_per_second = 25e9;
+
+// One function, ready to run.
+typedef struct {
+  int64_t *offset;    // per buffer, in the arena; -1: comes with the call
+  uint32_t *root;     // per buffer: whose storage it has
+  uint32_t n_binding; // entries of launch_buf in use
+  int64_t n;          // `threads` and `width` are for so many rows; -1: none yet
+  int *threads;       // per launch
+  int width;          // the most of them
+  void **base;        // per buffer: where it is in this call
+  void **binding;     // launch_buf, as pointers
+  double *seconds;    // profile, or NULL
+} Prepared;
+
+struct NnrtModel {
+  const NnrtProgram *program;
+  NnrtPool *pool;
+  int64_t max_n;
+  Prepared *function; // per function of the program; `offset` NULL: not opened
+  char *arena;
+  int64_t planned, scratch, mapped; // bytes: buffers, scratch per thread, all
+  bool poison;
+};
+
+typedef struct {
+  NnrtModel *model;
+  const NnrtFunction *f;
+  Prepared *p;
+  int64_t n;
+} Call;
+
+static double seconds_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+// ---- Opening
+// ---------------------------------------------------------------------------------------
+
+static uint32_t root_of(const NnrtFunction *f, uint32_t buffer) {
+  while (f->buffer[buffer].alias != NNRT_NONE)
+    buffer = f->buffer[buffer].alias;
+  return buffer;
+}
+
+// Room for everything `p` points to, in one block that starts at p->offset.
+static bool prepare(const NnrtFunction *f, Prepared *p) {
+  for (uint32_t i = 0; i < f->n_launch; i++) {
+    uint32_t end = f->launch[i].buf0 + f->launch[i].n_buf;
+    p->n_binding = end > p->n_binding ? end : p->n_binding;
+  }
+  size_t buffers = f->n_buffer, launches = f->n_launch;
+  size_t bytes = buffers * (sizeof *p->offset + sizeof *p->base + sizeof *p->root) +
+                 p->n_binding * sizeof *p->binding + launches * sizeof *p->threads;
+  char *block = calloc(1, bytes ? bytes : 1);
+  if (!block)
+    return false;
+  p->offset = (int64_t *)(void *)block; // pointers and int64_t first: all stay aligned
+  p->base = (void **)(p->offset + buffers);
+  p->binding = p->base + buffers;
+  p->root = (uint32_t *)(p->binding + p->n_binding);
+  p->threads = (int *)(p->root + buffers);
+  p->n = -1;
+  for (uint32_t i = 0; i < f->n_buffer; i++)
+    p->root[i] = root_of(f, i);
+  return true;
+}
+
+static int64_t round_up(int64_t bytes) {
+  return (bytes + NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN;
+}
+
+static bool prepare_function(NnrtModel *m, uint32_t index) {
+  const NnrtFunction *f = &m->program->function[index];
+  Prepared *p = &m->function[index];
+  if (p->offset)
+    return true;
+  if (!prepare(f, p))
+    return false;
+  int64_t bytes = nnrt_plan(f, m->max_n, p->offset);
+  m->planned = bytes > m->planned ? bytes : m->planned;
+  for (uint32_t i = 0; i < f->n_launch; i++) {
+    int64_t scratch = round_up(f->launch[i].scratch);
+    m->scratch = scratch > m->scratch ? scratch : m->scratch;
+  }
+  return true;
+}
+
+NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
+                     const uint32_t *function, uint32_t n_function, NnrtModel **model) {
+  *model = NULL;
+  if (program->abi != NNRT_ABI || program->bytes != sizeof *program)
+    return NNRT_BAD_ABI;
+  NnrtModel *m = calloc(1, sizeof *m);
+  if (!m)
+    return NNRT_NO_MEMORY;
+  m->program = program;
+  m->pool = pool;
+  m->max_n = max_n;
+  m->function = calloc(program->n_function + 1, sizeof *m->function);
+  bool ok = m->function != NULL;
+  for (uint32_t i = 0; ok && i < (function ? n_function : program->n_function); i++)
+    ok = prepare_function(m, function ? function[i] : i);
+  // Slack behind the last buffer belongs to it; scratch has a line more, so that threads share
+  // none.
+  m->planned = round_up(m->planned);
+  m->scratch += NNRT_ALIGN;
+  m->mapped = m->planned + m->scratch * nnrt_pool_threads(pool);
+  if (ok) {
+    void *arena =
+        mmap(NULL, (size_t)m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    m->arena = arena == MAP_FAILED ? NULL : arena;
+  }
+  if (!m->arena) {
+    nnrt_close(m);
+    return NNRT_NO_MEMORY;
+  }
+  *model = m;
+  return NNRT_OK;
+}
+
+void nnrt_close(NnrtModel *model) {
+  if (!model)
+    return;
+  for (uint32_t i = 0; model->function && i < model->program->n_function; i++)
+    free(model->function[i].offset);
+  free(model->function);
+  if (model->arena)
+    munmap(model->arena, (size_t)model->mapped);
+  free(model);
+}
+
+int64_t nnrt_arena_bytes(const NnrtModel *model) {
+  return model->mapped;
+}
+
+void nnrt_profile(NnrtModel *model, uint32_t function, double *seconds) {
+  model->function[function].seconds = seconds;
+}
+
+void nnrt_poison(NnrtModel *model, bool on) {
+  model->poison = on;
+}
+
+// ---- Running
+// ---------------------------------------------------------------------------------------
+
+static int launch_threads(const NnrtLaunch *l, int64_t n, int most) {
+  double flops = (l->flops_fixed + l->flops_per_n * (double)n) / flops_per_second;
+  double bytes = (l->bytes_fixed + l->bytes_per_n * (double)n) / bytes_per_second;
+  double grains = (flops > bytes ? flops : bytes) / grain_seconds;
+  int64_t tiles = nnrt_tiles(l, n);
+  if (grains < most)
+    most = grains < 1 ? 1 : (int)grains;
+  return tiles < most ? (tiles < 1 ? 1 : (int)tiles) : most;
+}
+
+static void choose_threads(const NnrtModel *m, const NnrtFunction *f, Prepared *p, int64_t n) {
+  p->n = n;
+  p->width = 1;
+  for (uint32_t i = 0; i < f->n_launch; i++) {
+    p->threads[i] = launch_threads(&f->launch[i], n, nnrt_pool_threads(m->pool));
+    p->width = p->threads[i] > p->width ? p->threads[i] : p->width;
+  }
+}
+
+static bool bind(const NnrtModel *m, const NnrtFunction *f, Prepared *p, void *const *arg,
+                 void *const *result) {
+  for (uint32_t i = 0; i < f->n_buffer; i++) {
+    const NnrtBuffer *b = &f->buffer[p->root[i]];
+    switch (b->kind) {
+    case NNRT_ARENA:
+      p->base[i] = m->arena + p->offset[i];
+      break;
+    case NNRT_ARG:
+      p->base[i] = arg[b->index];
+      break;
+    case NNRT_RESULT:
+      p->base[i] = result[b->index];
+      break;
+    default: // never written
+      p->base[i] = (void *)(uintptr_t)m->program->constant[b->index].bytes;
+    }
+    if (!p->base[i])
+      return false;
+  }
+  for (uint32_t i = 0; i < p->n_binding; i++)
+    p->binding[i] = p->base[f->launch_buf[i]];
+  return true;
+}
+
+static void run_launch(const Call *c, uint32_t index, int thread) {
+  const NnrtLaunch *l = &c->f->launch[index];
+  int threads = c->p->threads[index];
+  if (thread >= threads)
+    return;
+  int64_t tiles = nnrt_tiles(l, c->n), from = tiles * thread / threads;
+  int64_t to = tiles * (thread + 1) / threads;
+  if (from == to)
+    return;
+  NnrtArgs args = {c->p->binding + l->buf0, c->f->launch_size + l->size0, c->n,
+                   c->model->arena + c->model->planned + c->model->scratch * thread};
+  l->fn(&args, from, to);
+}
+
+// Threads that the phase starting at launch `first` uses, and where the next one starts.
+static int phase_width(const Call *c, uint32_t first, uint32_t *end) {
+  uint32_t i = first;
+  int width = 1;
+  for (; i < c->f->n_launch && c->f->launch[i].phase == c->f->launch[first].phase; i++)
+    width = c->p->threads[i] > width ? c->p->threads[i] : width;
+  *end = i;
+  return width;
+}
+
+// What every thread does. A barrier is left out while thread 0 works alone.
+static void walk(void *context, NnrtPlace *place) {
+  const Call *c = context;
+  int since = 1; // threads that worked since the last barrier
+  for (uint32_t i = 0, end; i < c->f->n_launch; i = end) {
+    int width = phase_width(c, i, &end);
+    if (i > 0 && (width > 1 || since > 1)) {
+      nnrt_pool_barrier(c->model->pool, place);
+      since = 1;
+    }
+    since = width > since ? width : since;
+    for (uint32_t j = i; j < end; j++)
+      run_launch(c, j, place->thread);
+  }
+}
+
+// NaN in all element types (255, -1): what is read too early or too late shows.
+static void poison_buffers(const Call *c, bool first, uint32_t phase) {
+  for (uint32_t i = 0; i < c->f->n_buffer; i++) {
+    const NnrtBuffer *b = &c->f->buffer[i];
+    if (b->kind == NNRT_ARENA && b->alias == NNRT_NONE && (first ? b->first : b->last) == phase)
+      memset(c->p->base[i], 255, (size_t)round_up(b->fixed + b->per_n * c->n) + NNRT_ALIGN);
+  }
+}
+
+// The same with a barrier around every launch, for profiles and poison.
+static void walk_watched(void *context, NnrtPlace *place) {
+  const Call *c = context;
+  const NnrtModel *m = c->model;
+  for (uint32_t i = 0; i < c->f->n_launch; i++) {
+    uint32_t phase = c->f->launch[i].phase;
+    bool starts = i == 0 || c->f->launch[i - 1].phase != phase;
+    bool ends = i + 1 == c->f->n_launch || c->f->launch[i + 1].phase != phase;
+    if (m->poison && place->thread == 0 && starts)
+      poison_buffers(c, true, phase);
+    if (m->poison)
+      memset(m->arena + m->planned + m->scratch * place->thread, 255, (size_t)m->scratch);
+    nnrt_pool_barrier(m->pool, place);
+    double start = c->p->seconds && place->thread == 0 ? seconds_now() : 0;
+    run_launch(c, i, place->thread);
+    nnrt_pool_barrier(m->pool, place);
+    if (c->p->seconds && place->thread == 0)
+      c->p->seconds[i] += seconds_now() - start;
+    if (m->poison && place->thread == 0 && ends)
+      poison_buffers(c, false, phase);
+  }
+}
+
+NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const *arg,
+                    void *const *result) {
+  if (function >= model->program->n_function || n < 0 || n > model->max_n)
+    return NNRT_BAD_CALL;
+  const NnrtFunction *f = &model->program->function[function];
+  Prepared *p = &model->function[function];
+  if (!p->offset || !bind(model, f, p, arg, result))
+    return NNRT_BAD_CALL;
+  if (p->n != n)
+    choose_threads(model, f, p, n);
+  Call call = {model, f, p, n};
+  nnrt_pool_run(model->pool, p->width, p->seconds || model->poison ? walk_watched : walk, &call);
+  return NNRT_OK;
+}
