@@ -138,6 +138,8 @@ struct Module {
 // ---- types ---------------------------------------------------------------------------------------
 const char *elem_name(ElemType elem);                     // "f32"
 const char *type_text(Arena *arena, const Type *type);    // "f32[N, 784]", "i32[N]<10>", "*f32[3]"
+const char *dim_text(Arena *arena, Dim dim);              // "784", "N", "28N"
+const char *dims_text(Arena *arena, const Dim *dim, uint32_t n); // "[N, 784]"
 bool type_equal(const Type *a, const Type *b);            // all fields
 bool type_same_shape(const Type *a, const Type *b);       // rank and dims
 Type type_scalar(ElemType elem);

@@ -85,7 +85,8 @@ typedef struct OpDef {
   // n: the number of rows N.
   void (*eval)(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result);
   EVal (*emit)(Emit *e, const Inst *inst, const EVal *arg); // K_ELEM
-  // K_REDUCE other than argmax: one more element into the running value, which starts at `identity`.
+  // K_REDUCE other than argmax: one more element into the running value, which starts at `identity`
+  // (on i32, infinities stand for the least and the greatest number).
   EVal (*combine)(Emit *e, EVal acc, EVal x);
   double identity;
   const char *kernel; // family of C kernels in runtime/kernels that does it: "gemm", "random", "gather"
@@ -113,6 +114,7 @@ typedef struct {
   Attr value;
 } AttrSig;
 uint32_t op_attrs(Module *m, Op op, const AttrSig **attrs);
+void op_arity(Op op, uint32_t *least, uint32_t *most); // numbers of arguments that its sig allows
 
 static inline EVal emit_add(Emit *e, EVal a, EVal b) { return e->binary(e, E_ADD, a, b); }
 static inline EVal emit_sub(Emit *e, EVal a, EVal b) { return e->binary(e, E_SUB, a, b); }

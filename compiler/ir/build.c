@@ -1,0 +1,329 @@
+// Making IR: modules, functions, instructions. Types of results come from the operations' rules, so
+// that an instruction exists only with correct types.
+#include "ir/ir.h"
+#include "ops/op.h"
+
+#include <string.h>
+
+Module *module_create(Session *s) {
+  Module *m = arena_new(s->perm, Module);
+  m->s = s;
+  m->arena = s->perm;
+  buf_push(m->arena, &m->loc, (Loc){0});
+  return m;
+}
+
+static Region *region_new(Arena *arena, Function *f, Inst *owner) {
+  Region *r = arena_new(arena, Region);
+  r->fn = f;
+  r->owner = owner;
+  return r;
+}
+
+Function *ir_function(Module *m, const char *name) {
+  Function *f = arena_new(m->arena, Function);
+  f->name = intern(m->s, name);
+  f->module = m;
+  f->body = region_new(m->arena, f, NULL);
+  buf_push(m->arena, &m->fn, f);
+  return f;
+}
+
+Function *ir_find_function(const Module *m, const char *name) {
+  for (uint32_t i = 0; i < m->fn.n; i++)
+    if (strcmp(m->fn.at[i]->name, name) == 0)
+      return m->fn.at[i];
+  return NULL;
+}
+
+LocId ir_loc(Module *m, Span span, LocId parent, const char *layer) {
+  const Loc *last = &m->loc.at[m->loc.n - 1];
+  bool same = last->span.file == span.file && last->span.start == span.start &&
+              last->span.end == span.end && last->parent == parent && last->layer == layer;
+  if (!same || m->loc.n == 1)
+    buf_push(m->arena, &m->loc, (Loc){span, parent, layer});
+  return m->loc.n - 1;
+}
+
+Value *ir_region_arg(Region *r, Type type, Arena *arena) {
+  Value **args = arena_array(arena, Value *, r->n_arg + 1);
+  if (r->n_arg)
+    memcpy(args, r->arg, sizeof *args * r->n_arg);
+  Value *v = arena_new(arena, Value);
+  v->type = type;
+  v->region = r;
+  v->index = r->n_arg;
+  args[r->n_arg++] = v;
+  r->arg = args;
+  return v;
+}
+
+Value *ir_add_arg(Function *f, Type type, Port port) {
+  Arena *arena = f->module->arena;
+  uint32_t n = f->body->n_arg;
+  Port *ports = arena_array(arena, Port, n + 1);
+  if (n)
+    memcpy(ports, f->arg_port, sizeof *ports * n);
+  ports[n] = port;
+  f->arg_port = ports;
+  Value *v = ir_region_arg(f->body, type, arena);
+  v->name = port.name;
+  return v;
+}
+
+void ir_return(Builder *b, Value *const *values, const Port *ports, uint32_t n) {
+  Function *f = b->region->fn;
+  ir_inst(b, OP_return, values, n, NULL, 0);
+  f->n_result = n;
+  f->result_port = arena_array(b->m->arena, Port, n + 1);
+  if (n)
+    memcpy(f->result_port, ports, sizeof *ports * n);
+}
+
+// ---- instructions ------------------------------------------------------------------------------
+
+static const char *fill_attrs(Module *m, Op op, const Attr *given, uint32_t n_given, Attr **out,
+                              uint32_t *n_out) {
+  const AttrSig *sig;
+  uint32_t n = op_attrs(m, op, &sig);
+  if (n_given > n)
+    return arena_printf(m->arena, "it takes %u attributes, %u are given", n, n_given);
+  Attr *attr = arena_array(m->arena, Attr, n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    bool absent = i >= n_given || given[i].kind == A_NONE;
+    if (absent && !sig[i].has_default)
+      return arena_printf(m->arena, "attribute '%s' is missing", sig[i].name);
+    attr[i] = absent ? sig[i].value : given[i];
+    if (attr[i].kind != sig[i].kind)
+      return arena_printf(m->arena, "attribute '%s' is of the wrong kind", sig[i].name);
+  }
+  *out = attr;
+  *n_out = n;
+  return NULL;
+}
+
+static const char *check_arity(Module *m, Op op, uint32_t n) {
+  uint32_t least, most;
+  op_arity(op, &least, &most);
+  if (n >= least && n <= most)
+    return NULL;
+  return arena_printf(m->arena, "it takes %s%u argument%s, %u given",
+                      most > least ? "at least " : "", least, least == 1 ? "" : "s", n);
+}
+
+const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+                     uint32_t n_attrs, Type *result) {
+  Attr *attr;
+  uint32_t n;
+  const char *wrong = check_arity(m, op, n_args);
+  if (!wrong)
+    wrong = fill_attrs(m, op, attrs, n_attrs, &attr, &n);
+  if (!wrong && op_table[op]->type_fn)
+    wrong = op_table[op]->type_fn(m, args, n_args, attr, result);
+  return wrong;
+}
+
+static uint32_t result_count(const OpDef *def, uint32_t n_args) {
+  switch (def->results) {
+  case RESULT_ONE:
+    return 1;
+  case RESULT_OF_XS:
+    return n_args - 1;
+  case RESULT_NONE:
+  case RESULT_OF_BODY:
+    return 0;
+  }
+  return 0;
+}
+
+static void make_results(Module *m, Inst *inst, const Type *types, uint32_t n) {
+  inst->n_results = n;
+  inst->result = arena_array(m->arena, Value *, n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    Value *v = arena_new(m->arena, Value);
+    v->type = types[i];
+    v->def = inst;
+    v->region = inst->parent;
+    v->index = i;
+    inst->result[i] = v;
+  }
+}
+
+static void link_before(Inst *inst, Region *r, Inst *before) {
+  inst->parent = r;
+  inst->next = before;
+  inst->prev = before ? before->prev : r->last;
+  *(inst->prev ? &inst->prev->next : &r->first) = inst;
+  *(before ? &before->prev : &r->last) = inst;
+}
+
+static void make_body(Module *m, Inst *group) {
+  group->body = region_new(m->arena, group->parent->fn, group);
+  for (uint32_t i = 0; i < group->n_args; i++)
+    ir_region_arg(group->body, group->arg[i]->type, m->arena);
+}
+
+// The yield that ends a group's body says what the group's results are.
+static void end_body(Module *m, Inst *yield) {
+  Inst *group = yield->parent->owner;
+  if (!group)
+    ice("yield outside a group");
+  Type *types = arena_array(m->arena, Type, yield->n_args + 1);
+  for (uint32_t i = 0; i < yield->n_args; i++)
+    types[i] = yield->arg[i]->type;
+  make_results(m, group, types, yield->n_args);
+}
+
+Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+              uint32_t n_attrs) {
+  Module *m = b->m;
+  Type few[4], *types = n_args < 4 ? few : arena_array(m->arena, Type, n_args);
+  const char *wrong = ir_check(m, op, args, n_args, attrs, n_attrs, types);
+  if (wrong)
+    ice("building %s: %s", op_table[op]->name, wrong);
+  Inst *inst = arena_new(m->arena, Inst);
+  inst->op = op;
+  inst->loc = b->loc;
+  inst->n_args = n_args;
+  inst->arg = arena_array(m->arena, Value *, n_args + 1);
+  if (n_args)
+    memcpy(inst->arg, args, sizeof *args * n_args);
+  fill_attrs(m, op, attrs, n_attrs, &inst->attr, &inst->n_attrs);
+  link_before(inst, b->region, b->before);
+  make_results(m, inst, types, result_count(op_table[op], n_args));
+  if (op_table[op]->results == RESULT_OF_BODY)
+    make_body(m, inst);
+  if (op == OP_yield)
+    end_body(m, inst);
+  return inst;
+}
+
+void ir_remove(Inst *inst) {
+  Region *r = inst->parent;
+  if (!r)
+    return; // removed already
+  *(inst->prev ? &inst->prev->next : &r->first) = inst->next;
+  *(inst->next ? &inst->next->prev : &r->last) = inst->prev;
+  inst->prev = inst->next = NULL;
+  inst->parent = NULL;
+}
+
+void ir_move_before(Inst *inst, Inst *before) {
+  ir_remove(inst);
+  link_before(inst, before->parent, before);
+}
+
+// ---- shorthands for one operation each
+// -----------------------------------------------------------
+
+static Value *one(Builder *b, Op op, Value *const *args, uint32_t n, const Attr *attrs,
+                  uint32_t n_attrs) {
+  return ir_inst(b, op, args, n, attrs, n_attrs)->result[0];
+}
+
+Value *ir_unary(Builder *b, Op op, Value *x) {
+  return one(b, op, &x, 1, NULL, 0);
+}
+
+Value *ir_binary(Builder *b, Op op, Value *x, Value *y) {
+  return one(b, op, (Value *[]){x, y}, 2, NULL, 0);
+}
+
+Value *ir_select(Builder *b, Value *c, Value *x, Value *y) {
+  return one(b, OP_select, (Value *[]){c, x, y}, 3, NULL, 0);
+}
+
+// A constant is never batched: it is the same for all rows.
+Value *ir_const(Builder *b, Type type, double value) {
+  Attr attr[] = {attr_elem(type.elem), attr_dims(b->m->arena, type.dim, type.rank),
+                 attr_float(value), attr_int(type.range)};
+  return one(b, OP_const, NULL, 0, attr, 4);
+}
+
+Value *ir_literal(Builder *b, const Tensor *data) {
+  return one(b, OP_literal, NULL, 0, (Attr[]){attr_data(data)}, 1);
+}
+
+Value *ir_convert(Builder *b, Value *x, ElemType elem) {
+  if (x->type.elem == elem)
+    return x;
+  return one(b, OP_convert, &x, 1, (Attr[]){attr_elem(elem)}, 1);
+}
+
+Value *ir_broadcast(Builder *b, Value *x, const uint32_t *axes, Type to) {
+  if (type_same_shape(&x->type, &to))
+    return x;
+  Attr attr[] = {attr_axes(b->m->arena, axes, x->type.rank),
+                 attr_dims(b->m->arena, to.dim, to.rank)};
+  return one(b, OP_broadcast, &x, 1, attr, 2);
+}
+
+Value *ir_reshape(Builder *b, Value *x, const Dim *dims, uint32_t rank) {
+  bool same = x->type.rank == rank;
+  for (uint32_t i = 0; same && i < rank; i++)
+    same = x->type.dim[i] == dims[i];
+  if (same)
+    return x;
+  return one(b, OP_reshape, &x, 1, (Attr[]){attr_dims(b->m->arena, dims, rank)}, 1);
+}
+
+Value *ir_transpose(Builder *b, Value *x, const uint32_t *perm) {
+  bool same = true;
+  for (uint32_t i = 0; i < x->type.rank; i++)
+    same &= perm[i] == i;
+  if (same)
+    return x;
+  return one(b, OP_transpose, &x, 1, (Attr[]){attr_axes(b->m->arena, perm, x->type.rank)}, 1);
+}
+
+static Value *reduce(Builder *b, Op op, Value *x, const uint32_t *axes, uint32_t n) {
+  return n ? one(b, op, &x, 1, (Attr[]){attr_axes(b->m->arena, axes, n)}, 1) : x;
+}
+
+Value *ir_sum(Builder *b, Value *x, const uint32_t *axes, uint32_t n) {
+  return reduce(b, OP_sum, x, axes, n);
+}
+
+Value *ir_max(Builder *b, Value *x, const uint32_t *axes, uint32_t n) {
+  return reduce(b, OP_max_along, x, axes, n);
+}
+
+Value *ir_dot(Builder *b, Value *x, Value *y, const uint32_t *ca, const uint32_t *cb,
+              uint32_t n_contract, uint32_t batch) {
+  Attr attr[] = {attr_axes(b->m->arena, ca, n_contract), attr_axes(b->m->arena, cb, n_contract),
+                 attr_int(batch)};
+  return one(b, OP_dot, (Value *[]){x, y}, 2, attr, 3);
+}
+
+// ---- attributes
+// ------------------------------------------------------------------------------------
+
+Attr attr_int(int64_t i) {
+  return (Attr){.kind = A_INT, .i = i};
+}
+Attr attr_float(double f) {
+  return (Attr){.kind = A_FLOAT, .f = f};
+}
+Attr attr_str(const char *interned) {
+  return (Attr){.kind = A_STR, .s = interned};
+}
+Attr attr_elem(ElemType elem) {
+  return (Attr){.kind = A_ELEM, .elem = elem};
+}
+Attr attr_data(const Tensor *data) {
+  return (Attr){.kind = A_DATA, .data = data};
+}
+
+Attr attr_dims(Arena *arena, const Dim *dims, uint32_t n) {
+  Dim *copy = arena_array(arena, Dim, n + 1);
+  if (n)
+    memcpy(copy, dims, sizeof *copy * n);
+  return (Attr){.kind = A_DIMS, .n = n, .dims = copy};
+}
+
+Attr attr_axes(Arena *arena, const uint32_t *axes, uint32_t n) {
+  Dim *copy = arena_array(arena, Dim, n + 1);
+  for (uint32_t i = 0; i < n; i++)
+    copy[i] = axes[i];
+  return (Attr){.kind = A_DIMS, .n = n, .dims = copy};
+}

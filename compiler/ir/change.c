@@ -1,0 +1,81 @@
+// Changing IR: replacing, numbering, counting uses, dropping what nobody reads.
+#include "ir/ir.h"
+#include "ops/op.h"
+
+void ir_replace(Value *old, Value *with) {
+  for (Inst *i = old->region->first; i; i = i->next)
+    for (uint32_t k = 0; k < i->n_args; k++)
+      if (i->arg[k] == old)
+        i->arg[k] = with;
+}
+
+// `with` may be chained: what replaces a value may have been replaced itself.
+void ir_replace_all(Region *r, Value *const *with) {
+  for (Inst *i = r->first; i; i = i->next)
+    for (uint32_t k = 0; k < i->n_args; k++)
+      while (with[i->arg[k]->id] && with[i->arg[k]->id] != i->arg[k])
+        i->arg[k] = with[i->arg[k]->id];
+}
+
+static void number_region(Region *r) {
+  uint32_t id = 0;
+  for (uint32_t i = 0; i < r->n_arg; i++)
+    r->arg[i]->id = id++;
+  for (Inst *i = r->first; i; i = i->next) {
+    for (uint32_t k = 0; k < i->n_results; k++)
+      i->result[k]->id = id++;
+    if (i->body)
+      number_region(i->body);
+  }
+}
+
+void ir_number(Function *f) {
+  number_region(f->body);
+}
+
+static void count_region(Region *r) {
+  for (uint32_t i = 0; i < r->n_arg; i++)
+    r->arg[i]->uses = 0;
+  for (Inst *i = r->first; i; i = i->next) {
+    for (uint32_t k = 0; k < i->n_results; k++)
+      i->result[k]->uses = 0;
+    for (uint32_t k = 0; k < i->n_args; k++)
+      i->arg[k]->uses++;
+    if (i->body)
+      count_region(i->body);
+  }
+}
+
+void ir_count_uses(Function *f) {
+  count_region(f->body);
+}
+
+static bool is_dead(const Inst *inst) {
+  if (op_table[inst->op]->flags & OPF_TERMINATOR)
+    return false;
+  for (uint32_t k = 0; k < inst->n_results; k++)
+    if (inst->result[k]->uses)
+      return false;
+  return true;
+}
+
+// Users come after what they use, so one walk from the end finds everything.
+static bool remove_dead_in(Region *r) {
+  bool any = false;
+  for (Inst *i = r->last, *prev; i; i = prev) {
+    prev = i->prev;
+    if (is_dead(i)) {
+      for (uint32_t k = 0; k < i->n_args; k++)
+        i->arg[k]->uses--;
+      ir_remove(i);
+      any = true;
+    } else if (i->body)
+      any |= remove_dead_in(i->body);
+  }
+  return any;
+}
+
+bool ir_remove_dead(Function *f) {
+  ir_count_uses(f);
+  return remove_dead_in(f->body);
+}
