@@ -66,6 +66,11 @@ Node *ast_leaf(Parse *p, NodeKind kind, Span span) {
   return node_new(p, kind, span);
 }
 
+Node *ast_parenthesised(Span span, Node *e) {
+  e->span = span;
+  return e;
+}
+
 Node *ast_name(Parse *p, Span span, const char *name) {
   Node *n = node_new(p, N_NAME, span);
   n->name = name;

@@ -119,6 +119,7 @@ static void close_level(Filter *f) {
 
 static Diagnostic *report_open(Filter *f) {
   Token *t = opener(f);
+  t->made = true;
   return syntax_error(f->p, t->span, "syntax", "this `%s` is never closed",
                       token_kind_name(t->kind));
 }
@@ -207,6 +208,7 @@ static void close_forgotten(Filter *f, const Token *t) {
   if (d)
     diag_note(f->p->s, d, t->span, "a %s begins here", level == 1 ? "declaration" : "statement");
   close_down_to(f, level);
+  put_made(f, T_NN_error); // the parser gives up what it is in, and begins anew
   put_made(f, T_NEWLINE);
 }
 

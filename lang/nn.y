@@ -256,7 +256,7 @@ primary: name
   | "true" { $$ = ast_bool(p, @$, true); }
   | "false" { $$ = ast_bool(p, @$, false); }
   | STRING { $$ = ast_string(p, @$, $1); }
-  | "(" expr ")" { $$ = $2; }
+  | "(" expr ")" { $$ = ast_parenthesised(@$, $2); }
   | "(" expr "," exprs ")" { $$ = ast_list(p, N_TUPLE, @$, seq_before(p, $2, $4)); }
   | "(" expr "," exprs "," ")" { $$ = ast_list(p, N_TUPLE, @$, seq_before(p, $2, $4)); }
   | "(" error ")" { $$ = ast_leaf(p, N_ERROR, @$); }

@@ -68,6 +68,7 @@ Node *ast_path_more(Parse *p, Node *path, Node *name, Span span);
 Node *ast_path_string(Parse *p, Span span, const char *text);
 Node *ast_list(Parse *p, NodeKind kind, Span span, NodeSeq *list);
 Node *ast_one(Parse *p, NodeKind kind, Span span, Node *a); // kinds with a single child `a`
+Node *ast_parenthesised(Span span, Node *e); // no node of its own; the span takes the brackets in
 Node *ast_leaf(Parse *p, NodeKind kind, Span span);
 Node *ast_file(Parse *p, Span span, NodeSeq *list);
 Node *ast_doc(Parse *p, Node *decl); // gives the declaration its `///` text

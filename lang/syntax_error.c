@@ -106,7 +106,7 @@ static const char *expected_class(const Surprise *u) {
   if (expression)
     return "an expression";
   if (name && takes(u, "where") && takes(u, "let"))
-    return "a field, a setting, `let` or `where`";
+    return "a field, a setting, `let`, `where`";
   if (name && takes(u, "fn"))
     return "a type";
   if (name && takes(u, "STRING"))
@@ -190,7 +190,8 @@ static bool explain_angle(const Surprise *u) {
 static bool explain_two_on_a_line(const Surprise *u) {
   bool line = takes(u, "NEWLINE") && (takes(u, ";") || takes(u, "("));
   if (!line || u->found->first || !starts_statement(u->found->kind) || takes(u, "FLOAT") ||
-      u->before == NULL || u->before->kind == T_NEWLINE)
+      u->before == NULL || u->before->kind == T_NEWLINE || u->before->kind == T_SEMICOLON ||
+      u->before->kind == T_LBRACE)
     return false;
   Diagnostic *d = say(u, arena_printf(u->p->s->perm, "expected a new line or `;` before %s",
                                       token_words(u->p, u->found)));
@@ -235,10 +236,25 @@ static void point_back(const Surprise *u, Diagnostic *d) {
                           : "the line before goes on, as it ends here");
 }
 
+// Is it directly inside a round or square bracket of which we know that it is not closed?
+static bool in_unclosed(const Parse *p) {
+  for (uint32_t i = p->found; i-- > 0;) {
+    const Token *t = &p->token.at[i];
+    if (t->kind == T_RPAREN || t->kind == T_RBRACKET || t->kind == T_RBRACE)
+      i = t->match;
+    else if (t->kind == T_LBRACE)
+      return false;
+    else if (t->kind == T_LPAREN || t->kind == T_LBRACKET)
+      if (t->made)
+        return true;
+  }
+  return false;
+}
+
 void report_unexpected(Parse *p, const char *const *expected, int n) {
   const Token *found = &p->token.at[p->found];
   Surprise u = {p, found, found > p->token.at ? found - 1 : NULL, expected, n};
-  if (found->made || (u.before && u.before->kind == T_NN_error))
+  if (found->made || (u.before && u.before->kind == T_NN_error) || in_unclosed(p))
     return;
   if (explain_angle(&u) || explain_operator(&u) || explain_two_on_a_line(&u) ||
       explain_reserved(&u))
