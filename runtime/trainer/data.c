@@ -1,0 +1,114 @@
+// The splits of a data block. Sources are read when they are first asked for; the end of train's rows
+// serves as validation where `validate = last(n)` says so.
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+static const NnrtSource *source_of(const Dataset *dataset, SplitKind kind) {
+  return kind == SPLIT_TRAIN      ? &dataset->data->train
+         : kind == SPLIT_VALIDATE ? &dataset->data->validate
+                                  : &dataset->data->test;
+}
+
+const char *split_name(SplitKind kind) {
+  static const char *const name[] = {"train", "validate", "test", "none"};
+  return name[kind];
+}
+
+bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data, const Options *options,
+                  Failure *failure) {
+  *dataset = (Dataset){.program = program, .data = &program->data[data], .data_folder = options->data};
+  dataset->needed = calloc(dataset->data->n_column + 1, sizeof *dataset->needed);
+  return dataset->needed || failf(failure, "not enough memory for %s", dataset->data->name);
+}
+
+void dataset_need(Dataset *dataset, const NnrtFunction *function) {
+  for (uint32_t i = 0; i < function->n_arg; i++)
+    if (function->arg[i].role == NNRT_COLUMN && function->arg[i].index < dataset->data->n_column)
+      dataset->needed[function->arg[i].index] = true;
+}
+
+bool dataset_has(const Dataset *dataset, SplitKind kind) {
+  if (kind >= SPLIT_NONE)
+    return false;
+  return source_of(dataset, kind)->kind != NNRT_NO_SOURCE ||
+         (kind == SPLIT_VALIDATE && dataset->data->validate_last > 0);
+}
+
+bool dataset_check_files(const Dataset *dataset, Failure *failure) {
+  for (int kind = SPLIT_TRAIN; kind < SPLIT_NONE; kind++) {
+    const NnrtSource *source = source_of(dataset, (SplitKind)kind);
+    for (uint32_t i = 0; i < source->n_file; i++) {
+      char *path = NULL;
+      if (!file_search(source->file[i], dataset->data_folder, dataset->data->path, &path, failure))
+        return false;
+      free(path);
+    }
+  }
+  return true;
+}
+
+// Examples are numbered through the sources whose rows are known when compiling.
+static int64_t first_example(const Dataset *dataset, SplitKind kind) {
+  int64_t first = 0;
+  for (int before = SPLIT_TRAIN; before < (int)kind; before++)
+    first += source_of(dataset, (SplitKind)before)->rows;
+  return first;
+}
+
+static bool load(Dataset *dataset, SplitKind kind, Failure *failure) {
+  TableRequest request = {.column = dataset->data->column,
+                          .n_column = dataset->data->n_column,
+                          .needed = dataset->needed,
+                          .data_folder = dataset->data_folder,
+                          .program_path = dataset->data->path ? dataset->data->path : "",
+                          .data_name = dataset->data->name};
+  if (dataset->loaded[kind])
+    return true;
+  dataset->table[kind].first_example = first_example(dataset, kind);
+  dataset->loaded[kind] =
+      table_load(&dataset->table[kind], source_of(dataset, kind), &request, failure);
+  return dataset->loaded[kind];
+}
+
+// Rows of train that are kept for validation.
+static bool validation_rows(const Dataset *dataset, int64_t rows, int64_t *kept, Failure *failure) {
+  double last = dataset->data->validate_last;
+  *kept = 0;
+  if (last <= 0 || dataset->data->validate.kind != NNRT_NO_SOURCE)
+    return true;
+  *kept = last < 1 ? (int64_t)((double)rows * last + 0.5) : (int64_t)last;
+  return (*kept > 0 && *kept < rows) ||
+         failf(failure, "%s: validate = last(%g) of %lld rows leaves %s", dataset->data->name, last,
+               (long long)rows, *kept > 0 ? "no rows to train with" : "no rows to validate with");
+}
+
+bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *failure) {
+  if (!dataset_has(dataset, kind))
+    return failf(failure, "%s: has no %s rows", dataset->data->name, split_name(kind));
+  bool tail = kind == SPLIT_VALIDATE && dataset->data->validate.kind == NNRT_NO_SOURCE;
+  SplitKind from = tail ? SPLIT_TRAIN : kind;
+  if (!load(dataset, from, failure))
+    return false;
+  const Table *table = &dataset->table[from];
+  int64_t kept = 0;
+  if (from == SPLIT_TRAIN && !validation_rows(dataset, table->rows, &kept, failure))
+    return false;
+  *split = (Split){table, tail ? table->rows - kept : 0, tail ? kept : table->rows - kept, kind};
+  return true;
+}
+
+SplitKind dataset_default_split(const Dataset *dataset, const Options *options) {
+  if (options->split != SPLIT_NONE)
+    return options->split;
+  return dataset_has(dataset, SPLIT_TEST)       ? SPLIT_TEST
+         : dataset_has(dataset, SPLIT_VALIDATE) ? SPLIT_VALIDATE
+                                                : SPLIT_TRAIN;
+}
+
+void dataset_close(Dataset *dataset) {
+  for (int kind = 0; kind < 3; kind++)
+    table_free(&dataset->table[kind]);
+  free(dataset->needed);
+  *dataset = (Dataset){0};
+}

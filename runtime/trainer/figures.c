@@ -1,0 +1,159 @@
+// The figures of a split: sums over rows in double, divided by the rows; the evaluation of a split;
+// the command eval.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure) {
+  *figures = (Figures){.train = train, .sum = calloc(train->n_metric + 1, sizeof(double))};
+  return figures->sum || failf(failure, "not enough memory for the figures");
+}
+
+void figures_close(Figures *figures) { free(figures->sum); }
+
+void figures_clear(Figures *figures) {
+  figures->rows = 0;
+  for (uint32_t i = 0; i < figures->train->n_metric; i++)
+    figures->sum[i] = 0;
+}
+
+void figures_add(Figures *figures, const Call *call, int64_t n) {
+  figures->rows += n;
+  for (uint32_t i = 0; i < call->function->n_result; i++) {
+    const NnrtPort *port = &call->function->result[i];
+    if (port->role != NNRT_METRIC || port->index >= figures->train->n_metric)
+      continue;
+    double value = (double)*(const float *)call->result[i];
+    if (figures->train->metric[port->index].kind == NNRT_METRIC_MEAN)
+      figures->sum[port->index] += value;
+    else
+      figures->sum[port->index] = value;
+  }
+}
+
+double figures_value(const Figures *figures, uint32_t metric) {
+  if (figures->train->metric[metric].kind == NNRT_METRIC_VALUE)
+    return figures->sum[metric];
+  return figures->rows ? figures->sum[metric] / (double)figures->rows : NAN;
+}
+
+bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figures,
+                    Failure *failure) {
+  figures_clear(figures);
+  for (int64_t first = 0; first < split->rows; first += batch) {
+    int64_t n = split->rows - first < batch ? split->rows - first : batch;
+    call_gather(eval, split, NULL, first, n);
+    if (!call_run(eval, n, failure))
+      return false;
+    figures_add(figures, eval, n);
+  }
+  return true;
+}
+
+void figures_print(const Figures *figures, SplitKind kind, const char *block, LogForm log) {
+  String line = {0};
+  char number[NUMBER_TEXT];
+  if (log == LOG_JSON) {
+    string_printf(&line, "{\"split\":\"%s\"", split_name(kind));
+    if (block) {
+      string_put(&line, ",\"block\":");
+      string_put_json(&line, block);
+    }
+  } else {
+    string_printf(&line, "%s%s%s", block ? block : "", block ? "  " : "", split_name(kind));
+  }
+  for (uint32_t i = 0; i < figures->train->n_metric; i++) {
+    if (log == LOG_JSON) {
+      string_put(&line, ",");
+      string_put_json(&line, figures->train->metric[i].name);
+      string_put(&line, ":");
+      string_put_json_number(&line, figures_value(figures, i));
+    } else {
+      string_printf(&line, "  %s %s", figures->train->metric[i].name,
+                    figure_text(figures_value(figures, i), number));
+    }
+  }
+  printf("%s%s\n", line.at ? line.at : "", log == LOG_JSON ? "}" : "");
+  string_free(&line);
+}
+
+// ---- eval ------------------------------------------------------------------------------------------------
+
+// Rows, or for a block without data one batch of draws.
+static bool evaluate_block(Dataset *dataset, Call *eval, const Options *options, int64_t batch,
+                           Figures *figures, SplitKind *kind, Failure *failure) {
+  if (dataset->data) {
+    Split split;
+    *kind = dataset_default_split(dataset, options);
+    return dataset_split(dataset, *kind, &split, failure) &&
+           evaluate_split(eval, &split, batch, figures, failure);
+  }
+  *kind = SPLIT_NONE;
+  call_number_rows(eval, 0, batch);
+  if (!call_run(eval, batch, failure))
+    return false;
+  figures_add(figures, eval, batch);
+  return true;
+}
+
+static bool eval_block(const Run *run, const Values *values, const NnrtTrain *train,
+                       Failure *failure) {
+  const NnrtProgram *program = run->program;
+  int64_t batch = option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
+  Dataset dataset = {0};
+  NnrtModel *model = NULL;
+  Call eval = {0};
+  Figures figures = {0};
+  SplitKind kind;
+  bool good = train->data == NNRT_NONE ||
+              dataset_open(&dataset, program, train->data, run->options, failure);
+  if (good && dataset.data)
+    dataset_need(&dataset, &program->function[train->eval]);
+  good = good && model_open(&model, program, run->pool, batch, &train->eval, 1, failure) &&
+         call_open(&eval, model, values, train->eval, batch, failure) &&
+         figures_open(&figures, train, failure);
+  if (good) {
+    call_set(&eval, 1, 1, run->options->seed != INT64_MIN ? run->options->seed : train->seed);
+    good = evaluate_block(&dataset, &eval, run->options, batch, &figures, &kind, failure);
+  }
+  if (good)
+    figures_print(&figures, kind, program->n_train > 1 ? train->name : NULL, log_form(run->options));
+  figures_close(&figures);
+  call_close(&eval);
+  nnrt_close(model);
+  dataset_close(&dataset);
+  return good;
+}
+
+uint32_t train_block(const Run *run, Failure *failure) {
+  const NnrtProgram *program = run->program;
+  String list = {0};
+  for (uint32_t i = 0; i < program->n_train; i++) {
+    if (!run->options->block || !strcmp(run->options->block, program->train[i].name)) {
+      string_free(&list);
+      return i;
+    }
+    string_printf(&list, "%s%s", i ? ", " : "", program->train[i].name);
+  }
+  if (run->options->block && program->n_train)
+    failf(failure, "--block: no train block is called \"%s\"; there are %s", run->options->block,
+          list.at ? list.at : "none");
+  else
+    failf(failure, "this program has no train block");
+  string_free(&list);
+  return NNRT_NONE;
+}
+
+bool command_eval(const Run *run, int *status, Failure *failure) {
+  (void)status;
+  Values values = {0};
+  uint32_t first = train_block(run, failure);
+  bool good = first != NNRT_NONE && values_open(&values, run->program, run->options, failure) &&
+              weights_load_default(&values, run->options, failure);
+  uint32_t end = run->options->block ? first + 1 : run->program->n_train;
+  for (uint32_t i = first; good && i < end; i++)
+    good = eval_block(run, &values, &run->program->train[i], failure);
+  values_close(&values);
+  return good;
+}

@@ -1,0 +1,316 @@
+// Training: the blocks of the program in order, epochs of shuffled batches, validation, stop, weights.
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+// Set by the first Ctrl-C; the handler then goes, so that a second one ends the process at once.
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number) { interrupted = signal_number; }
+
+static void catch_interrupts(void) {
+  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+// One train block at work.
+typedef struct {
+  const Run *run;
+  const NnrtProgram *program;
+  const NnrtTrain *train;
+  Values *values;
+  Dataset dataset;
+  Split rows, validation;
+  bool has_data, has_validation;
+  NnrtModel *model;
+  Call step_call, eval_call, stop_call;
+  Figures epoch_figures, log_figures, validation_figures;
+  Progress *progress;
+  int64_t batch, epochs, steps, log_every, seed; // steps: 0 if epochs rule
+  int64_t step, epoch;                           // done; running
+  double *best;                                  // per stop input: its best figure
+  int64_t *best_epoch;
+} Trainer;
+
+static bool open_data(Trainer *t, Failure *failure) {
+  const NnrtTrain *train = t->train;
+  t->has_data = train->data != NNRT_NONE;
+  if (!t->has_data)
+    return true;
+  if (!dataset_open(&t->dataset, t->program, train->data, t->run->options, failure))
+    return false;
+  dataset_need(&t->dataset, &t->program->function[train->step]);
+  if (train->eval != NNRT_NONE)
+    dataset_need(&t->dataset, &t->program->function[train->eval]);
+  t->has_validation = train->eval != NNRT_NONE && dataset_has(&t->dataset, SPLIT_VALIDATE);
+  return dataset_check_files(&t->dataset, failure) &&
+         dataset_split(&t->dataset, SPLIT_TRAIN, &t->rows, failure) &&
+         (!t->has_validation || dataset_split(&t->dataset, SPLIT_VALIDATE, &t->validation, failure));
+}
+
+static bool open_calls(Trainer *t, Failure *failure) {
+  const NnrtTrain *train = t->train;
+  uint32_t functions[3], count = 0;
+  functions[count++] = train->step;
+  if (train->eval != NNRT_NONE)
+    functions[count++] = train->eval;
+  if (train->stop != NNRT_NONE)
+    functions[count++] = train->stop;
+  return model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure) &&
+         call_open(&t->step_call, t->model, t->values, train->step, t->batch, failure) &&
+         (train->eval == NNRT_NONE ||
+          call_open(&t->eval_call, t->model, t->values, train->eval, t->batch, failure)) &&
+         (train->stop == NNRT_NONE ||
+          call_open(&t->stop_call, t->model, t->values, train->stop, 1, failure));
+}
+
+static bool trainer_open(Trainer *t, Failure *failure) {
+  const Options *options = t->run->options;
+  const NnrtTrain *train = t->train;
+  t->batch = option_or(options->batch, train->batch > 0 ? train->batch : 1);
+  t->steps = options->steps > 0 ? options->steps : options->epochs >= 0 ? 0 : train->steps;
+  t->epochs = option_or(options->epochs, train->epochs);
+  t->log_every = train->log_every;
+  t->seed = options->seed != INT64_MIN ? options->seed : train->seed;
+  if (options->steps == 0)
+    t->steps = t->epochs = 0;
+  if (train->data == NNRT_NONE && !t->steps && options->steps != 0)
+    return failf(failure, "train %s has no data: it needs --steps, not --epochs", train->name);
+  t->best = calloc(train->n_stop_input + 1, sizeof *t->best);
+  t->best_epoch = calloc(train->n_stop_input + 1, sizeof *t->best_epoch);
+  if (!t->best || !t->best_epoch)
+    return failf(failure, "not enough memory");
+  if (!open_data(t, failure))
+    return false;
+  if (t->has_data && t->batch > t->rows.rows) // memory for more would be for nothing
+    t->batch = t->rows.rows;
+  return open_calls(t, failure) && figures_open(&t->epoch_figures, train, failure) &&
+         figures_open(&t->log_figures, train, failure) &&
+         figures_open(&t->validation_figures, train, failure);
+}
+
+static void trainer_close(Trainer *t) {
+  figures_close(&t->epoch_figures);
+  figures_close(&t->log_figures);
+  figures_close(&t->validation_figures);
+  call_close(&t->step_call);
+  call_close(&t->eval_call);
+  call_close(&t->stop_call);
+  nnrt_close(t->model);
+  dataset_close(&t->dataset);
+  free(t->best);
+  free(t->best_epoch);
+}
+
+// ---- Steps ---------------------------------------------------------------------------------------------
+
+// A loss that is no number never becomes one again.
+static bool check_loss(const Trainer *t, Failure *failure) {
+  const float *loss = call_result(&t->step_call, NNRT_METRIC, 0);
+  if (!loss || isfinite(*loss))
+    return true;
+  progress_clear_bar(t->progress);
+  return failf(failure, "the loss became %s in epoch %lld, step %lld; training ends here and no "
+                        "weights are written. A smaller learning rate, scaled inputs or checked "
+                        "data may help",
+               isnan(*loss) ? "nan" : "infinite", (long long)t->epoch, (long long)t->step);
+}
+
+static bool run_step(Trainer *t, int64_t n, Failure *failure) {
+  call_set(&t->step_call, ++t->step, t->epoch, t->seed);
+  if (!call_run(&t->step_call, n, failure) || !check_loss(t, failure))
+    return false;
+  figures_add(&t->epoch_figures, &t->step_call, n);
+  if (t->log_every <= 0)
+    return true;
+  figures_add(&t->log_figures, &t->step_call, n);
+  if (t->step % t->log_every == 0) {
+    progress_log(t->progress, t->step, &t->log_figures);
+    figures_clear(&t->log_figures);
+  }
+  return true;
+}
+
+static bool enough_steps(const Trainer *t) {
+  return interrupted || (t->steps && t->step >= t->steps);
+}
+
+static bool run_epoch(Trainer *t, Failure *failure) {
+  Shuffle shuffle = shuffle_make(t->rows.rows, t->seed, t->epoch);
+  figures_clear(&t->epoch_figures);
+  for (int64_t first = 0; first < t->rows.rows && !enough_steps(t); first += t->batch) {
+    int64_t n = t->rows.rows - first < t->batch ? t->rows.rows - first : t->batch;
+    call_gather(&t->step_call, &t->rows, &shuffle, first, n);
+    if (!run_step(t, n, failure))
+      return false;
+    progress_step(t->progress, t->epoch, first / t->batch + 1, t->step, &t->epoch_figures);
+  }
+  return true;
+}
+
+// Without data an epoch is the stretch between two reports: a tenth of the steps, or log_every.
+static bool run_steps_without_data(Trainer *t, Failure *failure) {
+  int64_t stretch = t->log_every > 0 ? t->steps : (t->steps + 9) / 10;
+  figures_clear(&t->epoch_figures);
+  for (int64_t i = 0; i < stretch && !enough_steps(t); i++) {
+    call_number_rows(&t->step_call, t->step * t->batch, t->batch);
+    if (!run_step(t, t->batch, failure))
+      return false;
+    progress_step(t->progress, t->epoch, i + 1, t->step, &t->epoch_figures);
+  }
+  return true;
+}
+
+// ---- Stop ------------------------------------------------------------------------------------------------
+
+static double stop_input(Trainer *t, uint32_t index) {
+  const NnrtStopInput *input = &t->train->stop_input[index];
+  bool of_val = input->kind == NNRT_STOP_VAL || (input->kind == NNRT_STOP_STALLED && input->of_val);
+  double figure = NAN;
+  if (input->kind == NNRT_STOP_EPOCH)
+    return (double)t->epoch;
+  if (input->kind == NNRT_STOP_STEP)
+    return (double)t->step;
+  if (!of_val || t->has_validation)
+    figure = figures_value(of_val ? &t->validation_figures : &t->epoch_figures, input->metric);
+  if (input->kind != NNRT_STOP_STALLED)
+    return figure;
+  if (!t->best_epoch[index] || figure < t->best[index] - input->by) {
+    t->best[index] = figure;
+    t->best_epoch[index] = t->epoch;
+  }
+  return (double)(t->epoch - t->best_epoch[index]) >= input->patience;
+}
+
+static bool check_stop(Trainer *t, bool *stop, Failure *failure) {
+  *stop = false;
+  if (t->train->stop == NNRT_NONE)
+    return true;
+  const NnrtFunction *f = t->stop_call.function;
+  call_set(&t->stop_call, t->step, t->epoch, t->seed);
+  for (uint32_t i = 0; i < f->n_arg; i++)
+    if (f->arg[i].role == NNRT_SCALAR)
+      *(float *)t->stop_call.arg[i] = (float)stop_input(t, f->arg[i].index);
+  if (!call_run(&t->stop_call, 1, failure))
+    return false;
+  *stop = f->n_result && *(const uint8_t *)t->stop_call.result[0];
+  if (*stop && t->progress->log != LOG_JSON)
+    printf("stopped: the condition of `stop when` holds after epoch %lld\n", (long long)t->epoch);
+  return true;
+}
+
+// ---- A block ------------------------------------------------------------------------------------------------
+
+static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
+  Figures *validation = NULL;
+  if (t->has_validation && !interrupted) {
+    call_set(&t->eval_call, t->step, t->epoch, t->seed);
+    validation = &t->validation_figures;
+    if (!evaluate_split(&t->eval_call, &t->validation, t->batch, validation, failure))
+      return false;
+  }
+  *stop = false;
+  if (!t->epoch_figures.rows)
+    return true;
+  return progress_epoch(t->progress, t->epoch, t->step, &t->epoch_figures, validation, failure) &&
+         (interrupted || check_stop(t, stop, failure));
+}
+
+static bool run_block(Trainer *t, Failure *failure) {
+  int64_t per_epoch = t->has_data ? (t->rows.rows + t->batch - 1) / t->batch : t->steps;
+  values_clear_slots(t->values, t->train);
+  progress_start(t->progress, t->train, t->epochs, t->steps, per_epoch);
+  figures_clear(&t->log_figures);
+  for (bool stop = false; !stop && !enough_steps(t);) {
+    if (!t->steps && t->epoch >= t->epochs)
+      break;
+    t->epoch++;
+    if (!(t->has_data ? run_epoch(t, failure) : run_steps_without_data(t, failure)) ||
+        !finish_epoch(t, &stop, failure))
+      return false;
+  }
+  return true;
+}
+
+static bool print_test(Trainer *t, Failure *failure) {
+  Split split;
+  if (interrupted || !t->has_data || t->train->eval == NNRT_NONE ||
+      !dataset_has(&t->dataset, SPLIT_TEST))
+    return true;
+  if (!dataset_split(&t->dataset, SPLIT_TEST, &split, failure) ||
+      !evaluate_split(&t->eval_call, &split, t->batch, &t->validation_figures, failure))
+    return false;
+  figures_print(&t->validation_figures, SPLIT_TEST, t->program->n_train > 1 ? t->train->name : NULL,
+                t->progress->log);
+  return true;
+}
+
+static void say_saved(const Run *run, const Progress *progress, const char *path) {
+  if (progress->log == LOG_JSON) {
+    String line = {0};
+    string_put(&line, "{\"saved\":");
+    string_put_json(&line, path);
+    printf("%s,\"interrupted\":%s}\n", line.at ? line.at : "\"\"", interrupted ? "true" : "false");
+    string_free(&line);
+  } else if (interrupted) {
+    printf("interrupted; weights saved to %s. Go on from there with:\n  %s --load %s\n", path, run->self,
+           path);
+  } else {
+    printf("weights saved to %s\n", path);
+  }
+  fflush(stdout);
+}
+
+// The weights are written before the test rows are read: nothing may cost the training its result.
+static bool train_all(const Run *run, Values *values, Progress *progress, const char *path,
+                      Failure *failure) {
+  const NnrtProgram *program = run->program;
+  uint32_t first = train_block(run, failure);
+  uint32_t end = run->options->block ? first + 1 : program->n_train;
+  bool good = first != NNRT_NONE;
+  for (uint32_t i = first; good && i < end && !interrupted; i++) {
+    Trainer trainer = {.run = run, .program = program, .train = &program->train[i],
+                       .values = values, .progress = progress};
+    good = trainer_open(&trainer, failure) && run_block(&trainer, failure);
+    progress_clear_bar(progress);
+    if (good && (interrupted || i + 1 == end)) {
+      good = weights_save(values, path, failure);
+      if (good)
+        say_saved(run, progress, path);
+    }
+    good = good && print_test(&trainer, failure);
+    trainer_close(&trainer);
+  }
+  return good;
+}
+
+bool command_train(const Run *run, int *status, Failure *failure) {
+  const Options *options = run->options;
+  const NnrtProgram *program = run->program;
+  Values values = {0};
+  Progress progress = {.program = program, .log = log_form(options), .history_path = options->history};
+  char *path = weights_path(program, options);
+  int64_t seed = options->seed != INT64_MIN ? options->seed : program->train[0].seed;
+  bool good = path ? file_check_writable(path, failure) : failf(failure, "not enough memory");
+  good = good && (!options->history || file_check_writable(options->history, failure)) &&
+         values_open(&values, program, options, failure) &&
+         (options->load ? weights_load(&values, options->load, failure)
+                        : values_initialise(&values, run->pool, seed, failure));
+  if (good) {
+    catch_interrupts();
+    good = train_all(run, &values, &progress, path, failure);
+    Failure second;
+    bool written = progress_finish(&progress, good ? failure : &second);
+    good = good && written;
+  }
+  if (good && interrupted)
+    *status = 128 + (int)interrupted;
+  progress_close(&progress);
+  values_close(&values);
+  free(path);
+  return good;
+}

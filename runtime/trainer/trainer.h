@@ -1,0 +1,341 @@
+// What the parts of the trainer share: the command line program inside every executable.
+// Each part returns false after it has put one complete message into a Failure; main.c prints it.
+// Nothing here is global, but for the flag that the handler of Ctrl-C sets (loop.c).
+#ifndef NNRT_TRAINER_H
+#define NNRT_TRAINER_H
+
+#include <stdio.h>
+#include "nnrt.h"
+
+// ---- Failures, strings, numbers (text.c) -----------------------------------------------------------
+
+typedef struct {
+  char text[4096]; // one message, without "error: " and without the newline at its end
+} Failure;
+
+// Sets the message; returns false, so that `return failf(...)` reads well.
+bool failf(Failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// A growing text. All-zero is empty; `at` is NUL-terminated once anything was put.
+typedef struct {
+  char *at;
+  size_t length, capacity;
+  bool no_memory; // something could not be put
+} String;
+
+void string_printf(String *string, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void string_put(String *string, const char *text);
+void string_put_json(String *string, const char *text); // with its quotes
+void string_put_json_number(String *string, double value); // null where JSON has no number
+void string_put_count(String *string, int64_t value);      // 1,234,567
+void string_put_csv(String *string, const char *text);     // quoted where needed
+void string_clear(String *string);
+void string_free(String *string);
+
+enum { NUMBER_TEXT = 32 };
+char *figure_text(double value, char text[NUMBER_TEXT]); // a figure for people: "0.0712", "1234.5"
+char *shape_text(const NnrtType *type, char text[192]);  // "28x28x1", "number" for a scalar
+// Decimal text of exactly `length` bytes, nothing around it: no hex, inf or nan.
+bool parse_number(const char *text, size_t length, double *value);
+bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *value);
+// The nearest of the names if one is near, else NULL.
+const char *closest_name(const char *name, const char *const *names, size_t count);
+
+// Zeroed memory with NNRT_ALIGN alignment and slack; freed by free(). NULL after failf.
+void *allocate(int64_t count, size_t item, const char *what, Failure *failure);
+int64_t type_count(const NnrtType *type); // elements, with N = 1
+size_t elem_bytes(uint32_t elem);
+const char *elem_text(uint32_t elem);
+double seconds_now(void);
+
+// ---- Files (file.c, gzip.c, image.c) ------------------------------------------------------------------
+
+typedef struct {
+  uint8_t *at;
+  size_t size;
+} Bytes;
+
+// The whole file as it lies on the disk. Only regular files.
+bool file_read(const char *path, Bytes *bytes, Failure *failure);
+bool file_exists(const char *path);
+// Replaces the file as a whole or not at all: a good file at `path` survives every failure.
+typedef struct {
+  const void *at;
+  size_t size;
+} Piece;
+bool file_write(const char *path, const Piece *pieces, size_t count, Failure *failure);
+// Could file_write(path) succeed? Asked before hours of work.
+bool file_check_writable(const char *path, Failure *failure);
+// Looks for a data file as users are promised: --data, $NN_DATA, here, the folder of the .nn file.
+// found: malloc'd path.
+bool file_search(const char *name, const char *data_folder, const char *program_path, char **found,
+                 Failure *failure);
+
+bool gzip_is(const Bytes *bytes);
+// The first `want` bytes of the content, fewer if it ends before. SIZE_MAX: all of it.
+// complete: the content ended there, and its checksum is right.
+bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content, bool *complete,
+                  Failure *failure);
+
+bool png_is(const Bytes *bytes);
+// Pixels, row by row, in 1 (grey), 3 (RGB) or 4 (RGBA) channels, 0..255.
+// channels: 0 keeps grey or RGB as the file has it.
+bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels, uint32_t *height,
+              uint32_t *width, uint32_t *found_channels, Failure *failure);
+
+// ---- JSON (json.c) ---------------------------------------------------------------------------------------
+
+typedef enum { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
+typedef struct Json {
+  JsonKind kind;
+  double number;       // JSON_NUMBER, JSON_BOOL
+  char *text;          // JSON_STRING
+  char *name;          // of a member of an object
+  struct Json *child;  // first of an array or object
+  struct Json *next;
+} Json;
+
+Json *json_parse(const char *text, size_t size, String *why); // NULL, and why
+void json_free(Json *json);
+const Json *json_member(const Json *object, const char *name);
+
+// ---- Options (options.c, help.c) ---------------------------------------------------------------------------
+
+typedef enum {
+  COMMAND_TRAIN,
+  COMMAND_EVAL,
+  COMMAND_PREDICT,
+  COMMAND_SUMMARY,
+  COMMAND_GRADCHECK,
+  COMMAND_PROFILE,
+  COMMAND_HELP,
+  COMMAND_VERSION
+} Command;
+typedef enum { LOG_AUTO, LOG_PLAIN, LOG_JSON, LOG_BAR } LogForm;
+typedef enum { SPLIT_TRAIN, SPLIT_VALIDATE, SPLIT_TEST, SPLIT_NONE } SplitKind;
+
+typedef struct {
+  Command command;
+  int64_t epochs, steps, batch, seed, threads, count; // -1: not given
+  SplitKind split;                                    // SPLIT_NONE: not given
+  LogForm log;
+  const char *out, *load, *data, *history, *csv; // NULL: not given
+  const char *block;                             // train or predict block by name, or NULL
+  float *config;                                 // one per program.config
+  const char *const *file;                       // predict: the files
+  size_t n_file;
+} Options;
+
+bool options_parse(const NnrtProgram *program, int argc, char **argv, Options *options,
+                   Failure *failure);
+void options_free(Options *options);
+// One line per flag that every program has, for the parser and for --help.
+typedef struct {
+  const char *name, *operand, *help;
+} Flag;
+extern const Flag trainer_flags[];
+extern const size_t trainer_flag_count;
+void help_print(const NnrtProgram *program, const char *self);
+
+// ---- Data (data.c, table.c, idx.c, csv.c) ------------------------------------------------------------------------
+
+// The rows of one source, a column at a time. Values lie as stored in the file where that is
+// smaller (u8 for f32) and are converted when a batch is gathered.
+typedef struct {
+  uint32_t elem;  // as stored
+  int64_t count;  // elements per row
+  void *values;   // NULL: not loaded
+  void *owner;    // the allocation that values lie in
+} TableColumn;
+typedef struct {
+  int64_t rows, first_example; // first_example: number of row 0 in the whole data
+  TableColumn *column;
+  uint32_t n_column;
+} Table;
+typedef struct {
+  const Table *table;
+  int64_t first, rows;
+  SplitKind kind;
+} Split;
+
+typedef struct {
+  const NnrtColumn *column;
+  uint32_t n_column;
+  const bool *needed;       // per column; NULL: all
+  const char *data_folder;  // --data
+  const char *program_path; // of the .nn file; NULL: names are paths as they are
+  const char *data_name;    // "Mnist", for messages
+} TableRequest;
+
+bool table_load(Table *table, const NnrtSource *source, const TableRequest *request,
+                Failure *failure);
+void table_free(Table *table);
+// Parts of table_load
+bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Failure *failure);
+bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request, Failure *failure);
+bool idx_is(const Bytes *bytes);
+bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request, Failure *failure);
+// Stores one number after checking that it fits the column. NULL, or what was expected.
+const char *table_store(TableColumn *column, const NnrtType *type, int64_t index, double value,
+                        char expected[64]);
+bool request_path(const TableRequest *request, const char *name, char **path, Failure *failure);
+
+typedef struct {
+  const NnrtProgram *program;
+  const NnrtData *data;
+  const char *data_folder;
+  bool *needed;    // per column
+  Table table[3];  // by SplitKind; validate's is empty if it is the end of train
+  bool loaded[3];
+} Dataset;
+
+bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data, const Options *options,
+                  Failure *failure);
+// This function's columns will be loaded too. To be called before the first split is taken.
+void dataset_need(Dataset *dataset, const NnrtFunction *function);
+bool dataset_has(const Dataset *dataset, SplitKind kind);
+// Are the files of every split there? Contents are read by dataset_split.
+bool dataset_check_files(const Dataset *dataset, Failure *failure);
+bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *failure);
+// The split asked for by --split, else the first there is of test, validate, train.
+SplitKind dataset_default_split(const Dataset *dataset, const Options *options);
+void dataset_close(Dataset *dataset);
+const char *split_name(SplitKind kind);
+
+// ---- Weights and calls (values.c, call.c, weights.c) ----------------------------------------------------------------
+
+// Everything that lives between calls, in one block.
+typedef struct {
+  const NnrtProgram *program;
+  void **param, **slot, **state;
+  float *config;
+  void *block, **pointers;
+} Values;
+
+bool values_open(Values *values, const NnrtProgram *program, const Options *options,
+                 Failure *failure);
+void values_close(Values *values);
+void values_clear_slots(Values *values, const NnrtTrain *train);
+// Runs `init`.
+bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *failure);
+bool weights_save(const Values *values, const char *path, Failure *failure);
+bool weights_load(const Values *values, const char *path, Failure *failure);
+// What eval and predict start from: --load, or the file that training writes.
+bool weights_load_default(const Values *values, const Options *options, Failure *failure);
+// malloc'd "<program>.safetensors", or a copy of --out.
+char *weights_path(const NnrtProgram *program, const Options *options);
+
+// One function with its arguments bound.
+typedef struct {
+  NnrtModel *model;
+  const NnrtProgram *program;
+  uint32_t index;
+  const NnrtFunction *function;
+  void **arg, **result; // per port
+  void **own_arg, **own_result; // those that this call allocated, else NULL
+  int64_t max_n;
+} Call;
+
+bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t function, int64_t max_n,
+               Failure *failure);
+void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed);
+// Copies rows into the arguments: row i is split row order(i), or first + i where order is NULL.
+typedef struct {
+  uint64_t key[4], size;
+  unsigned bits; // of each half
+} Shuffle;
+Shuffle shuffle_make(int64_t rows, int64_t seed, int64_t epoch);
+int64_t shuffle_at(const Shuffle *shuffle, int64_t i); // a permutation of 0 .. rows-1
+void call_gather(Call *call, const Split *split, const Shuffle *shuffle, int64_t first, int64_t n);
+void call_number_rows(Call *call, int64_t first, int64_t n); // EXAMPLE without data
+bool call_run(Call *call, int64_t n, Failure *failure);
+// Result with this role and index, or NULL.
+const void *call_result(const Call *call, NnrtRole role, uint32_t index);
+void call_close(Call *call);
+bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
+                const uint32_t *functions, uint32_t count, Failure *failure);
+
+// ---- Figures (figures.c) --------------------------------------------------------------------------------------------
+
+typedef struct { // metrics on their way to an epoch's figures
+  const NnrtTrain *train;
+  double *sum;
+  int64_t rows;
+} Figures;
+
+bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure);
+void figures_clear(Figures *figures);
+void figures_add(Figures *figures, const Call *call, int64_t n);
+double figures_value(const Figures *figures, uint32_t metric);
+void figures_close(Figures *figures);
+bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figures,
+                    Failure *failure);
+// One line or one JSON object of a split's figures.
+void figures_print(const Figures *figures, SplitKind kind, const char *block, LogForm log);
+
+// ---- Progress and history (progress.c) ----------------------------------------------------------------------------
+
+typedef struct {
+  const NnrtProgram *program;
+  const NnrtTrain *train;
+  LogForm log; // never LOG_AUTO
+  int64_t epochs, steps, steps_per_epoch;
+  double started, epoch_started, drawn; // seconds
+  bool bar_shown;
+  const char *history_path;
+  String history;
+  double history_written;
+} Progress;
+
+LogForm log_form(const Options *options);
+void progress_start(Progress *progress, const NnrtTrain *train, int64_t epochs, int64_t steps,
+                    int64_t steps_per_epoch);
+void progress_step(Progress *progress, int64_t epoch, int64_t step_in_epoch, int64_t step,
+                   const Figures *figures);
+void progress_log(Progress *progress, int64_t step, const Figures *figures);
+bool progress_epoch(Progress *progress, int64_t epoch, int64_t step, const Figures *figures,
+                    const Figures *validation, Failure *failure);
+void progress_clear_bar(Progress *progress);
+bool progress_finish(Progress *progress, Failure *failure);
+void progress_close(Progress *progress);
+
+// ---- Commands ---------------------------------------------------------------------------------------------------------
+
+typedef struct {
+  const NnrtProgram *program;
+  const Options *options;
+  NnrtPool *pool;
+  const char *self; // argv[0]
+} Run;
+
+// Exit status through *status (0 unless said otherwise); false: failure says why.
+bool command_train(const Run *run, int *status, Failure *failure);
+bool command_eval(const Run *run, int *status, Failure *failure);
+bool command_predict(const Run *run, int *status, Failure *failure);
+bool command_summary(const Run *run, int *status, Failure *failure);
+bool command_gradcheck(const Run *run, int *status, Failure *failure);
+bool command_profile(const Run *run, int *status, Failure *failure);
+int64_t option_or(int64_t given, int64_t otherwise);
+// The block called options.block, or the first; NNRT_NONE and failf if there is none so called.
+uint32_t train_block(const Run *run, Failure *failure);
+// Rows of `split` printed by predict (predict_print.c)
+typedef struct {
+  const NnrtPredict *predict;
+  const Call *call;
+  LogForm log;
+  String csv; // everything, if --csv
+  bool to_csv;
+  String line;
+} Printer;
+void print_header(Printer *printer);
+void print_rows(Printer *printer, int64_t first, int64_t n, const char *const *names);
+
+// ---- CPU (cpu.c) ----------------------------------------------------------------------------------------------------------
+
+int cpu_level(void); // 1 .. 4 of x86-64-v1 .. v4
+// The first program that this CPU can run.
+const NnrtProgram *cpu_choose(const NnrtProgram *const *programs, Failure *failure);
+// FMA rate of one core with the vectors of this level, in GFLOP/s.
+double cpu_peak_gflops(uint32_t level);
+
+#endif

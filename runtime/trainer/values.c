@@ -1,0 +1,91 @@
+// What lives between calls: parameters, moving statistics, optimizer state, configs; and models.
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+static int64_t room(const NnrtTensor *tensor) {
+  int64_t bytes = type_count(&tensor->type) * (int64_t)elem_bytes(tensor->type.elem);
+  return (bytes + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN; // with slack behind it
+}
+
+static int64_t room_of_all(const NnrtTensor *tensor, uint32_t count) {
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i < count; i++)
+    bytes += room(&tensor[i]);
+  return bytes;
+}
+
+static char *place(void **to, const NnrtTensor *tensor, uint32_t count, char *at) {
+  for (uint32_t i = 0; i < count; i++) {
+    to[i] = at;
+    at += room(&tensor[i]);
+  }
+  return at;
+}
+
+bool values_open(Values *values, const NnrtProgram *program, const Options *options,
+                 Failure *failure) {
+  *values = (Values){.program = program, .config = options->config};
+  size_t count = (size_t)program->n_param + program->n_slot + program->n_state;
+  int64_t bytes = room_of_all(program->param, program->n_param) +
+                  room_of_all(program->slot, program->n_slot) +
+                  room_of_all(program->state, program->n_state);
+  values->pointers = calloc(count + 1, sizeof *values->pointers);
+  values->block = allocate(bytes, 1, "the weights", failure);
+  if (!values->pointers || !values->block)
+    return values->block ? failf(failure, "not enough memory for the weights") : false;
+  values->param = values->pointers;
+  values->slot = values->param + program->n_param;
+  values->state = values->slot + program->n_slot;
+  char *at = place(values->param, program->param, program->n_param, values->block);
+  at = place(values->slot, program->slot, program->n_slot, at);
+  place(values->state, program->state, program->n_state, at);
+  return true;
+}
+
+void values_close(Values *values) {
+  free(values->pointers);
+  free(values->block);
+  *values = (Values){0};
+}
+
+void values_clear_slots(Values *values, const NnrtTrain *train) {
+  for (uint32_t i = 0; i < train->n_slot; i++) {
+    const NnrtTensor *slot = &values->program->slot[train->slot[i]];
+    memset(values->slot[train->slot[i]], 0, (size_t)room(slot));
+  }
+}
+
+bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
+                const uint32_t *functions, uint32_t count, Failure *failure) {
+  *model = NULL;
+  switch (nnrt_open(program, pool, max_n, functions, count, model)) {
+  case NNRT_OK:
+    return true;
+  case NNRT_NO_MEMORY:
+    return failf(failure, "not enough memory for a batch of %lld rows; a smaller --batch needs less",
+                 (long long)max_n);
+  case NNRT_BAD_ABI:
+    return failf(failure, "the program's tables are of another version than its runtime");
+  case NNRT_BAD_CALL:
+    break;
+  }
+  return failf(failure, "the program's tables are inconsistent (batch %lld)", (long long)max_n);
+}
+
+bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *failure) {
+  const NnrtProgram *program = values->program;
+  NnrtModel *model = NULL;
+  Call call = {0};
+  if (!program->n_param && !program->n_state)
+    return true;
+  bool good = model_open(&model, program, pool, 1, &program->init, 1, failure) &&
+              call_open(&call, model, values, program->init, 1, failure);
+  if (good) {
+    call_set(&call, 1, 1, seed);
+    good = call_run(&call, 1, failure);
+  }
+  call_close(&call);
+  nnrt_close(model);
+  return good;
+}
