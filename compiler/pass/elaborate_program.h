@@ -1,6 +1,7 @@
 // What the parts that elaborate data, train and predict blocks share (elaborate.h is their contract
 // with the rest of the pass).
 //   elaborate_data.c       data blocks: settings, fields, columns, `row`
+//   elaborate_row.c        the raw record: `row[0]`, `row.price`
 //   elaborate_source.c     idx(...), csv(...), rows written in the program, generated(n)
 //   elaborate_files.c      what can be seen in the data files while compiling
 //   elaborate_train.c      train blocks: items, settings, the functions eval, step, grad
@@ -38,6 +39,8 @@ typedef struct {
 typedef struct {
   Node *node;            // N_FIELD or N_LET's N_BINDING
   const char *name;
+  Type type;
+  bool typed;            // `type` was written
 } Field;
 
 struct DataInfo {
@@ -52,14 +55,13 @@ struct DataInfo {
   Span validate_span;
   BUF(Field) field, let;
   Columns column;
-  // The field being computed: gives `row[0]` its shape.
-  Node *computing;
-  Type want;
-  bool named;            // a column has been called after it
+  const Field *computing; // now: gives `row[0]` its shape
+  bool named;             // a column has been called after it
 };
 
 typedef struct {
   Node *binding, *decl;
+  Scope *scope;
   double value;
   bool known;
 } ConfigInfo;
@@ -104,8 +106,7 @@ typedef struct Program {
   BUF(NnrtTrain) train;
   BUF(NnrtPredict) predict;
   BUF(NnrtLayer) layer;
-  bool *trainable;       // by Param.index
-  uint32_t n_trainable;
+  uint32_t init;         // its function
 } Program;
 
 Program *program_of(Elab *e);
@@ -123,6 +124,9 @@ double config_value(Elab *e, ConfigInfo *c);
 void make_init(Elab *e);
 void fill_program(Elab *e);
 
+// elaborate_row.c: the raw record
+Val row_number(Elab *e, void *data); // `row` of generated data
+
 // elaborate_source.c: false after an error.
 bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 
@@ -139,13 +143,14 @@ void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that
 void make_train(Elab *e, Scope *scope, Node *decl);
 void over_resolve(Elab *e, Train *t, const Formulas *f);
 void over_enter(Elab *e, Train *t, Target *target);
-bool optimizer_bind(Elab *e, Train *t, Minimize *m, Scope *scope);
-// p and its slots after the update by g; pushes results.
+bool optimizer_bind(Elab *e, Minimize *m, Scope *scope); // the optimizer of m, for this target
 typedef struct {
   BUF(Value *) value;
   BUF(Port) port;
 } Results;
-bool optimizer_update(Elab *e, Train *t, Minimize *m, Scope *scope, Param *p, Value *g, Results *out);
+// p and its slots after the update by g.
+bool optimizer_update(Elab *e, Train *t, Minimize *m, Param *p, Value *g, Results *params,
+                      Results *slots);
 void make_stop(Elab *e, Train *t);
 void make_predict(Elab *e, Scope *scope, Node *decl);
 

@@ -1,0 +1,204 @@
+// What a data file's first bytes say, held against its declaration while compiling. A file that isn't
+// there is no error: the executable looks for it again, in the same places.
+#include "pass/elaborate_program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { MAX_LINE = 1 << 20 };
+
+// $NN_DATA, the current folder, the folder of the .nn file: the order of the executables.
+static gzFile open_in(Elab *e, const char *folder, const char *name, const char **path) {
+  *path = folder && folder[0] ? format(e, "%s/%s", folder, name) : name;
+  FILE *f = fopen(*path, "rb"); // gzopen would open folders too
+  if (!f)
+    return NULL;
+  fclose(f);
+  return gzopen(*path, "rb");
+}
+
+static gzFile open_data(Elab *e, DataInfo *data, const char *name, const char **path) {
+  if (name[0] == '/')
+    return open_in(e, NULL, name, path);
+  const char *program = e->s->source.at[data->decl->span.file].path, *slash = strrchr(program, '/');
+  const char *env = getenv("NN_DATA");
+  gzFile f = env && env[0] ? open_in(e, env, name, path) : NULL;
+  if (!f)
+    f = open_in(e, NULL, name, path);
+  if (!f && slash)
+    f = open_in(e, intern_n(e->s, program, (size_t)(slash - program)), name, path);
+  return f;
+}
+
+// ---- idx ---------------------------------------------------------------------------------------
+
+static int64_t big_endian(const unsigned char *p) {
+  return (int64_t)p[0] << 24 | (int64_t)p[1] << 16 | (int64_t)p[2] << 8 | p[3];
+}
+
+static const char *idx_look(gzFile f, FileFacts *facts) {
+  unsigned char head[4], dim[4];
+  if (gzread(f, head, 4) != 4 || head[0] || head[1] || head[3] < 1 || head[3] > MAX_RANK)
+    return "it doesn't begin as an idx file does";
+  facts->code = head[2];
+  facts->rank = head[3] - 1u;
+  for (uint32_t i = 0; i < head[3]; i++) {
+    if (gzread(f, dim, 4) != 4)
+      return "it ends within its header";
+    *(i ? &facts->dim[i - 1] : &facts->rows) = big_endian(dim);
+  }
+  return NULL;
+}
+
+static const char *record_text(Elab *e, const int64_t *dim, uint32_t rank) {
+  Text t = {.arena = e->m->arena};
+  text_put(&t, rank ? "" : "a single number");
+  for (uint32_t i = 0; i < rank; i++)
+    text_printf(&t, "%s%lld", i ? "x" : "", (long long)dim[i]);
+  return t.at;
+}
+
+// Equal but for axes of length 1 (rule 4).
+static bool same_dims(const int64_t *x, uint32_t n, const int64_t *y, uint32_t m) {
+  uint32_t i = 0, k = 0;
+  for (;;) {
+    while (i < n && x[i] == 1)
+      i++;
+    while (k < m && y[k] == 1)
+      k++;
+    if (i == n || k == m)
+      return i == n && k == m;
+    if (x[i++] != y[k++])
+      return false;
+  }
+}
+
+static bool idx_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span, Span source) {
+  Diagnostic *d;
+  if (facts->code != 8) {
+    not_yet(e, source, "an idx file of type 0x%02x (%s)", facts->code, facts->path);
+    return false;
+  }
+  if (same_dims(facts->dim, facts->rank, c->type.dim, c->type.rank))
+    return true;
+  d = diag_error(e->s, span, "data-mismatch", "`%s` is declared as %s, but each record of \"%s\" is %s",
+                 c->name, record_text(e, c->type.dim, c->type.rank), facts->path,
+                 record_text(e, facts->dim, facts->rank));
+  diag_note(e->s, d, source, "the file is named here; it has %lld records", (long long)facts->rows);
+  if (c->type.rank < facts->rank)
+    diag_note(e->s, d, (Span){0}, "declare the field as it is in the file, and Flatten or reshape it "
+                                  "in the model");
+  return false;
+}
+
+static void idx_same_rows(Elab *e, const DataSource *source) {
+  const FileFacts *first = &source->facts[0];
+  for (uint32_t i = 1; i < source->s.n_file; i++) {
+    const FileFacts *f = &source->facts[i];
+    if (first->path && f->path && !f->wrong && !first->wrong && f->rows != first->rows)
+      diag_error(e->s, source->span, "data-mismatch", "\"%s\" has %lld records, \"%s\" has %lld",
+                 first->path, (long long)first->rows, f->path, (long long)f->rows);
+  }
+}
+
+// ---- csv ---------------------------------------------------------------------------------------
+
+// The next cell of a line; quotes are taken off.
+static const char *next_cell(Elab *e, const char **at, char separator) {
+  Text cell = {.arena = e->m->arena};
+  const char *p = *at;
+  bool quoted = false;
+  for (; *p && (quoted || *p != separator); p++) {
+    if (*p == '"' && quoted && p[1] == '"')
+      text_putn(&cell, p++, 1);
+    else if (*p == '"')
+      quoted = !quoted;
+    else
+      text_putn(&cell, p, 1);
+  }
+  *at = *p ? p + 1 : NULL;
+  return intern_n(e->s, cell.n ? cell.at : "", cell.n);
+}
+
+static const char *csv_look(Elab *e, gzFile f, const NnrtSource *s, FileFacts *facts) {
+  char *line = arena_alloc(e->m->arena, MAX_LINE);
+  if (!gzgets(f, line, MAX_LINE))
+    return "it is empty";
+  line[strcspn(line, "\r\n")] = 0;
+  const char *at = line;
+  if (strncmp(at, "\xef\xbb\xbf", 3) == 0) // byte order mark
+    at += 3;
+  BUF(const char *) cell = {0};
+  while (at)
+    buf_push(e->m->arena, &cell, next_cell(e, &at, s->separator));
+  facts->name = cell.at;
+  facts->width = cell.n;
+  return NULL;
+}
+
+static bool csv_header_known(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span,
+                             Span source) {
+  for (uint32_t i = 0; i < facts->width; i++)
+    if (strcmp(facts->name[i], c->header) == 0)
+      return true;
+  Diagnostic *d = diag_error(e->s, span, "data-mismatch", "\"%s\" has no column `%s`", facts->path,
+                             c->header);
+  const char *near = nearest_name(c->header, facts->name, facts->width);
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  diag_note(e->s, d, source, "the file is named here; its first line has %u columns", facts->width);
+  return false;
+}
+
+static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span,
+                      const DataSource *source) {
+  if (c->header && source->s.header)
+    return csv_header_known(e, facts, c, span, source->span);
+  int64_t n = 1;
+  for (uint32_t i = 0; i < c->type.rank; i++)
+    n *= c->type.dim[i];
+  if (c->first + n <= facts->width)
+    return true;
+  Diagnostic *d = diag_error(e->s, span, "data-mismatch",
+                             n == 1 ? "column %u is read, but \"%s\" has only columns 0 to %d"
+                                    : "columns up to %u are read, but \"%s\" has only columns 0 to %d",
+                             (uint32_t)(c->first + n - 1), facts->path, (int)facts->width - 1);
+  diag_note(e->s, d, source->span, "the file is named here; its first line has %u values",
+            facts->width);
+  return false;
+}
+
+// ---- both --------------------------------------------------------------------------------------
+
+void files_look(Elab *e, DataInfo *data, DataSource *source) {
+  NnrtSource *s = &source->s;
+  source->facts = arena_array(e->m->arena, FileFacts, s->n_file + 1);
+  for (uint32_t i = 0; i < s->n_file; i++) {
+    FileFacts *facts = &source->facts[i];
+    const char *path;
+    gzFile f = s->file[i] ? open_data(e, data, s->file[i], &path) : NULL;
+    if (!f)
+      continue;
+    facts->path = path;
+    facts->wrong = s->kind == NNRT_IDX ? idx_look(f, facts) : csv_look(e, f, s, facts);
+    gzclose(f);
+    if (facts->wrong)
+      diag_error(e->s, source->span, "data-mismatch", "\"%s\" can't be read as %s: %s", path,
+                 s->kind == NNRT_IDX ? "idx" : "csv", facts->wrong);
+  }
+  if (s->kind == NNRT_IDX)
+    idx_same_rows(e, source);
+}
+
+bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
+                        Span span) {
+  (void)data;
+  uint32_t k = source->s.kind == NNRT_IDX ? c->first : 0;
+  if (k >= source->s.n_file || !source->facts || !source->facts[k].path || source->facts[k].wrong)
+    return true;
+  if (source->s.kind == NNRT_IDX)
+    return idx_check(e, &source->facts[k], c, span, source->span);
+  return csv_check(e, &source->facts[k], c, span, source);
+}

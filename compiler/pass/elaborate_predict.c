@@ -1,0 +1,195 @@
+// Predict blocks: predict.P computes its outputs for each row, in evaluation mode, with fixed keys for
+// draws. The rows are those of a data block, or of the block's own parameters.
+#include "pass/elaborate_program.h"
+
+#include <string.h>
+
+typedef struct {
+  Node *node;
+  DataInfo *data;
+  Columns input;
+  BUF(NnrtOutput) output;
+  Results results;
+} Predict;
+
+// ---- inputs ----------------------------------------------------------------------------------------
+
+typedef struct {
+  Type type;
+  uint32_t index;
+  const char *name;
+} Input;
+
+static Val predict_input(Elab *e, void *ctx) {
+  const Input *in = ctx;
+  return val_tensor(target_argument(e->target, in->type, NNRT_COLUMN, in->index, in->name));
+}
+
+static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32_t *first) {
+  if (!param->type || param->a) {
+    Diagnostic *d = diag_error(e->s, param->span, "predict-input",
+                               param->a ? "an input of predict has no default"
+                                        : "the input `%s` needs a type", param->name);
+    diag_note(e->s, d, (Span){0}, "`predict P(x: f32[2]) { ... }`");
+    return false;
+  }
+  uint32_t errors = e->s->n_error;
+  Type type = elab_type(e, scope, param->type);
+  if (e->s->n_error != errors)
+    return false;
+  NnrtColumn c = {.name = param->name, .type = nnrt_type(&type), .first = *first,
+                  .loc = elab_loc(e, param->span)};
+  *first += (uint32_t)type_count(&type);
+  buf_push(e->m->arena, &p->input.at, c);
+  Input *in = arena_new(e->m->arena, Input);
+  *in = (Input){type, p->input.at.n - 1, param->name};
+  in->type.batched = true;
+  scope_add_lazy(e, scope, param->name, predict_input, in, param->span);
+  return true;
+}
+
+static Scope *predict_scope(Elab *e, Predict *p, Scope *file) {
+  Node *node = p->node;
+  if (node->a) {
+    Val v = elab_expr(e, file, node->a, NULL);
+    if (v.kind != V_DATA) {
+      if (v.kind != V_ERROR)
+        diag_error(e->s, node->a->span, "not-data", "expected a data block after `on`, found %s",
+                   val_text(e, v));
+      return NULL;
+    }
+    p->data = v.data;
+    data_use(e, v.data);
+    if (v.data->bad)
+      return NULL;
+  }
+  if (node->params.n && p->data) {
+    diag_error(e->s, node->params.at[0]->span, "predict-input",
+               "a predict block has its own inputs or `on` data, not both");
+    return NULL;
+  }
+  e->target->data = p->data;
+  Scope *scope = p->data ? elab_data_scope(e, p->data, file) : scope_new(e, file);
+  uint32_t first = 0;
+  for (uint32_t i = 0; i < node->params.n; i++)
+    if (!add_parameter(e, p, scope, node->params.at[i], &first))
+      return NULL;
+  return scope_new(e, scope);
+}
+
+// ---- outputs ---------------------------------------------------------------------------------------
+
+// The same for every row: given to every row.
+static Value *for_each_row(Elab *e, Value *x) {
+  Builder *b = &e->target->b;
+  if (x->type.batched)
+    return x;
+  ElemType elem = x->type.elem;
+  Value *zero = ir_binary(b, OP_mul, target_example(e->target), ir_const(b, type_scalar(TY_I32), 0));
+  Type type = x->type;
+  type.elem = TY_I32;
+  type.range = 0;
+  type.batched = true;
+  zero = ir_convert(b, ir_broadcast(b, zero, NULL, type), elem == TY_I32 ? TY_I32 : TY_F32);
+  return ir_binary(b, OP_add, x, zero);
+}
+
+// What an output is called: the name written last, else the block's.
+static const char *output_name(Elab *e, const Predict *p, const Node *n, uint32_t k, uint32_t total) {
+  while (n && n->kind == N_PIPE)
+    n = n->b;
+  while (n && n->kind == N_CALL)
+    n = n->a;
+  if (n && (n->kind == N_NAME || n->kind == N_MEMBER) && total > 1)
+    return n->name;
+  return total > 1 ? format(e, "%s.%u", p->node->name, k) : p->node->name;
+}
+
+static bool output_numbers(Elab *e, Val v, Span span, Value **out) {
+  bool known = v.kind == V_TENSOR || v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL ||
+               v.kind == V_LIST;
+  if (!known) {
+    if (v.kind != V_ERROR)
+      diag_error(e->s, span, "predict-value", "predict gives numbers or classes, found %s",
+                 val_text(e, v));
+    return false;
+  }
+  if (v.kind == V_BOOL)
+    v = val_float((double)v.i);
+  *out = elab_tensor(e, v, NULL, span);
+  return *out != NULL;
+}
+
+static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name) {
+  NnrtOutput o = {.name = name, .form = NNRT_AS_NUMBERS};
+  Value *x = NULL;
+  if (v.kind == V_TOP) {
+    x = v.t;
+    o.form = NNRT_AS_TOP;
+    o.top = (uint32_t)v.i;
+  } else if (!output_numbers(e, v, span, &x))
+    return;
+  if (x->type.elem == TY_I32 && x->type.range && x->type.rank == 0)
+    o.form = NNRT_AS_CLASS;
+  else if (x->type.elem != TY_F32 && !x->type.range)
+    x = ir_convert(&e->target->b, x, TY_F32);
+  o.type = nnrt_type(&x->type);
+  x = for_each_row(e, x);
+  o.type.range = x->type.range;
+  uint32_t k = p->output.n;
+  buf_push(e->m->arena, &p->output, o);
+  buf_push(e->m->arena, &p->results.value, x);
+  buf_push(e->m->arena, &p->results.port, (Port){NNRT_OUTPUT, k, name});
+}
+
+static void add_outputs(Elab *e, Predict *p, Val v) {
+  NodeList body = p->node->body->list;
+  Node *last = body.n ? body.at[body.n - 1] : NULL;
+  if (v.kind != V_TUPLE) {
+    add_output(e, p, v, last ? last->span : p->node->span, output_name(e, p, last, 0, 1));
+    return;
+  }
+  for (uint32_t i = 0; i < v.n; i++) {
+    Node *part = last && last->kind == N_TUPLE ? last->list.at[i] : last;
+    add_output(e, p, v.list[i], part ? part->span : p->node->span, output_name(e, p, part, i, v.n));
+  }
+}
+
+// ---- the block ---------------------------------------------------------------------------------------
+
+static bool predict_name_free(Elab *e, const Node *decl) {
+  Program *p = program_of(e);
+  for (uint32_t i = 0; i < p->predict.n; i++)
+    if (p->predict.at[i].name == decl->name) {
+      diag_error(e->s, decl->name_span, "duplicate-name", "two predict blocks are called `%s`",
+                 decl->name);
+      return false;
+    }
+  return true;
+}
+
+void make_predict(Elab *e, Scope *file, Node *decl) {
+  Predict *p = arena_new(e->m->arena, Predict);
+  p->node = decl;
+  if (!predict_name_free(e, decl))
+    return;
+  Target *target = target_begin(e, format(e, "predict.%s", decl->name));
+  target->input = &p->input;
+  target->fixed = 1;
+  e->block = decl;
+  Scope *scope = predict_scope(e, p, file);
+  if (scope)
+    add_outputs(e, p, elab_block(e, scope, decl->body, NULL));
+  e->block = NULL;
+  if (!p->output.n) {
+    target_drop(target);
+    return;
+  }
+  NnrtPredict n = {.name = decl->name, .data = p->data ? p->data->index : NNRT_NONE};
+  n.function = target_end(target, p->results.value.at, p->results.port.at, p->results.value.n);
+  n.input = p->input.at.at;
+  n.n_input = p->input.at.n;
+  n.output = p->output.at;
+  n.n_output = p->output.n;
+  buf_push(e->m->arena, &program_of(e)->predict, n);
+}

@@ -1,0 +1,235 @@
+// Where the rows of a data block come from: idx(...), csv(...), rows written in the program,
+// generated(n). In: the expression after `train =`, `rows =` and so on; out: an NnrtSource.
+#include "pass/elaborate_program.h"
+
+#include <string.h>
+
+// What the language has for data and this compiler does not do yet.
+static const char *const later_sources[] = {"folders", "text_folders", "text", "images", "zip", "join",
+                                            "windows", "sound", "npy", "npz", "safetensors"};
+static const char *const sources[] = {"idx", "csv", "generated"};
+
+static bool is_later(const char *name) {
+  for (size_t i = 0; i < sizeof later_sources / sizeof *later_sources; i++)
+    if (strcmp(name, later_sources[i]) == 0)
+      return true;
+  return false;
+}
+
+static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
+  Target *target = e->target;
+  e->target = NULL;
+  Val v = elab_expr(e, data->scope, expr, NULL);
+  e->target = target;
+  return v;
+}
+
+static bool file_name(Elab *e, DataInfo *data, Node *expr, const char **out) {
+  Val v = compile_time(e, data, expr);
+  if (v.kind == V_STRING && v.s[0]) {
+    *out = v.s;
+    return true;
+  }
+  if (v.kind != V_ERROR)
+    diag_error(e->s, expr->span, "source", "expected the name of a file, found %s", val_text(e, v));
+  return false;
+}
+
+static bool idx_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
+  const char **file = arena_array(e->m->arena, const char *, call->list.n);
+  s->kind = NNRT_IDX;
+  s->n_file = call->list.n;
+  s->file = file;
+  if (call->list.n == 0) {
+    Diagnostic *d = diag_error(e->s, call->span, "source", "idx(...) needs one file for each part "
+                                                           "of a record");
+    diag_note(e->s, d, (Span){0}, "idx(\"images.gz\", \"labels.gz\"): row[0] is the image, row[1] "
+                                  "the label");
+    return false;
+  }
+  bool good = true;
+  for (uint32_t i = 0; i < call->list.n; i++) {
+    Node *arg = call->list.at[i];
+    if (arg->name) {
+      diag_error(e->s, arg->span, "unknown-setting", "idx(...) has no setting `%s`", arg->name);
+      good = false;
+    } else
+      good &= file_name(e, data, arg->a, &file[i]);
+  }
+  return good;
+}
+
+static bool csv_header(Elab *e, Val v, Span span, NnrtSource *s) {
+  if (v.kind != V_BOOL) {
+    diag_error(e->s, span, "setting-value", "header is true or false, not %s", val_text(e, v));
+    return false;
+  }
+  s->header = v.i != 0;
+  return true;
+}
+
+static bool csv_separator(Elab *e, Val v, Span span, NnrtSource *s) {
+  if (v.kind != V_STRING || strlen(v.s) != 1) {
+    Diagnostic *d = diag_error(e->s, span, "setting-value",
+                               "separator is a text of one character, not %s", val_text(e, v));
+    diag_note(e->s, d, (Span){0}, "\",\" \";\" \"\\t\" and the like");
+    return false;
+  }
+  s->separator = v.s[0];
+  return true;
+}
+
+static bool csv_setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
+  static const char *const names[] = {"header", "separator", "missing"};
+  bool known = false;
+  for (size_t i = 0; i < 3; i++)
+    known |= strcmp(arg->name, names[i]) == 0;
+  if (!known) {
+    Diagnostic *d = diag_error(e->s, arg->span, "unknown-setting", "csv(...) has no setting `%s`",
+                               arg->name);
+    const char *near = nearest_name(arg->name, names, 3);
+    diag_note(e->s, d, (Span){0}, near ? "did you mean `%s`?" : "it has header, separator, missing",
+              near);
+    return false;
+  }
+  Val v = compile_time(e, data, arg->a);
+  if (v.kind == V_ERROR)
+    return false;
+  if (strcmp(arg->name, "header") == 0)
+    return csv_header(e, v, arg->a->span, s);
+  if (strcmp(arg->name, "separator") == 0)
+    return csv_separator(e, v, arg->a->span, s);
+  if (v.kind == V_STRING) {
+    s->missing = v.s;
+    return true;
+  }
+  diag_error(e->s, arg->a->span, "setting-value",
+             "missing is the text that stands for \"no value\", not %s", val_text(e, v));
+  return false;
+}
+
+static bool csv_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
+  const char **file = arena_array(e->m->arena, const char *, 1);
+  *s = (NnrtSource){.kind = NNRT_CSV, .file = file, .header = true, .separator = ','};
+  bool good = true;
+  for (uint32_t i = 0; i < call->list.n; i++) {
+    Node *arg = call->list.at[i];
+    if (arg->name)
+      good &= csv_setting(e, data, arg, s);
+    else if (s->n_file++ == 0)
+      good &= file_name(e, data, arg->a, &file[0]);
+    else {
+      not_yet(e, arg->span, "csv(...) of several files");
+      good = false;
+    }
+  }
+  if (s->n_file == 0) {
+    diag_error(e->s, call->span, "source", "csv(...) needs the name of a file");
+    good = false;
+  }
+  return good;
+}
+
+static bool generated_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
+  s->kind = NNRT_GENERATED;
+  s->width = 1;
+  if (call->list.n != 1 || call->list.at[0]->name) {
+    diag_error(e->s, call->span, "source", "generated(n) takes one number: how many rows");
+    return false;
+  }
+  Node *arg = call->list.at[0]->a;
+  if (!elab_int(e, compile_time(e, data, arg), "the number of rows", arg->span, &s->rows))
+    return false;
+  if (s->rows >= 1 && s->rows <= INT32_MAX)
+    return true;
+  diag_error(e->s, arg->span, "setting-value", "%lld rows: at least 1 and at most 2147483647",
+             (long long)s->rows);
+  return false;
+}
+
+// ---- rows written in the program ----------------------------------------------------------------
+
+static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSource *s, double *value) {
+  Node *row = rows->list.at[r];
+  if (row->kind != N_ARRAY) {
+    diag_error(e->s, row->span, "source", "expected a row: [value, ...]");
+    return false;
+  }
+  if (row->list.n != s->width) {
+    Diagnostic *d = diag_error(e->s, row->span, "source", "this row has %u value%s, the first has %lld",
+                               row->list.n, row->list.n == 1 ? "" : "s", (long long)s->width);
+    diag_note(e->s, d, rows->list.at[0]->span, "the first row");
+    return false;
+  }
+  bool good = true;
+  for (uint32_t i = 0; i < row->list.n; i++) {
+    Node *cell = row->list.at[i];
+    double *out = &value[(int64_t)r * s->width + i];
+    if (cell->kind == N_INT) // most cells are literals: thousands of them need no scope
+      *out = (double)cell->ival;
+    else if (cell->kind == N_FLOAT)
+      *out = cell->fval;
+    else
+      good &= elab_number(e, compile_time(e, data, cell), "a value of a row", cell->span, out);
+  }
+  return good;
+}
+
+static bool inline_source(Elab *e, DataInfo *data, Node *rows, NnrtSource *s) {
+  s->kind = NNRT_INLINE;
+  s->rows = rows->list.n;
+  s->width = rows->list.at[0]->kind == N_ARRAY ? rows->list.at[0]->list.n : 0;
+  double *value = arena_array(e->m->arena, double, s->rows * s->width + 1);
+  s->value = value;
+  bool good = true;
+  for (uint32_t r = 0; r < rows->list.n; r++)
+    good &= inline_row(e, data, rows, r, s, value);
+  return good;
+}
+
+// ---- which one ---------------------------------------------------------------------------------
+
+static bool unknown_source(Elab *e, Node *expr) {
+  const char *name = expr->kind == N_CALL && expr->a->kind == N_NAME ? expr->a->name : NULL;
+  if (name && is_later(name)) {
+    not_yet(e, expr->span, "the source %s(...)", name);
+    return false;
+  }
+  Diagnostic *d = name ? diag_error(e->s, expr->a->span, "source", "there is no source `%s`", name)
+                       : diag_error(e->s, expr->span, "source", "this is no source of rows");
+  const char *near = name ? nearest_name(name, sources, 3) : NULL;
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else
+    diag_note(e->s, d, (Span){0}, "sources are idx(\"file\", ...), csv(\"file\"), generated(n) and "
+                                  "rows = [[1, 2], ...]");
+  return false;
+}
+
+bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
+  out->span = expr->span;
+  out->s.loc = elab_loc(e, expr->span);
+  out->s.separator = ',';
+  uint32_t loc = out->s.loc;
+  bool good;
+  if (expr->kind == N_PIPE) {
+    not_yet(e, expr->b->span, "a step on the rows of a source");
+    return false;
+  }
+  if (expr->kind == N_BINARY && expr->op == '+') {
+    not_yet(e, expr->span, "joining sources");
+    return false;
+  }
+  if (expr->kind == N_ARRAY)
+    good = inline_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && name_is(expr->a, "idx"))
+    good = idx_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && name_is(expr->a, "csv"))
+    good = csv_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && name_is(expr->a, "generated"))
+    good = generated_source(e, data, expr, &out->s);
+  else
+    good = unknown_source(e, expr);
+  out->s.loc = loc;
+  return good;
+}
