@@ -88,7 +88,7 @@ $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
 	  echo '.section .note.GNU-stack,"",@progbits'; } | $(CC) -x assembler -c - -o kernels.o
 
 $(BUILD)/nnc: $(COMPILER_OBJ) $(call obj,compiler/main.c) $(CORE_OBJ)
-	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -ldl -lm -lpthread
+	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -ldl -lm -lpthread
 $(BUILD)/nnc-llvm.so: $(call obj,$(LLVM_SRC)) $(BUILD)/kernels.o
 	$(CC) $(SAN_FLAGS) -shared $^ -o $@ $(shell $(LLVM_CONFIG) --ldflags --libs) -lpthread
 
