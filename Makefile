@@ -29,7 +29,7 @@ LEVELS   = 2 3 4
 STDLIB   = $(wildcard stdlib/*.nn)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
-COMPILER_OBJ = $(call obj,$(COMPILER)) $(BUILD)/nn.tab.o $(BUILD)/nn.lex.o $(BUILD)/stdlib.o
+COMPILER_OBJ = $(call obj,$(COMPILER)) $(BUILD)/nn.tab.o $(BUILD)/nn.lex.o $(BUILD)/stdlib.o $(BUILD)/errors.o
 CORE_OBJ     = $(call obj,$(CORE))
 TRAINER_OBJ  = $(call obj,$(TRAINER))
 
@@ -61,6 +61,12 @@ $(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
 	  echo 'const StdlibFile stdlib_files[] = {'; \
 	  for f in $(STDLIB); do n=$$(basename $$f .nn); echo "{\"$$n\", text_$$n, sizeof text_$$n - 1},"; done; \
 	  echo '{0, 0, 0}};'; } > $@
+$(BUILD)/errors.c: lang/ERRORS.md
+	@mkdir -p $(@D)
+	@{ echo '#include "tools/tools.h"'; echo 'const char errors_text[] = {'; \
+	  od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
+$(BUILD)/errors.o: $(BUILD)/errors.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/compiler/%.o: compiler/%.c $(BUILD)/oplist.h $(BUILD)/passes.def

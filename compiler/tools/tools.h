@@ -15,6 +15,7 @@ const char *link_executable(Session *s, const LinkOptions *options); // NULL, or
 
 // explain.c: the section of lang/ERRORS.md on a diagnostic code; NULL if there is none.
 const char *explain_text(Session *s, const char *code);
+extern const char errors_text[]; // lang/ERRORS.md, embedded by the build
 
 // opdoc.c: lang/OPS.md, made from the operation records.
 void print_op_docs(Text *out);
