@@ -213,8 +213,7 @@ void ir_move_before(Inst *inst, Inst *before) {
   link_before(inst, before->parent, before);
 }
 
-// ---- shorthands for one operation each
-// -----------------------------------------------------------
+// ---- shorthands for one operation each ---------------------------------------------------------
 
 static Value *one(Builder *b, Op op, Value *const *args, uint32_t n, const Attr *attrs,
                   uint32_t n_attrs) {
@@ -295,8 +294,7 @@ Value *ir_dot(Builder *b, Value *x, Value *y, const uint32_t *ca, const uint32_t
   return one(b, OP_dot, (Value *[]){x, y}, 2, attr, 3);
 }
 
-// ---- attributes
-// ------------------------------------------------------------------------------------
+// ---- attributes --------------------------------------------------------------------------------
 
 Attr attr_int(int64_t i) {
   return (Attr){.kind = A_INT, .i = i};

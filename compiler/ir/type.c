@@ -1,5 +1,6 @@
 // Types of tensors: names, text, comparison; tensors of doubles.
 #include "ir/ir.h"
+#include "ir/text.h"
 
 static const char *const elem_names[] = {"f32", "f64", "bf16", "i32", "u8", "bool"};
 
@@ -79,4 +80,11 @@ Tensor *tensor_new(Arena *arena, Type type, int64_t n) {
   t->type = type;
   t->at = arena_array(arena, double, t->count + 1);
   return t;
+}
+
+bool ir_type_fits(const Type *is, const Type *rule) {
+  Type same = *rule;
+  if (!is->range || !rule->range)
+    same.range = is->range;
+  return type_equal(is, &same);
 }

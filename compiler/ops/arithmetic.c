@@ -14,8 +14,7 @@ static Value *constant_to_the_right(Builder *b, Inst *inst) {
   return ir_binary(b, inst->op, inst->arg[1], inst->arg[0]);
 }
 
-// ---- add: z = x + y     dx = dz, dy = dz
-// ---------------------------------------------------------
+// ---- add: z = x + y     dx = dz, dy = dz -------------------------------------------------------
 
 EVAL_BINARY(add, x + y)
 
@@ -60,8 +59,7 @@ OP(add){
     .emit = emit_add_op,
 };
 
-// ---- sub: z = x - y     dx = dz, dy = -dz
-// --------------------------------------------------------
+// ---- sub: z = x - y     dx = dz, dy = -dz ------------------------------------------------------
 
 EVAL_BINARY(sub, x - y)
 
@@ -105,8 +103,7 @@ OP(sub){
     .emit = emit_sub_op,
 };
 
-// ---- mul: z = x * y     dx = dz * y, dy = dz * x
-// -------------------------------------------------
+// ---- mul: z = x * y     dx = dz * y, dy = dz * x -----------------------------------------------
 
 EVAL_BINARY(mul, x *y)
 
@@ -165,8 +162,7 @@ OP(mul){
     .emit = emit_mul_op,
 };
 
-// ---- div: z = x / y     dx = dz / y, dy = -dz * z / y
-// --------------------------------------------
+// ---- div: z = x / y     dx = dz / y, dy = -dz * z / y ------------------------------------------
 
 static double divide_whole(double x, double y) {
   return y == 0 ? 0 : floor(x / y);
@@ -238,8 +234,7 @@ OP(div){
     .emit = emit_div_op,
 };
 
-// ---- mod: z = x - floor(x / y) * y     dx = dz, dy = -dz * floor(x / y)
-// ---------------------------
+// ---- mod: z = x - floor(x / y) * y     dx = dz, dy = -dz * floor(x / y) ------------------------
 
 EVAL_BINARY(mod, y == 0 && whole ? 0 : x - floor(x / y) * y)
 
@@ -279,8 +274,7 @@ OP(mod){
     .emit = emit_mod,
 };
 
-// ---- pow: z = x^y     dx = dz * y * x^(y-1), dy = dz * z * log x where x > 0, else 0
-// -------------
+// ---- pow: z = x^y     dx = dz * y * x^(y-1), dy = dz * z * log x where x > 0, else 0 -----------
 
 EVAL_BINARY(pow, pow(x, y))
 
@@ -344,8 +338,7 @@ OP(pow){
     .emit = emit_pow,
 };
 
-// ---- max, min: NaN passes     dx = dz where x is chosen (x = y: x), dy = dz elsewhere
-// -------------
+// ---- max, min: NaN passes     dx = dz where x is chosen (x = y: x), dy = dz elsewhere ----------
 
 EVAL_BINARY(max, x < y || y != y ? y : x)
 EVAL_BINARY(min, y < x || y != y ? y : x)
@@ -420,8 +413,7 @@ OP(min){
     .emit = emit_min,
 };
 
-// ---- neg: y = -x     dx = -dy
-// --------------------------------------------------------------------
+// ---- neg: y = -x     dx = -dy ------------------------------------------------------------------
 
 EVAL_UNARY(neg, -x)
 
@@ -455,8 +447,7 @@ OP(neg){
     .emit = emit_neg,
 };
 
-// ---- abs: dx = dy * sign(x)
-// ----------------------------------------------------------------------
+// ---- abs: dx = dy * sign(x) --------------------------------------------------------------------
 
 EVAL_UNARY(abs, fabs(x))
 
@@ -487,8 +478,7 @@ OP(abs){
     .emit = emit_abs,
 };
 
-// ---- sign: -1, 0, 1 (NaN passes)
-// -----------------------------------------------------------------
+// ---- sign: -1, 0, 1 (NaN passes) ---------------------------------------------------------------
 
 EVAL_UNARY(sign, x > 0 ? 1 : x < 0 ? -1 : x)
 

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-// ---- grad
-// ------------------------------------------------------------------------------------------
+// ---- grad --------------------------------------------------------------------------------------
 
 // The loss is one number per row before pass batch and has dimension N after it: the gradient is
 // that of the sum over the rows.
@@ -43,8 +42,7 @@ OP(grad){
     .type_fn = type_grad,
 };
 
-// ---- stop_gradient: dx = 0
-// -------------------------------------------------------------------------
+// ---- stop_gradient: dx = 0 ---------------------------------------------------------------------
 
 static const char *type_same(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                              Type *result) {
@@ -70,8 +68,7 @@ OP(stop_gradient){
     .eval = eval_same,
 };
 
-// ---- batch_sum
-// -------------------------------------------------------------------------------------
+// ---- batch_sum ---------------------------------------------------------------------------------
 
 static const char *type_batch_sum(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                   Type *result) {
@@ -95,8 +92,7 @@ OP(batch_sum){
     .type_fn = type_batch_sum,
 };
 
-// ---- group, yield, return
-// --------------------------------------------------------------------------
+// ---- group, yield, return ----------------------------------------------------------------------
 
 // Its results are what the yield of its body says.
 static const char *type_group(Module *m, Value *const *arg, uint32_t n, const Attr *attr,

@@ -16,8 +16,7 @@ static int64_t inner_count(const Type *type, uint32_t from) {
   return n;
 }
 
-// ---- gather: dtable = scatter_add(index, dy)
-// -------------------------------------------------------
+// ---- gather: dtable = scatter_add(index, dy) ---------------------------------------------------
 
 static const char *type_gather(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                Type *result) {
@@ -75,8 +74,7 @@ OP(gather){
     .kernel = "gather",
 };
 
-// ---- scatter_add: dupdate = gather(dy, index)
-// ------------------------------------------------------
+// ---- scatter_add: dupdate = gather(dy, index) --------------------------------------------------
 
 static const char *type_scatter_add(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                     Type *result) {

@@ -84,8 +84,7 @@ static const char *type_dot(Module *m, Value *const *arg, uint32_t n, const Attr
   return NULL;
 }
 
-// ---- dot: y = a . b     da = dy . b over b's free axes, db = a . dy over a's free axes
-// ---------------
+// ---- dot: y = a . b     da = dy . b over b's free axes, db = a . dy over a's free axes ---------
 
 // The gradient of one side. dy is [batch, free a, free b]. Summing dy's axes of the other side
 // against the other side's free axes leaves [batch, own free, other's contracted]; either order of

@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-// ---- comparisons: bool; any two of equal type
-// ----------------------------------------------------
+// ---- comparisons: bool; any two of equal type --------------------------------------------------
 
 static const char *type_compare(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                 Type *result) {
@@ -123,8 +122,7 @@ OP(ne){
     .emit = emit_ne,
 };
 
-// ---- and, or, not
-// ----------------------------------------------------------------------------------
+// ---- and, or, not ------------------------------------------------------------------------------
 
 static const char *type_logic(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                               Type *result) {
@@ -211,8 +209,7 @@ OP(not ){
     .emit = emit_not,
 };
 
-// ---- select: z = c ? x : y     dx = c ? dz : 0, dy = c ? 0 : dz
-// ----------------------------------
+// ---- select: z = c ? x : y     dx = c ? dz : 0, dy = c ? 0 : dz --------------------------------
 
 static const char *type_select(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                Type *result) {
@@ -277,8 +274,7 @@ OP(select){
     .emit = emit_select,
 };
 
-// ---- convert: dx = dy converted back
-// ---------------------------------------------------------------
+// ---- convert: dx = dy converted back -----------------------------------------------------------
 
 static bool elem_is_whole(ElemType elem) {
   return elem == TY_I32 || elem == TY_U8;
@@ -354,8 +350,7 @@ OP(convert){
     .emit = emit_convert,
 };
 
-// ---- step, relu
-// --------------------------------------------------------------------------------------
+// ---- step, relu --------------------------------------------------------------------------------
 
 EVAL_UNARY(step, x > 0)
 EVAL_UNARY(relu, x < 0 ? 0 : x)

@@ -78,8 +78,7 @@ static double flops_reduce(const Inst *inst, int64_t n) {
   return count;
 }
 
-// ---- sum: dx = dy, spread over the axes
-// ------------------------------------------------------------
+// ---- sum: dx = dy, spread over the axes --------------------------------------------------------
 
 static double combine_sum(double a, double x) {
   return a + x;
@@ -179,8 +178,7 @@ OP(sum){
     .flops = flops_reduce,
 };
 
-// ---- max_along, min_along: dx = dy / k at the k elements that are the greatest (smallest)
-// -----------
+// ---- max_along, min_along: dx = dy / k at the k elements that are the greatest (smallest) ------
 
 // NaN wins, as in max and min.
 static double combine_max(double a, double x) {
@@ -261,8 +259,7 @@ OP(min_along){
     .flops = flops_reduce,
 };
 
-// ---- argmax: whole numbers, no gradient
-// ----------------------------------------------------------------
+// ---- argmax: whole numbers, no gradient --------------------------------------------------------
 
 static const char *type_argmax(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                Type *result) {

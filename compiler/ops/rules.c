@@ -11,8 +11,7 @@ const char *words(Module *m, const char *format, ...) {
   return text;
 }
 
-// ---- types
-// -----------------------------------------------------------------------------------------
+// ---- types -------------------------------------------------------------------------------------
 
 bool any_batched(Value *const *arg, uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
@@ -67,8 +66,7 @@ Type unranged(Type type) {
   return type;
 }
 
-// ---- walks over tensors
-// --------------------------------------------------------------------------------
+// ---- walks over tensors ------------------------------------------------------------------------
 
 void position_of(const Type *type, int64_t flat, int64_t *at) {
   for (uint32_t i = type->rank; i-- > 0;) {
@@ -92,8 +90,7 @@ void strides_of(const Type *type, int64_t *stride) {
   }
 }
 
-// ---- small algebra
-// ----------------------------------------------------------------------------------------
+// ---- small algebra -----------------------------------------------------------------------------
 
 Inst *made_by(const Value *v, Op op) {
   return v->def && v->def->op == op ? v->def : NULL;
@@ -175,8 +172,7 @@ uint32_t axes_of(const Attr *attr, uint32_t *axes) {
   return attr->n;
 }
 
-// ---- elementwise
-// ------------------------------------------------------------------------------------------
+// ---- elementwise -------------------------------------------------------------------------------
 
 static const char *unary_result(const char *wrong, Value *const *arg, Type *result) {
   *result = unranged(arg[0]->type);

@@ -7,8 +7,7 @@
 
 typedef struct GradSink GradSink;
 
-// ---- types: NULL, or words for a user
-// ------------------------------------------------------------
+// ---- types: NULL, or words for a user ----------------------------------------------------------
 const char *words(Module *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool any_batched(Value *const *arg, uint32_t n);
 bool elem_is_number(ElemType elem); // arithmetic is defined: f32 f64 bf16 i32
@@ -20,15 +19,13 @@ const char *expect_shape(Module *m, Value *x, Value *y);
 const char *expect_axes(Module *m, const Attr *axes, uint32_t rank);
 Type unranged(Type type); // the result of arithmetic is no index any more
 
-// ---- walks over tensors
-// ---------------------------------------------------------------------------
+// ---- walks over tensors ------------------------------------------------------------------------
 void position_of(const Type *type, int64_t flat, int64_t *at); // row-major
 int64_t flat_of(const Type *type, const int64_t *at);
 // Sum of products: flat offset of position `at` with axis i of it having stride stride[i].
 void strides_of(const Type *type, int64_t *stride);
 
-// ---- small algebra
-// -----------------------------------------------------------------------------------
+// ---- small algebra -----------------------------------------------------------------------------
 bool is_splat(const Value *v, double *value); // made by const?
 bool is_splat_of(const Value *v, double value);
 Inst *made_by(const Value *v, Op op); // the instruction, if it is that operation
@@ -46,7 +43,7 @@ bool exact_power_of_two(double x);
 
 uint32_t axes_of(const Attr *attr, uint32_t *axes); // a dims attribute as axes
 
-// ---- elementwise
+// ---- elementwise -------------------------------------------------------------------------------
 // ----------------------------------------------------------------------------------- Type rules,
 // named after what arguments they take.
 typedef const char *TypeRule(Module *m, Value *const *arg, uint32_t n, const Attr *attr,

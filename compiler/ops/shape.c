@@ -25,8 +25,7 @@ static const char *expect_per_axis(Module *m, const Attr *attr, const char *name
                type_text(m->arena, x));
 }
 
-// ---- broadcast: dx = dy summed over the new axes
-// ---------------------------------------------------
+// ---- broadcast: dx = dy summed over the new axes -----------------------------------------------
 
 static const char *type_broadcast(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                   Type *result) {
@@ -97,8 +96,7 @@ OP(broadcast){
     .eval = eval_broadcast,
 };
 
-// ---- reshape: dx = dy reshaped back
-// ----------------------------------------------------------------
+// ---- reshape: dx = dy reshaped back ------------------------------------------------------------
 
 static const char *type_reshape(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                 Type *result) {
@@ -148,8 +146,7 @@ OP(reshape){
     .eval = eval_reshape,
 };
 
-// ---- transpose: dx = dy transposed back
-// ------------------------------------------------------------
+// ---- transpose: dx = dy transposed back --------------------------------------------------------
 
 static const char *type_transpose(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                   Type *result) {
@@ -228,8 +225,7 @@ OP(transpose){
     .eval = eval_transpose,
 };
 
-// ---- reverse: dx = dy reversed
-// ----------------------------------------------------------------------
+// ---- reverse: dx = dy reversed -----------------------------------------------------------------
 
 static const char *type_reverse(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                 Type *result) {

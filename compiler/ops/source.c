@@ -14,8 +14,7 @@ static const char *dims_to_type(Module *m, const Attr *dims, ElemType elem, Type
   return symbolic > 1 ? "the dimension N occurs twice" : NULL;
 }
 
-// ---- const
-// -----------------------------------------------------------------------------------------
+// ---- const -------------------------------------------------------------------------------------
 
 static const char *type_const(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                               Type *result) {
@@ -44,8 +43,7 @@ OP(const){
     .eval = eval_const,
 };
 
-// ---- literal
-// ---------------------------------------------------------------------------------------
+// ---- literal -----------------------------------------------------------------------------------
 
 static const char *type_literal(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                 Type *result) {
@@ -72,8 +70,7 @@ OP(literal){
     .eval = eval_literal,
 };
 
-// ---- iota
-// ------------------------------------------------------------------------------------------
+// ---- iota --------------------------------------------------------------------------------------
 
 static const char *type_iota(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                              Type *result) {
@@ -107,8 +104,7 @@ OP(iota){
     .eval = eval_iota,
 };
 
-// ---- count
-// -----------------------------------------------------------------------------------------
+// ---- count -------------------------------------------------------------------------------------
 
 static const char *type_count_of_rows(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                       Type *result) {

@@ -32,8 +32,7 @@ static const char *expect_count(Module *m, const Attr *attr, uint32_t n, const T
   return NULL;
 }
 
-// ---- slice: dx = dy between zeros
-// ------------------------------------------------------------------
+// ---- slice: dx = dy between zeros --------------------------------------------------------------
 
 static const char *slice_axis(Module *m, Dim dim, Dim start, Dim limit, Dim stride, Dim *result) {
   if (start == 0 && limit == dim && stride == 1) {
@@ -146,8 +145,7 @@ OP(slice){
     .eval = eval_slice,
 };
 
-// ---- pad: dx = the part of dy where x is
-// -----------------------------------------------------------
+// ---- pad: dx = the part of dy where x is -------------------------------------------------------
 
 static const char *type_pad(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                             Type *result) {
@@ -213,8 +211,7 @@ OP(pad){
     .eval = eval_pad,
 };
 
-// ---- concat: each part's gradient is its part of dy
-// ------------------------------------------------
+// ---- concat: each part's gradient is its part of dy --------------------------------------------
 
 static const char *type_concat(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
                                Type *result) {

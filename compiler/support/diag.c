@@ -81,6 +81,8 @@ static void print_place(Session *s, FILE *out, Span span, const char *what, cons
     return;
   }
   const Source *src = &s->source.at[span.file];
+  if (span.start > src->n) // IR read from text may name files that have changed or are absent
+    span.start = src->n;
   uint32_t line, column;
   source_position(src, span.start, &line, &column);
   fprintf(out, "%s:%u:%u: %s: %s\n", src->path, line, column, what, text);
