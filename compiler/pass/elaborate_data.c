@@ -269,7 +269,9 @@ static Val compute(Elab *e, void *ctx) {
   const Field *outer = data->computing;
   Node *block = e->block;
   Instance *inside = e->inside;
+  const char *drawing = e->drawing;
   bool named = data->named;
+  e->drawing = format(e, "%s.%s", data->name, c->field->name); // the same draws in every function
   data->computing = c->field;
   data->named = false;
   e->block = data->decl;
@@ -279,6 +281,7 @@ static Val compute(Elab *e, void *ctx) {
   e->target->fixed--;
   e->inside = inside;
   e->block = block;
+  e->drawing = drawing;
   data->computing = outer;
   data->named = named;
   return v;
