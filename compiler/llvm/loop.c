@@ -1,0 +1,100 @@
+// Groups of kind `loop`: elementwise over one space. Where the body has index maps that tell axes
+// apart, and the last axis is long enough for 16 lanes, the loop goes row by row: operands are then
+// plain vectors or single numbers. Else it runs over the flat space.
+#include "llvm/gen.h"
+
+enum { ROWS_FROM = 12 }; // a last axis of so many elements is worth a loop of its own
+
+static Dim count_of(const Value *v) { return type_count(&v->type); }
+
+static void store_all(Kernel *k, const Pos *const *pos) {
+  uint32_t n = k->yield->n_args;
+  EVal *value = arena_array(k->g->arena, EVal, n + 1);
+  // All values first: a result may take the storage of an argument that another one reads.
+  for (uint32_t i = 0; i < n; i++)
+    value[i] = body_value(k, k->yield->arg[i], pos[i]);
+  for (uint32_t i = 0; i < n; i++)
+    body_store_yield(k, i, value[i], pos[i]);
+}
+
+// One position for all results of one shape, so that what they share is computed once.
+static const Pos *const *yield_positions(Kernel *k, const Pos *first) {
+  uint32_t n = k->yield->n_args;
+  const Pos **pos = arena_array(k->g->arena, const Pos *, n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    const Type *type = &k->yield->arg[i]->type;
+    for (uint32_t j = 0; j < i && !pos[i]; j++)
+      if (type_same_shape(type, &k->yield->arg[j]->type))
+        pos[i] = pos[j];
+    if (!pos[i])
+      pos[i] = i ? pos_reshape(k, first, type) : first;
+  }
+  return pos;
+}
+
+static void flat_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
+  (void)state;
+  const Pos *first = pos_make(k, &k->yield->arg[0]->type, coord_at(i, 1), mask);
+  store_all(k, yield_positions(k, first));
+}
+
+static void row_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
+  LLVMValueRef *row = state;
+  const Pos *first = pos_matrix(k, &k->yield->arg[0]->type, coord_at(*row, 0), coord_at(i, 1), mask);
+  store_all(k, yield_positions(k, first));
+}
+
+// Elements [from, to) of the flat space, row by row.
+static void by_rows(Kernel *k, LLVMValueRef from, LLVMValueRef to, LLVMValueRef width) {
+  LLVMBuilderRef b = k->g->b;
+  LLVMValueRef zero = gen_i64(k->g, 0);
+  LLVMValueRef last = LLVMBuildSub(b, build_add(k, to, width), gen_i64(k->g, 1), "");
+  Loop loop = loop_begin(k, LLVMBuildSDiv(b, from, width, ""), LLVMBuildSDiv(b, last, width, ""), 1);
+  LLVMValueRef start = build_mul(k, loop.i, width);
+  LLVMValueRef low = gen_intrinsic(k->g, "llvm.smax", &k->g->i64, 1,
+                                   (LLVMValueRef[]){LLVMBuildSub(b, from, start, ""), zero}, 2);
+  LLVMValueRef high = build_min(k, LLVMBuildSub(b, to, start, ""), width);
+  LLVMValueRef row = loop.i;
+  lanes_loop(k, low, high, row_chunk, &row);
+  loop_end(k, &loop);
+}
+
+static bool op_tells_axes(const Inst *inst) {
+  switch (inst->op) {
+  case OP_broadcast:
+    return count_of(inst->arg[0]) != 1;
+  case OP_iota:
+    return inst->result[0]->type.rank > 1;
+  case OP_transpose:
+  case OP_slice:
+  case OP_reverse:
+  case OP_pad:
+  case OP_concat:
+    return true;
+  default:
+    return false;
+  }
+}
+
+static bool wants_rows(Kernel *k) {
+  const Type *type = &k->yield->arg[0]->type;
+  if (type->rank < 2)
+    return false;
+  Dim width = type->dim[type->rank - 1];
+  bool tells = false;
+  for (const Inst *inst = k->body->first; inst; inst = inst->next)
+    tells |= op_tells_axes(inst);
+  return tells && (width < 0 || width >= ROWS_FROM);
+}
+
+void kernel_loop(Kernel *k) {
+  const Type *type = &k->yield->arg[0]->type;
+  LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
+  LLVMValueRef count = kernel_dim(k, type_count(type));
+  LLVMValueRef from = build_mul(k, k->tile0, tile);
+  LLVMValueRef to = build_min(k, build_mul(k, k->tile1, tile), count);
+  if (wants_rows(k))
+    by_rows(k, from, to, kernel_dim(k, type->dim[type->rank - 1]));
+  else
+    lanes_loop(k, from, to, flat_chunk, NULL);
+}
