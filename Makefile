@@ -64,7 +64,7 @@ $(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
 $(BUILD)/errors.c: lang/ERRORS.md
 	@mkdir -p $(@D)
 	@{ echo '#include "tools/tools.h"'; echo 'const char errors_text[] = {'; \
-	  od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
+	  od -An -v -td1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
 $(BUILD)/errors.o: $(BUILD)/errors.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
