@@ -39,7 +39,7 @@ all: $(BUILD)/nnc $(BUILD)/nnc-llvm.so $(BUILD)/libnnrt.a
 # ---- the compiler
 $(BUILD)/oplist.h: $(OPS)
 	@mkdir -p $(@D)
-	sed -n 's/^OP(\([a-z0-9_]*\)).*/X(\1)/p' $(sort $(OPS)) > $@.new
+	sed -n 's/^OP(\([a-z0-9_]*\) *).*/X(\1)/p' $(sort $(OPS)) > $@.new
 	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/passes.def: compiler/passes.def
 	@mkdir -p $(@D)
