@@ -145,6 +145,7 @@ static void make_results(Module *m, Inst *inst, const Type *types, uint32_t n) {
     v->def = inst;
     v->region = inst->parent;
     v->index = i;
+    v->id = UINT32_MAX; // until the next ir_number()
     inst->result[i] = v;
   }
 }

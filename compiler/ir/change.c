@@ -9,12 +9,16 @@ void ir_replace(Value *old, Value *with) {
         i->arg[k] = with;
 }
 
-// `with` may be chained: what replaces a value may have been replaced itself.
+// `with` may be chained: what replaces a value may have been replaced itself. Values made since the
+// numbering stay.
 void ir_replace_all(Region *r, Value *const *with) {
   for (Inst *i = r->first; i; i = i->next)
-    for (uint32_t k = 0; k < i->n_args; k++)
-      while (with[i->arg[k]->id] && with[i->arg[k]->id] != i->arg[k])
-        i->arg[k] = with[i->arg[k]->id];
+    for (uint32_t k = 0; k < i->n_args; k++) {
+      Value *v = i->arg[k];
+      while (v->id != UINT32_MAX && with[v->id] && with[v->id] != v)
+        v = with[v->id];
+      i->arg[k] = v;
+    }
 }
 
 static void number_region(Region *r) {

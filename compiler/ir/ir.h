@@ -71,7 +71,7 @@ struct Value {
   Inst *def;      // NULL: argument of `region`
   Region *region; // where it is defined
   uint32_t index; // result or argument number
-  uint32_t id;    // dense per function, renumbered by the printer
+  uint32_t id;    // dense per region after ir_number(); UINT32_MAX until then; renumbered by the printer
   uint32_t uses;  // valid after ir_count_uses()
   const char *name;
 };

@@ -120,3 +120,42 @@ Value *batch_batch_sum(Builder *b, Inst *inst, Value *const *arg, const bool *ba
   uint32_t axis = 0;
   return ir_sum(b, arg[0], &axis, 1);
 }
+
+// Tables of N rows' own stand one after the other: row r of the table of example n is row n*R + r.
+static Value *numbered_in_all(Builder *b, Value *index, Dim rows_each) {
+  const Type *type = &index->type;
+  Attr attr[] = {attr_dims(b->m->arena, type->dim, type->rank), attr_int(0), attr_elem(TY_I32)};
+  Value *example = ir_inst(b, OP_iota, NULL, 0, attr, 3)->result[0];
+  Value *first = ir_binary(b, OP_mul, example, ir_const(b, example->type, (double)rows_each));
+  return ir_binary(b, OP_add, first, ir_convert(b, index, TY_I32));
+}
+
+// [N, R, rest] to [N*R, rest], or back (into = R > 0).
+static Value *joined_tables(Builder *b, Value *x, Dim into) {
+  Dim dims[MAX_RANK], n = 0;
+  if (into) {
+    dims[n++] = rows;
+    dims[n++] = into;
+  } else
+    dims[n++] = x->type.dim[0] * x->type.dim[1];
+  for (uint32_t i = into ? 1 : 2; i < x->type.rank; i++)
+    dims[n++] = x->type.dim[i];
+  return ir_reshape(b, x, dims, (uint32_t)n);
+}
+
+Value *batch_gather(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  if (!batched[0])
+    return again(b, inst, arg, NULL);
+  Value *index = with_rows(b, arg[1], batched[1]);
+  Value *args[] = {joined_tables(b, arg[0], 0), numbered_in_all(b, index, arg[0]->type.dim[1])};
+  return again(b, inst, args, NULL);
+}
+
+// Each example has a table of its own.
+Value *batch_scatter_add(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  Dim rows_each = inst_attr(inst, "rows")->i;
+  Value *index = with_rows(b, arg[0], batched[0]);
+  Value *args[] = {numbered_in_all(b, index, rows_each), with_rows(b, arg[1], batched[1])};
+  Attr attr = attr_int(-rows_each);
+  return joined_tables(b, again(b, inst, args, &attr), rows_each);
+}

@@ -1,4 +1,5 @@
 // Operations about the program rather than about numbers: gradients, the batch, groups, ends.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -89,6 +90,7 @@ OP(batch_sum){
     .kind = K_CONTROL,
     .flags = OPF_NO_GRAD,
     .example = "*f32[3]",
+    .batch = batch_batch_sum,
     .type_fn = type_batch_sum,
 };
 

@@ -1,4 +1,5 @@
 // Rows by number: gather and scatter_add, each the other's transpose.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -70,6 +71,7 @@ OP(gather){
     .example = "f32[5, 3], i32[4]<5> | f32[6], i32[2, 2]<6> | f32[4, 2, 3], u8<4>",
     .type_fn = type_gather,
     .grad = grad_gather,
+    .batch = batch_gather,
     .eval = eval_gather,
     .kernel = "gather",
 };
@@ -127,6 +129,7 @@ OP(scatter_add){
     .example = "i32[4]<5>, f32[4, 3]; rows=5 | i32[2, 2]<3>, f32[2, 2]; rows=6",
     .type_fn = type_scatter_add,
     .grad = grad_scatter_add,
+    .batch = batch_scatter_add,
     .eval = eval_scatter_add,
     .kernel = "scatter_add",
 };

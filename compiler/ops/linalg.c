@@ -1,4 +1,5 @@
 // Products: one operation, bilinear, whose gradients are two more of it.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 typedef struct { // the axes of one side of a product
@@ -223,6 +224,7 @@ OP(dot){
         "batch=0",
     .type_fn = type_dot,
     .grad = grad_dot,
+    .batch = batch_dot,
     .eval = eval_dot,
     .kernel = "gemm",
     .flops = flops_dot,

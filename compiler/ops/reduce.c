@@ -1,4 +1,5 @@
 // Reductions over axes: what is left keeps its order.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -172,6 +173,7 @@ OP(sum){
     .type_fn = type_reduce,
     .grad = grad_sum,
     .fold = fold_sum,
+    .batch = batch_axes,
     .eval = eval_sum,
     .combine = emit_combine_sum,
     .identity = 0,
@@ -237,6 +239,7 @@ OP(max_along){
     .type_fn = type_extreme,
     .grad = grad_extreme,
     .fold = fold_extreme_along,
+    .batch = batch_axes,
     .eval = eval_max_along,
     .combine = emit_combine_max,
     .identity = -INFINITY,
@@ -253,6 +256,7 @@ OP(min_along){
     .type_fn = type_extreme,
     .grad = grad_extreme,
     .fold = fold_extreme_along,
+    .batch = batch_axes,
     .eval = eval_min_along,
     .combine = emit_combine_min,
     .identity = INFINITY,

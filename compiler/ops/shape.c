@@ -1,4 +1,5 @@
 // Operations that only move elements: generated code turns them into index maps where it can.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -93,6 +94,7 @@ OP(broadcast){
     .type_fn = type_broadcast,
     .grad = grad_broadcast,
     .fold = fold_broadcast,
+    .batch = batch_broadcast,
     .eval = eval_broadcast,
 };
 
@@ -143,6 +145,7 @@ OP(reshape){
     .type_fn = type_reshape,
     .grad = grad_reshape,
     .fold = fold_reshape,
+    .batch = batch_reshape,
     .eval = eval_reshape,
 };
 
@@ -222,6 +225,7 @@ OP(transpose){
     .type_fn = type_transpose,
     .grad = grad_transpose,
     .fold = fold_transpose,
+    .batch = batch_transpose,
     .eval = eval_transpose,
 };
 
@@ -275,5 +279,6 @@ OP(reverse){
     .type_fn = type_reverse,
     .grad = grad_reverse,
     .fold = fold_reverse,
+    .batch = batch_axis,
     .eval = eval_reverse,
 };

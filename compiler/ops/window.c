@@ -1,4 +1,5 @@
 // Parts and joins of tensors: slice, pad, concat. Like shape.c they only move elements.
+#include "ops/batching.h"
 #include "ops/rules.h"
 
 #include <string.h>
@@ -142,6 +143,7 @@ OP(slice){
     .type_fn = type_slice,
     .grad = grad_slice,
     .fold = fold_slice,
+    .batch = batch_slice,
     .eval = eval_slice,
 };
 
@@ -208,6 +210,7 @@ OP(pad){
     .type_fn = type_pad,
     .grad = grad_pad,
     .fold = fold_pad,
+    .batch = batch_pad,
     .eval = eval_pad,
 };
 
@@ -306,5 +309,6 @@ OP(concat){
     .grad = grad_concat,
     .fold = fold_concat,
     .lower = lower_concat,
+    .batch = batch_axis,
     .eval = eval_concat,
 };
