@@ -1,0 +1,172 @@
+// What every value made by a group reads from memory and through which index map; who reads it;
+// which groups depend on which.
+#include "pass/fuse.h"
+
+enum { MAX_PATH = 64, TYPICAL_ROWS = 128 };
+
+int64_t dim_estimate(Dim d) {
+  return d < 0 ? -d * TYPICAL_ROWS : d;
+}
+
+Dim value_count(const Fuse *fz, uint32_t id) {
+  return type_count(&fz->node[id].value->type);
+}
+
+int64_t bytes_estimate(const Fuse *fz, uint32_t id) {
+  static const int64_t bytes[] = {4, 8, 2, 4, 1, 1}; // by ElemType
+  return dim_estimate(value_count(fz, id)) * bytes[fz->node[id].value->type.elem];
+}
+
+bool is_reduce(const Node *node) {
+  return node->value->def && op_table[node->value->def->op]->kind == K_REDUCE;
+}
+
+bool is_elementwise(const Node *node) {
+  OpKind kind = node->value->def ? op_table[node->value->def->op]->kind : K_CONTROL;
+  return kind == K_ELEM || kind == K_SHAPE || kind == K_SOURCE;
+}
+
+// ---- accesses
+// --------------------------------------------------------------------------------------
+
+typedef struct {
+  Fuse *fz;
+  Node *reader;
+  const Inst *path[MAX_PATH]; // index maps between reader and leaf
+  uint32_t n_path;
+} Walk;
+
+static void add_access(Walk *w, uint32_t leaf) {
+  View view = view_of_tensor(&w->fz->node[leaf].value->type);
+  for (uint32_t i = w->n_path; i-- > 0;)
+    view = view_through(&view, w->path[i]);
+  buf_push(w->fz->arena, &w->reader->access, (Access){leaf, view});
+}
+
+static void walk_arguments(Walk *w, const Inst *inst);
+
+static void walk_value(Walk *w, const Value *v) {
+  if (w->fz->node[v->id].role != V_FREE)
+    add_access(w, v->id);
+  else
+    walk_arguments(w, v->def);
+}
+
+static void walk_arguments(Walk *w, const Inst *inst) {
+  bool map = op_table[inst->op]->kind == K_SHAPE;
+  if (map && w->n_path == MAX_PATH)
+    ice("fuse: more than %d index maps in a row", MAX_PATH);
+  if (map)
+    w->path[w->n_path++] = inst;
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    walk_value(w, inst->arg[i]);
+  w->n_path -= map;
+}
+
+static void add_user(Fuse *fz, uint32_t leaf, uint32_t user) {
+  Ids *users = &fz->node[leaf].user;
+  if (!users->n || users->at[users->n - 1] != user)
+    buf_push(fz->arena, users, user);
+}
+
+// Later values first: what leads only to updates is known when a value's users are.
+static void fill_update_only(Fuse *fz) {
+  for (uint32_t id = fz->n; id-- > 0;) {
+    Node *node = &fz->node[id];
+    bool only = node->overwrites != NO_VALUE || (node->user.n && !node->returned);
+    for (uint32_t k = 0; k < node->user.n; k++)
+      only &= fz->node[node->user.at[k]].update_only;
+    node->update_only = only;
+  }
+}
+
+void fuse_analyse(Fuse *fz) {
+  for (uint32_t id = 0; id < fz->n; id++) {
+    fz->node[id].access.n = 0;
+    fz->node[id].user.n = 0;
+  }
+  for (uint32_t id = 0; id < fz->n; id++) {
+    Node *node = &fz->node[id];
+    if (node->role != V_NODE)
+      continue;
+    Walk w = {.fz = fz, .reader = node};
+    walk_arguments(&w, node->value->def);
+    for (uint32_t k = 0; k < node->access.n; k++)
+      add_user(fz, node->access.at[k].leaf, id);
+  }
+  fill_update_only(fz);
+}
+
+uint32_t fuse_add_value(Fuse *fz, Value *v) {
+  if (fz->n == fz->cap)
+    ice("fuse: more copies than results");
+  v->id = fz->n++;
+  fz->node[v->id] =
+      (Node){.value = v, .role = V_NODE, .overwrites = NO_VALUE, .overwritten_by = NO_VALUE};
+  return v->id;
+}
+
+MapClass access_class(const Fuse *fz, const Access *a, Dim rows, Dim columns) {
+  return view_class(&a->view, &fz->node[a->leaf].value->type, rows, columns);
+}
+
+bool access_is_flat(const Fuse *fz, const Access *a, Dim count) {
+  MapClass c = access_class(fz, a, count, 1);
+  return c == MAP_FLAT || (c == MAP_ONE && count == 1);
+}
+
+// ---- dependences between groups
+// ------------------------------------------------------------------------
+
+bool each_dependence(Fuse *fz, const Node *v, GroupVisit *visit, void *ctx) {
+  for (uint32_t k = 0; k < v->access.n; k++) {
+    FuseGroup *g = fz->node[v->access.at[k].leaf].group;
+    if (g && g != v->group && visit(fz, g, ctx))
+      return true;
+  }
+  if (v->overwrites == NO_VALUE)
+    return false;
+  const Ids *readers = &fz->node[v->overwrites].user;
+  for (uint32_t k = 0; k < readers->n; k++) {
+    FuseGroup *g = fz->node[readers->at[k]].group;
+    if (g && g != v->group && visit(fz, g, ctx))
+      return true;
+  }
+  return false;
+}
+
+static bool finds(Fuse *fz, FuseGroup *g, void *wanted) {
+  if (g == wanted)
+    return true;
+  if (g->visit == fz->visits)
+    return false;
+  g->visit = fz->visits;
+  for (uint32_t i = 0; i < g->member.n; i++)
+    if (each_dependence(fz, &fz->node[g->member.at[i]], finds, wanted))
+      return true;
+  return false;
+}
+
+bool group_reaches(Fuse *fz, FuseGroup *from, FuseGroup *to) {
+  fz->visits++;
+  if (from == to)
+    return false;
+  return finds(fz, to, from);
+}
+
+static bool reached_elsewhere(Fuse *fz, FuseGroup *dependence, void *g) {
+  return dependence != g && group_reaches(fz, g, dependence);
+}
+
+bool path_around(Fuse *fz, FuseGroup *g, uint32_t v) {
+  if (each_dependence(fz, &fz->node[v], reached_elsewhere, g))
+    return true;
+  // Whoever overwrites an argument that v reads comes after v: g must not need it.
+  for (uint32_t k = 0; k < fz->node[v].access.n; k++) {
+    uint32_t writer = fz->node[fz->node[v].access.at[k].leaf].overwritten_by;
+    FuseGroup *later = writer == NO_VALUE ? NULL : fz->node[writer].group;
+    if (later && later != g && group_reaches(fz, later, g))
+      return true;
+  }
+  return false;
+}

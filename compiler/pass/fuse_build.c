@@ -1,0 +1,273 @@
+// From the plan to IR: which results take the storage of their arguments, an order, and the groups.
+#include "pass/fuse.h"
+
+#include <string.h>
+
+// ---- storage of new params, slots and state
+// -------------------------------------------------------
+
+static bool leads_to_reduce(const Fuse *fz, const FuseGroup *g, uint32_t v) {
+  const Node *node = &fz->node[v];
+  for (uint32_t k = 0; k < node->user.n; k++) {
+    const Node *user = &fz->node[node->user.at[k]];
+    if (user->group == g && (is_reduce(user) || leads_to_reduce(fz, g, node->user.at[k])))
+      return true;
+  }
+  return false;
+}
+
+// Does the group of v read the argument that v overwrites only at the element being written?
+static bool reads_in_place(const Fuse *fz, uint32_t v) {
+  const Node *node = &fz->node[v];
+  const Ids *readers = &fz->node[node->overwrites].user;
+  Dim count = value_count(fz, v);
+  for (uint32_t k = 0; k < readers->n; k++) {
+    const Node *reader = &fz->node[readers->at[k]];
+    if (reader->group != node->group)
+      continue;
+    if (!is_elementwise(reader) || value_count(fz, readers->at[k]) != count ||
+        leads_to_reduce(fz, node->group, readers->at[k]))
+      return false;
+    for (uint32_t i = 0; i < reader->access.n; i++)
+      if (reader->access.at[i].leaf == node->overwrites &&
+          !access_is_flat(fz, &reader->access.at[i], count))
+        return false;
+  }
+  return true;
+}
+
+// Can all other readers of the old value run before the group of v?
+static bool readers_come_first(Fuse *fz, uint32_t v) {
+  const Ids *readers = &fz->node[fz->node[v].overwrites].user;
+  for (uint32_t k = 0; k < readers->n; k++) {
+    FuseGroup *g = fz->node[readers->at[k]].group;
+    if (g != fz->node[v].group && group_reaches(fz, fz->node[v].group, g))
+      return false;
+  }
+  return true;
+}
+
+// What a returned value is a reshape of.
+static Node *returned_root(Fuse *fz, const Value *v) {
+  while (fz->node[v->id].role == V_FREE)
+    v = v->def->arg[0];
+  return &fz->node[v->id];
+}
+
+// The result is made elsewhere and copied over the argument when nobody reads that any more.
+static void copy_result(Fuse *fz, uint32_t v) {
+  Node *node = &fz->node[v];
+  Inst *ret = fz->f->body->last;
+  Builder b = {.m = fz->m, .region = fz->f->body, .before = ret, .loc = node->value->def->loc};
+  Attr to = attr_dims(fz->arena, node->yield_type->dim, node->yield_type->rank);
+  Value *copy = ir_inst(&b, OP_reshape, &node->value, 1, &to, 1)->result[0];
+  for (uint32_t i = 0; i < ret->n_args; i++)
+    if (returned_root(fz, ret->arg[i]) == node) // one result has it: fuse.c copied for others
+      ret->arg[i] = copy;
+  uint32_t id = fuse_add_value(fz, copy);
+  Node *new = &fz->node[id];
+  new->returned = true;
+  new->yield_type = node->yield_type;
+  new->overwrites = node->overwrites;
+  fz->node[node->overwrites].overwritten_by = id;
+  buf_push(fz->arena, &new->access, (Access){v, view_of_tensor(&node->value->type)});
+  buf_push(fz->arena, &node->user, id);
+  FuseGroup *g = group_new(fz, G_LOOP, value_count(fz, v), 1);
+  g->closed = true;
+  group_add(fz, g, id);
+  node->returned = false;
+  node->yield_type = NULL;
+  node->overwrites = NO_VALUE;
+}
+
+// Claims are taken back, then granted one by one: what was granted orders readers before writers.
+static void settle_storage(Fuse *fz) {
+  uint32_t n = fz->n;
+  uint32_t *wanted = arena_array(fz->arena, uint32_t, n + 1);
+  for (uint32_t v = 0; v < n; v++) {
+    wanted[v] = fz->node[v].overwrites;
+    fz->node[v].overwrites = NO_VALUE;
+  }
+  for (uint32_t v = 0; v < n; v++) {
+    fz->node[v].overwrites = wanted[v];
+    if (wanted[v] != NO_VALUE && (!reads_in_place(fz, v) || !readers_come_first(fz, v)))
+      copy_result(fz, v);
+  }
+}
+
+// ---- order
+// -------------------------------------------------------------------------------------------
+
+static bool not_ordered(Fuse *fz, FuseGroup *g, void *ctx) {
+  (void)fz, (void)ctx;
+  return !g->ordered;
+}
+
+static bool is_ready(Fuse *fz, const FuseGroup *g) {
+  for (uint32_t i = 0; i < g->member.n; i++)
+    if (each_dependence(fz, &fz->node[g->member.at[i]], not_ordered, NULL))
+      return false;
+  return true;
+}
+
+// Of the groups that may come next the one that begins first in the program.
+static FuseGroup *next_group(Fuse *fz) {
+  FuseGroup *best = NULL;
+  for (uint32_t i = 0; i < fz->group.n; i++) {
+    FuseGroup *g = fz->group.at[i];
+    if (!g->dead && !g->ordered && (!best || g->member.at[0] < best->member.at[0]) &&
+        is_ready(fz, g))
+      best = g;
+  }
+  return best;
+}
+
+// ---- building
+// -----------------------------------------------------------------------------------------
+
+typedef struct {
+  Fuse *fz;
+  FuseGroup *g;
+  Builder body;
+  Ids arg;      // leaves, in the order of the group's arguments
+  Value **made; // by id: the value inside the body
+} Build;
+
+static uint32_t argument_index(const Build *b, uint32_t leaf) {
+  for (uint32_t i = 0; i < b->arg.n; i++)
+    if (b->arg.at[i] == leaf)
+      return i;
+  return NO_VALUE;
+}
+
+static Value *value_inside(Build *b, const Value *v);
+
+static Value *argument_inside(Build *b, const Value *v) {
+  uint32_t i = argument_index(b, v->id);
+  if (i == NO_VALUE)
+    ice("fuse: a group reads a value that it was not given");
+  return ir_reshape(&b->body, b->body.region->arg[i], v->type.dim, v->type.rank);
+}
+
+static Value *clone(Build *b, const Inst *inst) {
+  Value **args = arena_array(b->fz->arena, Value *, inst->n_args + 1);
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    args[i] = value_inside(b, inst->arg[i]);
+  b->body.loc = inst->loc;
+  if (inst->op == OP_reshape) // also a copy: the group is the copy
+    return ir_reshape(&b->body, args[0], inst->result[0]->type.dim, inst->result[0]->type.rank);
+  return ir_inst(&b->body, inst->op, args, inst->n_args, inst->attr, inst->n_attrs)->result[0];
+}
+
+static Value *value_inside(Build *b, const Value *v) {
+  const Node *node = &b->fz->node[v->id];
+  if (!b->made[v->id]) {
+    bool outside = node->role == V_LEAF || (node->role == V_NODE && node->group != b->g);
+    b->made[v->id] = outside ? argument_inside(b, v) : clone(b, v->def);
+  }
+  return b->made[v->id];
+}
+
+static void collect_arguments(Build *b) {
+  for (uint32_t i = 0; i < b->g->member.n; i++) {
+    const Node *node = &b->fz->node[b->g->member.at[i]];
+    for (uint32_t k = 0; k < node->access.n; k++) {
+      uint32_t leaf = node->access.at[k].leaf;
+      if (b->fz->node[leaf].group != b->g && argument_index(b, leaf) == NO_VALUE)
+        buf_push(b->fz->arena, &b->arg, leaf);
+    }
+  }
+}
+
+static bool is_yielded(const Fuse *fz, uint32_t v) {
+  const Node *node = &fz->node[v];
+  for (uint32_t k = 0; k < node->user.n; k++)
+    if (fz->node[node->user.at[k]].group != node->group)
+      return true;
+  return node->returned;
+}
+
+// The operation that the group is about: its product or first reduction, else its last one.
+static LocId group_loc(const Fuse *fz, const FuseGroup *g) {
+  for (uint32_t i = 0; i < g->member.n; i++)
+    if (!is_elementwise(&fz->node[g->member.at[i]]))
+      return fz->node[g->member.at[i]].value->def->loc;
+  return fz->node[g->member.at[g->member.n - 1]].value->def->loc;
+}
+
+static void set_attr(Inst *inst, const char *name, Attr value) {
+  const Attr *at = inst_attr(inst, name);
+  inst->attr[at - inst->attr] = value;
+}
+
+static void yield_results(Build *b, Inst *group) {
+  Fuse *fz = b->fz;
+  uint32_t n = 0, n_pairs = 0;
+  Value **values = arena_array(fz->arena, Value *, b->g->member.n + 1);
+  Dim *pairs = arena_array(fz->arena, Dim, 2 * b->g->member.n + 1);
+  Node **nodes = arena_array(fz->arena, Node *, b->g->member.n + 1);
+  for (uint32_t i = 0; i < b->g->member.n; i++) {
+    Node *node = &fz->node[b->g->member.at[i]];
+    if (!is_yielded(fz, b->g->member.at[i]))
+      continue;
+    const Type *type = node->yield_type ? node->yield_type : &node->value->type;
+    uint32_t arg = node->overwrites == NO_VALUE ? NO_VALUE : argument_index(b, node->overwrites);
+    if (arg != NO_VALUE) {
+      pairs[n_pairs++] = n;
+      pairs[n_pairs++] = arg;
+    }
+    values[n] = ir_reshape(&b->body, value_inside(b, node->value), type->dim, type->rank);
+    nodes[n++] = node;
+  }
+  b->body.loc = group->loc;
+  ir_inst(&b->body, OP_yield, values, n, NULL, 0);
+  for (uint32_t i = 0; i < n; i++)
+    nodes[i]->built = group->result[i];
+  set_attr(group, "inplace", attr_dims(fz->arena, pairs, n_pairs));
+}
+
+static void build_group(Fuse *fz, FuseGroup *g) {
+  Build b = {.fz = fz, .g = g, .made = arena_array(fz->arena, Value *, fz->n)};
+  collect_arguments(&b);
+  Value **args = arena_array(fz->arena, Value *, b.arg.n + 1);
+  for (uint32_t i = 0; i < b.arg.n; i++) {
+    const Node *leaf = &fz->node[b.arg.at[i]];
+    args[i] = leaf->role == V_LEAF ? leaf->value : leaf->built;
+  }
+  Builder outer = {
+      .m = fz->m, .region = fz->f->body, .before = fz->f->body->last, .loc = group_loc(fz, g)};
+  Attr kind = attr_str(intern(fz->m->s, group_kind_name[g->kind]));
+  Inst *group = ir_inst(&outer, OP_group, args, b.arg.n, &kind, 1);
+  b.body = (Builder){.m = fz->m, .region = group->body};
+  for (uint32_t i = 0; i < g->member.n; i++)
+    value_inside(&b, fz->node[g->member.at[i]].value);
+  yield_results(&b, group);
+}
+
+// The return takes the groups' results; everything else than groups and literals goes.
+static void replace_body(Fuse *fz) {
+  Inst *ret = fz->f->body->last;
+  for (uint32_t i = 0; i < ret->n_args; i++) {
+    const Node *root = returned_root(fz, ret->arg[i]);
+    if (root->role == V_NODE)
+      ret->arg[i] = root->built;
+  }
+  for (Inst *i = fz->f->body->first, *next; i; i = next) {
+    next = i->next;
+    if (i->op != OP_group && i->op != OP_literal && i->op != OP_return)
+      ir_remove(i);
+  }
+}
+
+void fuse_build(Fuse *fz) {
+  settle_storage(fz);
+  for (FuseGroup *g; (g = next_group(fz));) {
+    g->ordered = true;
+    build_group(fz, g);
+  }
+  for (uint32_t i = 0; i < fz->group.n; i++)
+    if (!fz->group.at[i]->dead && !fz->group.at[i]->ordered)
+      ice("fuse: groups of %s wait for each other", fz->f->name);
+  replace_body(fz);
+  ir_remove_dead(fz->f);
+}

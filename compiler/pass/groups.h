@@ -1,0 +1,23 @@
+// What a group is about, read from its body: for schedule, the tables and code generation.
+#ifndef NNC_GROUPS_H
+#define NNC_GROUPS_H
+
+#include "ir/ir.h"
+
+typedef enum { G_LOOP, G_ROW, G_COLUMN, G_DOT, G_KERNEL } GroupKind;
+extern const char *const group_kind_name[]; // as in the attribute `kind`
+
+// Sizes are Dims. loop, kernel: rows = the count, columns = 1. row, column: [R, C]. dot: see below.
+typedef struct {
+  GroupKind kind;
+  Dim rows, columns;
+  Dim batch, depth;   // dot: B matrices, K terms; rows = M, columns = N
+  const Inst *anchor; // dot, kernel: the operation; row, column: the first reduction; loop: NULL
+  bool packed;        // dot: the right side's neighbours lie along K
+} GroupShape;
+
+GroupKind group_kind(const Inst *group);
+GroupShape group_shape(const Inst *group);
+bool group_reduces_columns(const Inst *reduce); // along axis 0 of its [R, C], not along axis 1
+
+#endif
