@@ -1,4 +1,5 @@
-// One function of the program with its arguments and results bound, and the batches gathered for it.
+// One function of the program with its arguments and results bound, and the batches gathered for
+// it.
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"
@@ -38,11 +39,8 @@ static bool bind(void **to, void **own, const NnrtPort *port, uint32_t count, co
 bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t function, int64_t max_n,
                Failure *failure) {
   const NnrtFunction *f = &values->program->function[function];
-  *call = (Call){.model = model,
-                 .program = values->program,
-                 .index = function,
-                 .function = f,
-                 .max_n = max_n};
+  *call = (Call){
+      .model = model, .program = values->program, .index = function, .function = f, .max_n = max_n};
   void **pointers = calloc(2 * ((size_t)f->n_arg + f->n_result) + 1, sizeof *pointers);
   if (!pointers)
     return failf(failure, "not enough memory for the arguments of %s", f->name);
@@ -75,7 +73,8 @@ void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed) {
   }
 }
 
-// ---- Shuffling ------------------------------------------------------------------------------------------
+// ---- Shuffling
+// ------------------------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t x) { // the finaliser of splitmix64
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
@@ -83,13 +82,14 @@ static uint64_t mix(uint64_t x) { // the finaliser of splitmix64
   return x ^ x >> 31;
 }
 
-// A Feistel network over the least even number of bits that hold rows-1: any row of the epoch's order
-// is computed on its own, from (seed, epoch) alone, and no order is stored.
+// A Feistel network over the least even number of bits that hold rows-1: any row of the epoch's
+// order is computed on its own, from (seed, epoch) alone, and no order is stored.
 Shuffle shuffle_make(int64_t rows, int64_t seed, int64_t epoch) {
   Shuffle shuffle = {.size = (uint64_t)rows, .bits = 1};
   while ((uint64_t)1 << 2 * shuffle.bits < shuffle.size)
     shuffle.bits++;
-  uint64_t key = mix((uint64_t)seed * 0x9e3779b97f4a7c15u + 1) ^ (uint64_t)epoch * 0xd1342543de82ef95u;
+  uint64_t key =
+      mix((uint64_t)seed * 0x9e3779b97f4a7c15u + 1) ^ (uint64_t)epoch * 0xd1342543de82ef95u;
   for (int i = 0; i < 4; i++)
     shuffle.key[i] = mix(key += 0x9e3779b97f4a7c15u);
   return shuffle;
@@ -109,7 +109,8 @@ int64_t shuffle_at(const Shuffle *shuffle, int64_t i) {
   return (int64_t)x;
 }
 
-// ---- Batches ----------------------------------------------------------------------------------------------
+// ---- Batches
+// ----------------------------------------------------------------------------------------------
 
 static void copy_row(char *to, uint32_t elem, const TableColumn *column, int64_t row) {
   size_t size = elem_bytes(column->elem) * (size_t)column->count;

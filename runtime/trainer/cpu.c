@@ -48,13 +48,15 @@ const NnrtProgram *cpu_choose(const NnrtProgram *const *programs, Failure *failu
       return *programs;
     least = (*programs)->cpu_level < least ? (*programs)->cpu_level : least;
   }
-  failf(failure, "this executable needs a CPU of level x86-64-v%u, this one is x86-64-v%d; compile the "
-                 "program with --cpu=x86-64-v%d or --cpu=all",
+  failf(failure,
+        "this executable needs a CPU of level x86-64-v%u, this one is x86-64-v%d; compile the "
+        "program with --cpu=x86-64-v%d or --cpu=all",
         least, level, level < 2 ? 2 : level);
   return NULL;
 }
 
-// ---- Peak: independent chains of multiply-adds in registers --------------------------------------------
+// ---- Peak: independent chains of multiply-adds in registers
+// --------------------------------------------
 
 enum { CHAINS = 12, TURNS = 20000 };
 

@@ -1,5 +1,6 @@
 // csv files, plain or gzipped: one row per line, fields between separators, "quoted" where needed.
-// Only the fields that a column uses are read as numbers; text elsewhere in the line doesn't matter.
+// Only the fields that a column uses are read as numbers; text elsewhere in the line doesn't
+// matter.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +15,18 @@ typedef struct {
   const char *path;
   char separator;
   const char *missing;
-  const char *at, *end;   // what is left of the text
-  int64_t line;           // of the row that was read last, from 1
-  Field *field;           // of that row
+  const char *at, *end; // what is left of the text
+  int64_t line;         // of the row that was read last, from 1
+  Field *field;         // of that row
   int64_t n_field, capacity;
-  char *header;           // copies of the header's names, one after the other, or NULL
-  const char **name;      // n_name of them
+  char *header;      // copies of the header's names, one after the other, or NULL
+  const char **name; // n_name of them
   int64_t n_name;
 } Csv;
 
-static bool is_blank(const Csv *csv, char c) { return (c == ' ' || c == '\t') && c != csv->separator; }
+static bool is_blank(const Csv *csv, char c) {
+  return (c == ' ' || c == '\t') && c != csv->separator;
+}
 
 static bool add_field(Csv *csv, const char *from, const char *to, Failure *failure) {
   if (csv->n_field == csv->capacity) {
@@ -43,7 +46,8 @@ static bool add_field(Csv *csv, const char *from, const char *to, Failure *failu
   return true;
 }
 
-// From the opening quote to behind the closing one; doubled quotes stay doubled (no number has any).
+// From the opening quote to behind the closing one; doubled quotes stay doubled (no number has
+// any).
 static const char *quoted_end(const char *at, const char *end) {
   for (at++; at < end; at++) {
     if (*at == '\n')
@@ -58,7 +62,8 @@ static const char *quoted_end(const char *at, const char *end) {
 static bool read_quoted(Csv *csv, const char **at, const char *end, Failure *failure) {
   const char *close = quoted_end(*at, end), *after = close;
   if (!close)
-    return failf(failure, "%s: line %lld, column %lld: a quote (\") is opened but not closed in this line",
+    return failf(failure,
+                 "%s: line %lld, column %lld: a quote (\") is opened but not closed in this line",
                  csv->path, (long long)csv->line, (long long)csv->n_field + 1);
   while (after < end && is_blank(csv, *after))
     after++;
@@ -73,7 +78,8 @@ static bool read_quoted(Csv *csv, const char **at, const char *end, Failure *fai
 static bool split_line(Csv *csv, const char *at, const char *end, Failure *failure) {
   csv->n_field = 0;
   for (;;) {
-    while (at < end && (is_blank(csv, *at) || (csv->separator == ' ' && (*at == ' ' || *at == '\t'))))
+    while (at < end &&
+           (is_blank(csv, *at) || (csv->separator == ' ' && (*at == ' ' || *at == '\t'))))
       at++;
     if (at < end && *at == '"') {
       if (!read_quoted(csv, &at, end, failure))
@@ -82,7 +88,8 @@ static bool split_line(Csv *csv, const char *at, const char *end, Failure *failu
       const char *from = at;
       while (at < end && *at != csv->separator && !(csv->separator == ' ' && *at == '\t'))
         at++;
-      if (!(csv->separator == ' ' && from == end && csv->n_field) && !add_field(csv, from, at, failure))
+      if (!(csv->separator == ' ' && from == end && csv->n_field) &&
+          !add_field(csv, from, at, failure))
         return false;
     }
     if (at == end)
@@ -125,7 +132,8 @@ static const char *field_text(Field field, char text[48]) {
   return text;
 }
 
-// ---- Which field goes where ------------------------------------------------------------------------------
+// ---- Which field goes where
+// ------------------------------------------------------------------------------
 
 static bool read_header(Csv *csv, Failure *failure) {
   bool end = false;
@@ -182,7 +190,8 @@ static bool find_positions(const Csv *csv, const TableRequest *request, int64_t 
       continue;
     position[i] = column->first;
     if (column->header && !csv->name)
-      return failf(failure, "%s: \"%s\" is asked for by name, but the file is read without a header",
+      return failf(failure,
+                   "%s: \"%s\" is asked for by name, but the file is read without a header",
                    csv->path, column->header);
     if (column->header && !find_by_name(csv, column, &position[i], failure))
       return false;
@@ -192,7 +201,8 @@ static bool find_positions(const Csv *csv, const TableRequest *request, int64_t 
   return true;
 }
 
-// ---- Rows ---------------------------------------------------------------------------------------------------
+// ---- Rows
+// ---------------------------------------------------------------------------------------------------
 
 static bool bad_field(const Csv *csv, int64_t field, const char *column, const char *expected,
                       bool header_likely, Failure *failure) {
@@ -220,8 +230,8 @@ static bool store_row(const Csv *csv, Table *table, const TableRequest *request,
       if (!is_missing(csv, field) && !parse_number(field.at, field.length, &value))
         return bad_field(csv, position[i] + k, request->column[i].name, "a number",
                          row == 0 && !csv->name, failure);
-      const char *wrong = table_store(column, &request->column[i].type, row * column->count + k,
-                                      value, expected);
+      const char *wrong =
+          table_store(column, &request->column[i].type, row * column->count + k, value, expected);
       if (wrong)
         return bad_field(csv, position[i] + k, request->column[i].name, wrong, false, failure);
     }
@@ -242,7 +252,8 @@ static int64_t most_rows(const Csv *csv, int64_t width) {
 static bool check_count(const Csv *csv, int64_t columns, int64_t width, bool first,
                         Failure *failure) {
   if (csv->n_field < width && first)
-    return failf(failure, "%s: line %lld has %lld column%s, expected at least %lld (separator '%c')",
+    return failf(failure,
+                 "%s: line %lld has %lld column%s, expected at least %lld (separator '%c')",
                  csv->path, (long long)csv->line, (long long)csv->n_field,
                  csv->n_field == 1 ? "" : "s", (long long)width, csv->separator);
   if (csv->n_field != columns)
@@ -317,5 +328,26 @@ bool csv_load(Table *table, const NnrtSource *source, const TableRequest *reques
   bool good = request_path(request, source->file[0], &path, failure) &&
               load_path(table, source, request, path, failure);
   free(path);
+  return good;
+}
+
+// Does the file begin with a line that is no numbers? Asked about files given to predict.
+bool csv_has_header(const char *path, char separator, bool *header, Failure *failure) {
+  Bytes file = {0};
+  bool end = false;
+  bool good = file_read(path, &file, failure) && unpack(path, &file, failure);
+  Csv csv = {.path = path,
+             .separator = separator ? separator : ',',
+             .at = (const char *)file.at,
+             .end = (const char *)file.at + file.size};
+  if (good && file.size >= 3 && !memcmp(csv.at, "\xef\xbb\xbf", 3))
+    csv.at += 3;
+  good = good && next_row(&csv, &end, failure);
+  double value;
+  *header = good && !end && csv.n_field > 0 && csv.field[0].length > 0;
+  for (int64_t i = 0; *header && i < csv.n_field; i++) // one number in it, and it is a row
+    *header = !parse_number(csv.field[i].at, csv.field[i].length, &value);
+  free(csv.field);
+  free(file.at);
   return good;
 }

@@ -1,5 +1,5 @@
-// The splits of a data block. Sources are read when they are first asked for; the end of train's rows
-// serves as validation where `validate = last(n)` says so.
+// The splits of a data block. Sources are read when they are first asked for; the end of train's
+// rows serves as validation where `validate = last(n)` says so.
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"
@@ -15,16 +15,19 @@ const char *split_name(SplitKind kind) {
   return name[kind];
 }
 
-bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data, const Options *options,
-                  Failure *failure) {
-  *dataset = (Dataset){.program = program, .data = &program->data[data], .data_folder = options->data};
-  dataset->needed = calloc(dataset->data->n_column + 1, sizeof *dataset->needed);
+bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data,
+                  const Options *options, Failure *failure) {
+  *dataset =
+      (Dataset){.program = program, .data = &program->data[data], .data_folder = options->data};
+  dataset->column = dataset->data->column;
+  dataset->n_column = dataset->data->n_column;
+  dataset->needed = calloc(dataset->n_column + 1, sizeof *dataset->needed);
   return dataset->needed || failf(failure, "not enough memory for %s", dataset->data->name);
 }
 
 void dataset_need(Dataset *dataset, const NnrtFunction *function) {
   for (uint32_t i = 0; i < function->n_arg; i++)
-    if (function->arg[i].role == NNRT_COLUMN && function->arg[i].index < dataset->data->n_column)
+    if (function->arg[i].role == NNRT_COLUMN && function->arg[i].index < dataset->n_column)
       dataset->needed[function->arg[i].index] = true;
 }
 
@@ -57,8 +60,8 @@ static int64_t first_example(const Dataset *dataset, SplitKind kind) {
 }
 
 static bool load(Dataset *dataset, SplitKind kind, Failure *failure) {
-  TableRequest request = {.column = dataset->data->column,
-                          .n_column = dataset->data->n_column,
+  TableRequest request = {.column = dataset->column,
+                          .n_column = dataset->n_column,
                           .needed = dataset->needed,
                           .data_folder = dataset->data_folder,
                           .program_path = dataset->data->path ? dataset->data->path : "",

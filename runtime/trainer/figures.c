@@ -10,7 +10,9 @@ bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure) {
   return figures->sum || failf(failure, "not enough memory for the figures");
 }
 
-void figures_close(Figures *figures) { free(figures->sum); }
+void figures_close(Figures *figures) {
+  free(figures->sum);
+}
 
 void figures_clear(Figures *figures) {
   figures->rows = 0;
@@ -78,7 +80,8 @@ void figures_print(const Figures *figures, SplitKind kind, const char *block, Lo
   string_free(&line);
 }
 
-// ---- eval ------------------------------------------------------------------------------------------------
+// ---- eval
+// ------------------------------------------------------------------------------------------------
 
 // Rows, or for a block without data one batch of draws.
 static bool evaluate_block(Dataset *dataset, Call *eval, const Options *options, int64_t batch,
@@ -118,7 +121,8 @@ static bool eval_block(const Run *run, const Values *values, const NnrtTrain *tr
     good = evaluate_block(&dataset, &eval, run->options, batch, &figures, &kind, failure);
   }
   if (good)
-    figures_print(&figures, kind, program->n_train > 1 ? train->name : NULL, log_form(run->options));
+    figures_print(&figures, kind, program->n_train > 1 ? train->name : NULL,
+                  log_form(run->options));
   figures_close(&figures);
   call_close(&eval);
   nnrt_close(model);

@@ -9,7 +9,8 @@
 #include <unistd.h>
 #include "trainer.h"
 
-static bool read_open_file(int file, const char *path, size_t size, Bytes *bytes, Failure *failure) {
+static bool read_open_file(int file, const char *path, size_t size, Bytes *bytes,
+                           Failure *failure) {
   bytes->at = malloc(size + 1);
   if (!bytes->at)
     return failf(failure, "%s: not enough memory for its %zu bytes", path, size);
@@ -50,7 +51,8 @@ bool file_exists(const char *path) {
   return !stat(path, &about);
 }
 
-// ---- Replacing a file ------------------------------------------------------------------------------
+// ---- Replacing a file
+// ------------------------------------------------------------------------------
 
 static bool write_pieces(int file, const Piece *pieces, size_t count) {
   for (size_t i = 0; i < count; i++) {
@@ -142,7 +144,8 @@ bool file_check_writable(const char *path, Failure *failure) {
   }
   char copy[PATH_MAX];
   if (!*path || strlen(path) >= sizeof copy)
-    return failf(failure, "%s: %s", *path ? path : "\"\"", *path ? "the path is too long" : "is no file name");
+    return failf(failure, "%s: %s", *path ? path : "\"\"",
+                 *path ? "the path is too long" : "is no file name");
   strcpy(copy, path);
   const char *folder = dirname(copy);
   if (access(folder, W_OK | X_OK))
@@ -150,7 +153,8 @@ bool file_check_writable(const char *path, Failure *failure) {
   return true;
 }
 
-// ---- Data files --------------------------------------------------------------------------------------
+// ---- Data files
+// --------------------------------------------------------------------------------------
 
 static const struct {
   const char *part, *other; // both are in the name (other may be NULL)
@@ -184,8 +188,8 @@ static const char *public_set(const char *name) {
 static bool try_folder(const char *folder, size_t length, const char *name, const char *what,
                        char **found, String *looked) {
   String path = {0};
-  string_printf(&path, "%.*s%s%s", (int)length, folder, length && folder[length - 1] != '/' ? "/" : "",
-                name);
+  string_printf(&path, "%.*s%s%s", (int)length, folder,
+                length && folder[length - 1] != '/' ? "/" : "", name);
   string_printf(looked, "\n  %s (%s)", path.at ? path.at : name, what);
   if (path.no_memory || !file_exists(path.at)) {
     string_free(&path);
@@ -200,8 +204,7 @@ static bool try_places(const char *name, const char *data_folder, const char *pr
   const char *from_environment = getenv("NN_DATA");
   if (*name == '/')
     return try_folder("", 0, name, "as named", found, looked);
-  if (data_folder &&
-      try_folder(data_folder, strlen(data_folder), name, "--data", found, looked))
+  if (data_folder && try_folder(data_folder, strlen(data_folder), name, "--data", found, looked))
     return true;
   if (from_environment && *from_environment &&
       try_folder(from_environment, strlen(from_environment), name, "$NN_DATA", found, looked))
@@ -219,8 +222,10 @@ bool file_search(const char *name, const char *data_folder, const char *program_
   bool good = try_places(name, data_folder, program_path, found, &looked);
   if (!good) {
     const char *from = public_set(name);
-    failf(failure, "%s: no such data file; looked for%s\n  say where it is with --data FOLDER or NN_DATA%s%s",
-          name, looked.at ? looked.at : "", from ? "\n  it belongs to " : "", from ? from : "");
+    failf(
+        failure,
+        "%s: no such data file; looked for%s\n  say where it is with --data FOLDER or NN_DATA%s%s",
+        name, looked.at ? looked.at : "", from ? "\n  it belongs to " : "", from ? from : "");
   }
   string_free(&looked);
   return good;

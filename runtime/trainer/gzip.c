@@ -44,7 +44,8 @@ static bool inflate_members(z_stream *stream, const char *path, const Bytes *pac
   size_t fed = 0;
   for (;;) {
     if (content->size == capacity && capacity < want && !grow(content, &capacity, want))
-      return failf(failure, "%s: not enough memory for its content (over %zu bytes)", path, capacity);
+      return failf(failure, "%s: not enough memory for its content (over %zu bytes)", path,
+                   capacity);
     if (content->size == want)
       return true;
     feed(stream, packed, &fed);
@@ -66,8 +67,8 @@ static bool inflate_members(z_stream *stream, const char *path, const Bytes *pac
   }
 }
 
-bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content, bool *complete,
-                  Failure *failure) {
+bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content,
+                  bool *complete, Failure *failure) {
   z_stream stream = {0};
   *complete = false;
   size_t capacity = packed->size * 4 + 64;

@@ -50,11 +50,13 @@ void help_print(const NnrtProgram *program, const char *self) {
   printf("%s: a neural network compiled by nnc\n\n", program->name);
   printf("usage: %s [COMMAND] [FLAGS]\n\ncommands\n", self);
   if (program->n_train) {
-    print_line("", "(none), train", NULL, "train, print the figures of every epoch, save the weights");
+    print_line("", "(none), train", NULL,
+               "train, print the figures of every epoch, save the weights");
     print_line("", "eval", NULL, "figures of saved weights on the test split");
   }
   if (program->n_predict)
-    print_line("", "predict [FILE ...]", NULL, "results for the test split, or for csv, idx and PNG files");
+    print_line("", "predict [FILE ...]", NULL,
+               "results for the test split, or for csv, idx and PNG files");
   print_line("", "summary", NULL, "layers, shapes, parameters, memory, operations");
   if (program->n_train) {
     print_line("", "gradcheck", NULL, "this program's gradients against central differences");

@@ -11,11 +11,11 @@ typedef struct {
   const char *path;
   uint32_t type, rank;
   uint32_t size[NNRT_MAX_RANK + 1];
-  Bytes file;     // as on the disk
-  Bytes content;  // unpacked: header and values
-  size_t header;  // bytes
-  size_t row;     // values per row
-  bool given;     // a column owns the content now
+  Bytes file;    // as on the disk
+  Bytes content; // unpacked: header and values
+  size_t header; // bytes
+  size_t row;    // values per row
+  bool given;    // a column owns the content now
 } Idx;
 
 static size_t value_bytes(uint32_t type) {
@@ -68,12 +68,14 @@ static bool read_header(Idx *idx, Failure *failure) {
     return false;
   const Bytes *head = &idx->content;
   if (head->size < 4)
-    return failf(failure, "%s: has %zu bytes, expected an idx file, which begins with 4 bytes of "
-                          "type and rank",
+    return failf(failure,
+                 "%s: has %zu bytes, expected an idx file, which begins with 4 bytes of "
+                 "type and rank",
                  idx->path, head->size);
   if (!idx_is(head))
-    return failf(failure, "%s: begins with bytes %02x %02x %02x %02x, which is no idx file (expected "
-                          "00 00, a type 08, 09, 0b to 0e, and a rank)",
+    return failf(failure,
+                 "%s: begins with bytes %02x %02x %02x %02x, which is no idx file (expected "
+                 "00 00, a type 08, 09, 0b to 0e, and a rank)",
                  idx->path, head->at[0], head->at[1], head->at[2], head->at[3]);
   idx->type = head->at[2];
   idx->rank = head->at[3];
@@ -121,9 +123,11 @@ static bool read_values(Idx *idx, Failure *failure) {
   if (!read_content(idx, total + 1, &complete, failure))
     return false;
   if (idx->content.size != total)
-    return failf(failure, "%s: the header says %s values of %zu bytes, %zu bytes in all, but there are %s%zu",
-                 idx->path, sizes, bytes, total, idx->content.size > total ? "at least " : "",
-                 idx->content.size);
+    return failf(
+        failure,
+        "%s: the header says %s values of %zu bytes, %zu bytes in all, but there are %s%zu",
+        idx->path, sizes, bytes, total, idx->content.size > total ? "at least " : "",
+        idx->content.size);
   return true;
 }
 

@@ -15,7 +15,9 @@ static bool read_pixels(png_image *image, const char *path, uint32_t channels, B
   if (image->width > LARGEST_SIDE || image->height > LARGEST_SIDE)
     return failf(failure, "%s: the picture claims %u x %u pixels, at most %d x %d are read", path,
                  image->width, image->height, LARGEST_SIDE, LARGEST_SIDE);
-  image->format = channels == 1 ? PNG_FORMAT_GRAY : channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_RGBA;
+  image->format = channels == 1   ? PNG_FORMAT_GRAY
+                  : channels == 3 ? PNG_FORMAT_RGB
+                                  : PNG_FORMAT_RGBA;
   pixels->size = (size_t)image->height * image->width * channels;
   pixels->at = malloc(pixels->size + 1);
   if (!pixels->at)
@@ -27,8 +29,8 @@ static bool read_pixels(png_image *image, const char *path, uint32_t channels, B
   return failf(failure, "%s: the PNG is damaged: %s", path, image->message);
 }
 
-bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels, uint32_t *height,
-              uint32_t *width, uint32_t *found_channels, Failure *failure) {
+bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels,
+              uint32_t *height, uint32_t *width, uint32_t *found_channels, Failure *failure) {
   png_image image = {.version = PNG_IMAGE_VERSION};
   if (!png_image_begin_read_from_memory(&image, file->at, file->size)) {
     failf(failure, "%s: the PNG is damaged: %s", path, image.message);

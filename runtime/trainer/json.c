@@ -1,5 +1,5 @@
-// A reader of JSON (RFC 8259) into a tree, for the headers of weights files. Made for hostile input:
-// bounded depth, no recursion beyond it, every length checked.
+// A reader of JSON (RFC 8259) into a tree, for the headers of weights files. Made for hostile
+// input: bounded depth, no recursion beyond it, every length checked.
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"

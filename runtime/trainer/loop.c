@@ -1,4 +1,5 @@
-// Training: the blocks of the program in order, epochs of shuffled batches, validation, stop, weights.
+// Training: the blocks of the program in order, epochs of shuffled batches, validation, stop,
+// weights.
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,10 +9,13 @@
 // Set by the first Ctrl-C; the handler then goes, so that a second one ends the process at once.
 static volatile sig_atomic_t interrupted;
 
-static void on_interrupt(int signal_number) { interrupted = signal_number; }
+static void on_interrupt(int signal_number) {
+  interrupted = signal_number;
+}
 
 static void catch_interrupts(void) {
-  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  struct sigaction action = {.sa_handler = on_interrupt,
+                             .sa_flags = (int)SA_RESETHAND | SA_RESTART};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
@@ -49,7 +53,8 @@ static bool open_data(Trainer *t, Failure *failure) {
   t->has_validation = train->eval != NNRT_NONE && dataset_has(&t->dataset, SPLIT_VALIDATE);
   return dataset_check_files(&t->dataset, failure) &&
          dataset_split(&t->dataset, SPLIT_TRAIN, &t->rows, failure) &&
-         (!t->has_validation || dataset_split(&t->dataset, SPLIT_VALIDATE, &t->validation, failure));
+         (!t->has_validation ||
+          dataset_split(&t->dataset, SPLIT_VALIDATE, &t->validation, failure));
 }
 
 static bool open_calls(Trainer *t, Failure *failure) {
@@ -106,7 +111,8 @@ static void trainer_close(Trainer *t) {
   free(t->best_epoch);
 }
 
-// ---- Steps ---------------------------------------------------------------------------------------------
+// ---- Steps
+// ---------------------------------------------------------------------------------------------
 
 // A loss that is no number never becomes one again.
 static bool check_loss(const Trainer *t, Failure *failure) {
@@ -114,9 +120,10 @@ static bool check_loss(const Trainer *t, Failure *failure) {
   if (!loss || isfinite(*loss))
     return true;
   progress_clear_bar(t->progress);
-  return failf(failure, "the loss became %s in epoch %lld, step %lld; training ends here and no "
-                        "weights are written. A smaller learning rate, scaled inputs or checked "
-                        "data may help",
+  return failf(failure,
+               "the loss became %s in epoch %lld, step %lld; training ends here and no "
+               "weights are written. A smaller learning rate, scaled inputs or checked "
+               "data may help",
                isnan(*loss) ? "nan" : "infinite", (long long)t->epoch, (long long)t->step);
 }
 
@@ -165,7 +172,8 @@ static bool run_steps_without_data(Trainer *t, Failure *failure) {
   return true;
 }
 
-// ---- Stop ------------------------------------------------------------------------------------------------
+// ---- Stop
+// ------------------------------------------------------------------------------------------------
 
 static double stop_input(Trainer *t, uint32_t index) {
   const NnrtStopInput *input = &t->train->stop_input[index];
@@ -203,7 +211,8 @@ static bool check_stop(Trainer *t, bool *stop, Failure *failure) {
   return true;
 }
 
-// ---- A block ------------------------------------------------------------------------------------------------
+// ---- A block
+// ------------------------------------------------------------------------------------------------
 
 static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
   Figures *validation = NULL;
@@ -257,8 +266,8 @@ static void say_saved(const Run *run, const Progress *progress, const char *path
     printf("%s,\"interrupted\":%s}\n", line.at ? line.at : "\"\"", interrupted ? "true" : "false");
     string_free(&line);
   } else if (interrupted) {
-    printf("interrupted; weights saved to %s. Go on from there with:\n  %s --load %s\n", path, run->self,
-           path);
+    printf("interrupted; weights saved to %s. Go on from there with:\n  %s --load %s\n", path,
+           run->self, path);
   } else {
     printf("weights saved to %s\n", path);
   }
@@ -273,8 +282,11 @@ static bool train_all(const Run *run, Values *values, Progress *progress, const 
   uint32_t end = run->options->block ? first + 1 : program->n_train;
   bool good = first != NNRT_NONE;
   for (uint32_t i = first; good && i < end && !interrupted; i++) {
-    Trainer trainer = {.run = run, .program = program, .train = &program->train[i],
-                       .values = values, .progress = progress};
+    Trainer trainer = {.run = run,
+                       .program = program,
+                       .train = &program->train[i],
+                       .values = values,
+                       .progress = progress};
     good = trainer_open(&trainer, failure) && run_block(&trainer, failure);
     progress_clear_bar(progress);
     if (good && (interrupted || i + 1 == end)) {
@@ -292,7 +304,8 @@ bool command_train(const Run *run, int *status, Failure *failure) {
   const Options *options = run->options;
   const NnrtProgram *program = run->program;
   Values values = {0};
-  Progress progress = {.program = program, .log = log_form(options), .history_path = options->history};
+  Progress progress = {
+      .program = program, .log = log_form(options), .history_path = options->history};
   char *path = weights_path(program, options);
   int64_t seed = options->seed != INT64_MIN ? options->seed : program->train[0].seed;
   bool good = path ? file_check_writable(path, failure) : failf(failure, "not enough memory");

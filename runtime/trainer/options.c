@@ -25,10 +25,11 @@ const Flag trainer_flags[] = {
 };
 const size_t trainer_flag_count = sizeof trainer_flags / sizeof *trainer_flags;
 
-static const char *const commands[] = {"train", "eval", "predict", "summary", "gradcheck", "profile",
-                                       "help"};
+static const char *const commands[] = {"train",     "eval",    "predict", "summary",
+                                       "gradcheck", "profile", "help"};
 
-// ---- Values of flags -------------------------------------------------------------------------------
+// ---- Values of flags
+// -------------------------------------------------------------------------------
 
 static bool set_count(const char *flag, const char *text, int64_t min, int64_t max, int64_t *to,
                       Failure *failure) {
@@ -50,7 +51,8 @@ static bool set_config(const NnrtProgram *program, Options *options, uint32_t in
   return true;
 }
 
-// The part before '=' may be longer than the name: `length` bytes of it count; - and _ are the same.
+// The part before '=' may be longer than the name: `length` bytes of it count; - and _ are the
+// same.
 static bool same_name(const char *name, const char *written, size_t length) {
   if (strlen(name) != length)
     return false;
@@ -78,8 +80,8 @@ static bool set_named(const NnrtProgram *program, Options *options, const char *
   String list = {0};
   for (uint32_t i = 0; i < program->n_config; i++)
     string_printf(&list, "%s%s", i ? ", " : "", program->config[i].name);
-  failf(failure, "--set: this program has no config \"%.*s\"; it has %s", (int)(equals - text), text,
-        list.length ? list.at : "none");
+  failf(failure, "--set: this program has no config \"%.*s\"; it has %s", (int)(equals - text),
+        text, list.length ? list.at : "none");
   string_free(&list);
   return false;
 }
@@ -152,7 +154,8 @@ static bool set_flag(const NnrtProgram *program, Options *o, const char *flag, c
   return set_text(flag, text, to, f);
 }
 
-// ---- The line ------------------------------------------------------------------------------------------
+// ---- The line
+// ------------------------------------------------------------------------------------------
 
 static bool unknown_flag(const NnrtProgram *program, const char *flag, size_t length,
                          Failure *failure) {
@@ -165,7 +168,8 @@ static bool unknown_flag(const NnrtProgram *program, const char *flag, size_t le
                                       : program->config[i - trainer_flag_count].name;
   const char *near = names ? closest_name(written, names, count) : NULL;
   free(names);
-  return near ? failf(failure, "unknown flag --%s; did you mean --%s? (--help lists all)", written, near)
+  return near ? failf(failure, "unknown flag --%s; did you mean --%s? (--help lists all)", written,
+                      near)
               : failf(failure, "unknown flag --%s; --help lists all", written);
 }
 
@@ -203,8 +207,9 @@ static bool parse_command(const char *word, Options *options, Failure *failure) 
   }
   const char *near = closest_name(word, commands, count);
   return near ? failf(failure, "unknown command \"%s\"; did you mean \"%s\"?", word, near)
-              : failf(failure, "unknown command \"%s\", expected train, eval, predict, summary, "
-                               "gradcheck or profile",
+              : failf(failure,
+                      "unknown command \"%s\", expected train, eval, predict, summary, "
+                      "gradcheck or profile",
                       word);
 }
 
@@ -212,7 +217,8 @@ static bool check_together(const NnrtProgram *program, const Options *options, F
   if (options->n_file && options->command != COMMAND_PREDICT)
     return failf(failure, "\"%s\": this command takes no files", options->file[0]);
   if (options->csv && options->command != COMMAND_PREDICT)
-    return failf(failure, "--csv: only predict writes csv; --history FILE writes the figures of training");
+    return failf(failure,
+                 "--csv: only predict writes csv; --history FILE writes the figures of training");
   if (options->history && options->command != COMMAND_TRAIN)
     return failf(failure, "--history: only training has one");
   if (options->out && options->load && options->command == COMMAND_EVAL)
@@ -224,8 +230,13 @@ static bool check_together(const NnrtProgram *program, const Options *options, F
 
 bool options_parse(const NnrtProgram *program, int argc, char **argv, Options *options,
                    Failure *failure) {
-  *options = (Options){.epochs = -1, .steps = -1, .batch = -1, .seed = INT64_MIN, .threads = -1,
-                       .count = -1, .split = SPLIT_NONE};
+  *options = (Options){.epochs = -1,
+                       .steps = -1,
+                       .batch = -1,
+                       .seed = INT64_MIN,
+                       .threads = -1,
+                       .count = -1,
+                       .split = SPLIT_NONE};
   options->config = malloc((program->n_config + 1) * sizeof *options->config);
   const char **files = malloc(((size_t)argc + 1) * sizeof *files);
   options->file = files;
@@ -260,4 +271,6 @@ void options_free(Options *options) {
   free((void *)options->file);
 }
 
-int64_t option_or(int64_t given, int64_t otherwise) { return given >= 0 ? given : otherwise; }
+int64_t option_or(int64_t given, int64_t otherwise) {
+  return given >= 0 ? given : otherwise;
+}

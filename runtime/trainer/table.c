@@ -48,10 +48,10 @@ bool request_path(const TableRequest *request, const char *name, char **path, Fa
 // Whole numbers: indices within their range, integers within their type.
 static const char *integer_limits(const NnrtType *type, double value, char expected[64]) {
   double least = type->elem == NNRT_I32 && !type->range ? INT32_MIN : 0;
-  double most = type->range                ? (double)type->range - 1
-                : type->elem == NNRT_I32   ? INT32_MAX
-                : type->elem == NNRT_U8    ? 255
-                                           : 1;
+  double most = type->range              ? (double)type->range - 1
+                : type->elem == NNRT_I32 ? INT32_MAX
+                : type->elem == NNRT_U8  ? 255
+                                         : 1;
   if (value >= least && value <= most && value == floor(value))
     return NULL;
   snprintf(expected, 64, "%s from %.0f to %.0f", type->range ? "an index" : "a whole number", least,

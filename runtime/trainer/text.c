@@ -54,7 +54,9 @@ static void put_bytes(String *string, const char *text, size_t length) {
   string->at[string->length] = 0;
 }
 
-void string_put(String *string, const char *text) { put_bytes(string, text, strlen(text)); }
+void string_put(String *string, const char *text) {
+  put_bytes(string, text, strlen(text));
+}
 
 void string_put_json(String *string, const char *text) {
   put_bytes(string, "\"", 1);
@@ -134,8 +136,8 @@ char *shape_text(const NnrtType *type, char text[192]) {
   return text;
 }
 
-// Powers of ten that are exact in double: a number of at most 15 digits times or over one of them is
-// correctly rounded. Everything else goes the slow way.
+// Powers of ten that are exact in double: a number of at most 15 digits times or over one of them
+// is correctly rounded. Everything else goes the slow way.
 static double power_of_ten(int exponent) {
   static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -160,7 +162,8 @@ bool parse_number(const char *text, size_t length, double *value) {
     at++;
   uint64_t mantissa = 0;
   int digits = 0, exponent = 0, significant = 0;
-  for (bool point = false; at < end && ((*at >= '0' && *at <= '9') || (*at == '.' && !point)); at++) {
+  for (bool point = false; at < end && ((*at >= '0' && *at <= '9') || (*at == '.' && !point));
+       at++) {
     if (*at == '.') {
       point = true;
       continue;
@@ -263,15 +266,14 @@ int64_t type_count(const NnrtType *type) {
 }
 
 size_t elem_bytes(uint32_t elem) {
-  static const uint8_t bytes[] = {
-      [NNRT_F32] = 4, [NNRT_F64] = 8, [NNRT_BF16] = 2, [NNRT_I32] = 4, [NNRT_U8] = 1, [NNRT_BOOL] = 1};
+  static const uint8_t bytes[] = {[NNRT_F32] = 4, [NNRT_F64] = 8, [NNRT_BF16] = 2,
+                                  [NNRT_I32] = 4, [NNRT_U8] = 1,  [NNRT_BOOL] = 1};
   return bytes[elem];
 }
 
 const char *elem_text(uint32_t elem) {
-  static const char *const text[] = {
-      [NNRT_F32] = "F32", [NNRT_F64] = "F64", [NNRT_BF16] = "BF16",
-      [NNRT_I32] = "I32", [NNRT_U8] = "U8",   [NNRT_BOOL] = "BOOL"};
+  static const char *const text[] = {[NNRT_F32] = "F32", [NNRT_F64] = "F64", [NNRT_BF16] = "BF16",
+                                     [NNRT_I32] = "I32", [NNRT_U8] = "U8",   [NNRT_BOOL] = "BOOL"};
   return text[elem];
 }
 

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include "nnrt.h"
 
-// ---- Failures, strings, numbers (text.c) -----------------------------------------------------------
+// ---- Failures, strings, numbers (text.c)
+// -----------------------------------------------------------
 
 typedef struct {
   char text[4096]; // one message, without "error: " and without the newline at its end
@@ -25,7 +26,7 @@ typedef struct {
 
 void string_printf(String *string, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void string_put(String *string, const char *text);
-void string_put_json(String *string, const char *text); // with its quotes
+void string_put_json(String *string, const char *text);    // with its quotes
 void string_put_json_number(String *string, double value); // null where JSON has no number
 void string_put_count(String *string, int64_t value);      // 1,234,567
 void string_put_csv(String *string, const char *text);     // quoted where needed
@@ -48,7 +49,8 @@ size_t elem_bytes(uint32_t elem);
 const char *elem_text(uint32_t elem);
 double seconds_now(void);
 
-// ---- Files (file.c, gzip.c, image.c) ------------------------------------------------------------------
+// ---- Files (file.c, gzip.c, image.c)
+// ------------------------------------------------------------------
 
 typedef struct {
   uint8_t *at;
@@ -74,24 +76,25 @@ bool file_search(const char *name, const char *data_folder, const char *program_
 bool gzip_is(const Bytes *bytes);
 // The first `want` bytes of the content, fewer if it ends before. SIZE_MAX: all of it.
 // complete: the content ended there, and its checksum is right.
-bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content, bool *complete,
-                  Failure *failure);
+bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content,
+                  bool *complete, Failure *failure);
 
 bool png_is(const Bytes *bytes);
 // Pixels, row by row, in 1 (grey), 3 (RGB) or 4 (RGBA) channels, 0..255.
 // channels: 0 keeps grey or RGB as the file has it.
-bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels, uint32_t *height,
-              uint32_t *width, uint32_t *found_channels, Failure *failure);
+bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels,
+              uint32_t *height, uint32_t *width, uint32_t *found_channels, Failure *failure);
 
-// ---- JSON (json.c) ---------------------------------------------------------------------------------------
+// ---- JSON (json.c)
+// ---------------------------------------------------------------------------------------
 
 typedef enum { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
 typedef struct Json {
   JsonKind kind;
-  double number;       // JSON_NUMBER, JSON_BOOL
-  char *text;          // JSON_STRING
-  char *name;          // of a member of an object
-  struct Json *child;  // first of an array or object
+  double number;      // JSON_NUMBER, JSON_BOOL
+  char *text;         // JSON_STRING
+  char *name;         // of a member of an object
+  struct Json *child; // first of an array or object
   struct Json *next;
 } Json;
 
@@ -99,7 +102,8 @@ Json *json_parse(const char *text, size_t size, String *why); // NULL, and why
 void json_free(Json *json);
 const Json *json_member(const Json *object, const char *name);
 
-// ---- Options (options.c, help.c) ---------------------------------------------------------------------------
+// ---- Options (options.c, help.c)
+// ---------------------------------------------------------------------------
 
 typedef enum {
   COMMAND_TRAIN,
@@ -137,15 +141,16 @@ extern const Flag trainer_flags[];
 extern const size_t trainer_flag_count;
 void help_print(const NnrtProgram *program, const char *self);
 
-// ---- Data (data.c, table.c, idx.c, csv.c) ------------------------------------------------------------------------
+// ---- Data (data.c, table.c, idx.c, csv.c)
+// ------------------------------------------------------------------------
 
 // The rows of one source, a column at a time. Values lie as stored in the file where that is
 // smaller (u8 for f32) and are converted when a batch is gathered.
 typedef struct {
-  uint32_t elem;  // as stored
-  int64_t count;  // elements per row
-  void *values;   // NULL: not loaded
-  void *owner;    // the allocation that values lie in
+  uint32_t elem; // as stored
+  int64_t count; // elements per row
+  void *values;  // NULL: not loaded
+  void *owner;   // the allocation that values lie in
 } TableColumn;
 typedef struct {
   int64_t rows, first_example; // first_example: number of row 0 in the whole data
@@ -172,9 +177,12 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
 void table_free(Table *table);
 // Parts of table_load
 bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Failure *failure);
-bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request, Failure *failure);
+bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request,
+              Failure *failure);
 bool idx_is(const Bytes *bytes);
-bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request, Failure *failure);
+bool csv_has_header(const char *path, char separator, bool *header, Failure *failure);
+bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request,
+              Failure *failure);
 // Stores one number after checking that it fits the column. NULL, or what was expected.
 const char *table_store(TableColumn *column, const NnrtType *type, int64_t index, double value,
                         char expected[64]);
@@ -184,13 +192,15 @@ typedef struct {
   const NnrtProgram *program;
   const NnrtData *data;
   const char *data_folder;
-  bool *needed;    // per column
-  Table table[3];  // by SplitKind; validate's is empty if it is the end of train
+  const NnrtColumn *column; // those of data, or of a predict block
+  uint32_t n_column;
+  bool *needed;   // per column
+  Table table[3]; // by SplitKind; validate's is empty if it is the end of train
   bool loaded[3];
 } Dataset;
 
-bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data, const Options *options,
-                  Failure *failure);
+bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data,
+                  const Options *options, Failure *failure);
 // This function's columns will be loaded too. To be called before the first split is taken.
 void dataset_need(Dataset *dataset, const NnrtFunction *function);
 bool dataset_has(const Dataset *dataset, SplitKind kind);
@@ -202,7 +212,8 @@ SplitKind dataset_default_split(const Dataset *dataset, const Options *options);
 void dataset_close(Dataset *dataset);
 const char *split_name(SplitKind kind);
 
-// ---- Weights and calls (values.c, call.c, weights.c) ----------------------------------------------------------------
+// ---- Weights and calls (values.c, call.c, weights.c)
+// ----------------------------------------------------------------
 
 // Everything that lives between calls, in one block.
 typedef struct {
@@ -231,7 +242,7 @@ typedef struct {
   const NnrtProgram *program;
   uint32_t index;
   const NnrtFunction *function;
-  void **arg, **result; // per port
+  void **arg, **result;         // per port
   void **own_arg, **own_result; // those that this call allocated, else NULL
   int64_t max_n;
 } Call;
@@ -255,7 +266,8 @@ void call_close(Call *call);
 bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
                 const uint32_t *functions, uint32_t count, Failure *failure);
 
-// ---- Figures (figures.c) --------------------------------------------------------------------------------------------
+// ---- Figures (figures.c)
+// --------------------------------------------------------------------------------------------
 
 typedef struct { // metrics on their way to an epoch's figures
   const NnrtTrain *train;
@@ -273,7 +285,8 @@ bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figu
 // One line or one JSON object of a split's figures.
 void figures_print(const Figures *figures, SplitKind kind, const char *block, LogForm log);
 
-// ---- Progress and history (progress.c) ----------------------------------------------------------------------------
+// ---- Progress and history (progress.c)
+// ----------------------------------------------------------------------------
 
 typedef struct {
   const NnrtProgram *program;
@@ -299,7 +312,8 @@ void progress_clear_bar(Progress *progress);
 bool progress_finish(Progress *progress, Failure *failure);
 void progress_close(Progress *progress);
 
-// ---- Commands ---------------------------------------------------------------------------------------------------------
+// ---- Commands
+// ---------------------------------------------------------------------------------------------------------
 
 typedef struct {
   const NnrtProgram *program;
@@ -318,19 +332,21 @@ bool command_profile(const Run *run, int *status, Failure *failure);
 int64_t option_or(int64_t given, int64_t otherwise);
 // The block called options.block, or the first; NNRT_NONE and failf if there is none so called.
 uint32_t train_block(const Run *run, Failure *failure);
-// Rows of `split` printed by predict (predict_print.c)
+// What predict prints, a row at a time (predict_print.c).
 typedef struct {
   const NnrtPredict *predict;
   const Call *call;
   LogForm log;
-  String csv; // everything, if --csv
   bool to_csv;
-  String line;
+  String csv;   // everything, if to_csv
+  int64_t rows; // printed so far
 } Printer;
-void print_header(Printer *printer);
-void print_rows(Printer *printer, int64_t first, int64_t n, const char *const *names);
+// Row `i` of the call's results, called `row` of `file` (NULL: of the data). row -1: the file is
+// the row.
+void print_row(Printer *printer, int64_t i, int64_t row, const char *file);
 
-// ---- CPU (cpu.c) ----------------------------------------------------------------------------------------------------------
+// ---- CPU (cpu.c)
+// ----------------------------------------------------------------------------------------------------------
 
 int cpu_level(void); // 1 .. 4 of x86-64-v1 .. v4
 // The first program that this CPU can run.

@@ -63,7 +63,8 @@ bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, i
   case NNRT_OK:
     return true;
   case NNRT_NO_MEMORY:
-    return failf(failure, "not enough memory for a batch of %lld rows; a smaller --batch needs less",
+    return failf(failure,
+                 "not enough memory for a batch of %lld rows; a smaller --batch needs less",
                  (long long)max_n);
   case NNRT_BAD_ABI:
     return failf(failure, "the program's tables are of another version than its runtime");

@@ -1,5 +1,5 @@
-// Weights as .safetensors: an 8-byte length, a JSON header, the tensors. Written as a whole or not at
-// all; read with every claim of the file checked before anything is copied.
+// Weights as .safetensors: an 8-byte length, a JSON header, the tensors. Written as a whole or not
+// at all; read with every claim of the file checked before anything is copied.
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"
@@ -30,20 +30,24 @@ static Entry *list_entries(const Values *values, size_t *count, Failure *failure
     size_t k = param ? i : i - program->n_param;
     entry[i].tensor = param ? &program->param[k] : &program->state[k];
     entry[i].bytes = param ? values->param[k] : values->state[k];
-    entry[i].size = (size_t)type_count(&entry[i].tensor->type) * elem_bytes(entry[i].tensor->type.elem);
+    entry[i].size =
+        (size_t)type_count(&entry[i].tensor->type) * elem_bytes(entry[i].tensor->type.elem);
   }
   return entry;
 }
 
 char *weights_path(const NnrtProgram *program, const Options *options) {
   String path = {0};
-  string_printf(&path, options->out ? "%s" : "%s.safetensors", options->out ? options->out : program->name);
+  string_printf(&path, options->out ? "%s" : "%s.safetensors",
+                options->out ? options->out : program->name);
   return path.at;
 }
 
-// ---- Writing ------------------------------------------------------------------------------------------
+// ---- Writing
+// ------------------------------------------------------------------------------------------
 
-static void put_header(String *header, const NnrtProgram *program, const Entry *entry, size_t count) {
+static void put_header(String *header, const NnrtProgram *program, const Entry *entry,
+                       size_t count) {
   string_put(header, "{\"__metadata__\":{\"format\":\"nnc\",\"program\":");
   string_put_json(header, program->name);
   string_put(header, ",\"source_hash\":");
@@ -98,10 +102,12 @@ bool weights_save(const Values *values, const char *path, Failure *failure) {
   return good;
 }
 
-// ---- Reading: is the file sound? ------------------------------------------------------------------------
+// ---- Reading: is the file sound?
+// ------------------------------------------------------------------------
 
 static bool whole(const Json *json, size_t *value) {
-  if (!json || json->kind != JSON_NUMBER || !(json->number >= 0 && json->number <= 9007199254740992.0) ||
+  if (!json || json->kind != JSON_NUMBER ||
+      !(json->number >= 0 && json->number <= 9007199254740992.0) ||
       json->number != (double)(size_t)json->number)
     return false;
   *value = (size_t)json->number;
@@ -144,7 +150,8 @@ static bool check_tensor(const char *path, const Json *about, size_t data_size, 
   if (stored->begin > stored->end || stored->end > data_size)
     return failf(failure, "%s: tensor \"%s\" claims bytes %zu to %zu of %zu: %s", path, about->name,
                  stored->begin, stored->end, data_size,
-                 stored->begin > stored->end ? "they end before they begin" : "the file is cut off");
+                 stored->begin > stored->end ? "they end before they begin"
+                                             : "the file is cut off");
   if (stored->end - stored->begin != size)
     return failf(failure, "%s: tensor \"%s\" has %zu bytes, its shape and dtype need %zu", path,
                  about->name, stored->end - stored->begin, size);
@@ -201,7 +208,8 @@ static bool list_stored(const char *path, const Json *header, size_t data_size, 
   return check_places(path, stored, *count, data_size, failure);
 }
 
-// ---- Reading: does it fit this program? ---------------------------------------------------------------------
+// ---- Reading: does it fit this program?
+// ---------------------------------------------------------------------
 
 static bool same_type(const Json *about, const NnrtType *type, String *found) {
   const char *dtype = json_member(about, "dtype")->text;
@@ -273,8 +281,8 @@ static bool match(const char *path, const NnrtProgram *program, const Entry *ent
   return good;
 }
 
-static bool read_sound(const Values *values, const char *path, const Bytes *file, const Json *header,
-                       size_t data, Failure *failure) {
+static bool read_sound(const Values *values, const char *path, const Bytes *file,
+                       const Json *header, size_t data, Failure *failure) {
   Stored *stored = NULL;
   size_t count, n_stored = 0;
   Entry *entry = list_entries(values, &count, failure);
@@ -295,8 +303,9 @@ static bool read_file(const Values *values, const char *path, const Bytes *file,
   for (int i = 7; i >= 0 && file->size >= 8; i--)
     length = length << 8 | file->at[i];
   if (file->size < 8 || length < 2 || length > file->size - 8)
-    return failf(failure, "%s: is no .safetensors file, or is cut off: it has %zu bytes, its header "
-                          "claims %llu",
+    return failf(failure,
+                 "%s: is no .safetensors file, or is cut off: it has %zu bytes, its header "
+                 "claims %llu",
                  path, file->size, (unsigned long long)length);
   String why = {0};
   Json *header = json_parse((const char *)file->at + 8, (size_t)length, &why);

@@ -1,0 +1,63 @@
+// The program in every executable: picks the tables for this CPU, reads the command line, runs one
+// command. What goes wrong is one message on standard error and exit status 1.
+#include <errno.h>
+#include <string.h>
+#include "trainer.h"
+
+static bool run_command(Run *run, int *status, Failure *failure) {
+  const Options *options = run->options;
+  if (options->command == COMMAND_HELP) {
+    help_print(run->program, run->self);
+    return true;
+  }
+  if (options->command == COMMAND_VERSION) {
+    printf("%s, compiled by %s for %s, source %s\n", run->program->name, run->program->compiler,
+           run->program->cpu, run->program->source_hash);
+    return true;
+  }
+  if (options->command == COMMAND_SUMMARY)
+    return command_summary(run, status, failure);
+  run->pool = nnrt_pool_open((int)option_or(options->threads, 0));
+  if (!run->pool)
+    return failf(failure, "the worker threads could not be started: %s", strerror(errno));
+  bool good = false;
+  switch (options->command) {
+  case COMMAND_EVAL:
+    good = command_eval(run, status, failure);
+    break;
+  case COMMAND_PREDICT:
+    good = command_predict(run, status, failure);
+    break;
+  case COMMAND_GRADCHECK:
+    good = command_gradcheck(run, status, failure);
+    break;
+  case COMMAND_PROFILE:
+    good = command_profile(run, status, failure);
+    break;
+  default:
+    good = command_train(run, status, failure);
+  }
+  nnrt_pool_close(run->pool);
+  return good;
+}
+
+int nnrt_trainer_main(const NnrtProgram *const *programs, int argc, char **argv) {
+  Failure failure = {{0}};
+  Options options = {0};
+  const char *self = argc > 0 ? argv[0] : "trainer", *slash = strrchr(self, '/');
+  Run run = {.program = cpu_choose(programs, &failure), .options = &options, .self = self};
+  int status = 0;
+  bool good = run.program && options_parse(run.program, argc, argv, &options, &failure) &&
+              run_command(&run, &status, &failure);
+  if (run.program)
+    options_free(&options);
+  if (fflush(stdout) || ferror(stdout)) { // a full disk, or a reader that went
+    if (good)
+      good = failf(&failure, "the output can't be written: %s", strerror(errno));
+  }
+  if (!good) {
+    fprintf(stderr, "%s: error: %s\n", slash ? slash + 1 : self, failure.text);
+    return 1;
+  }
+  return status;
+}

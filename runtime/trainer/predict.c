@@ -1,0 +1,342 @@
+// predict: rows of a split of the data, or of files: csv, idx, PNG pictures, told by their content.
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+enum { BATCH = 64 };
+
+typedef struct {
+  const Run *run;
+  const NnrtPredict *predict;
+  const NnrtFunction *function;
+  bool *needed;      // per predict->input
+  uint32_t n_needed; // of them
+  Call *call;
+  Printer printer;
+  int64_t batch, left; // rows still to print
+} Predictor;
+
+static bool print_table(Predictor *p, const Split *split, const char *file, bool file_is_row,
+                        Failure *failure) {
+  for (int64_t first = 0; first < split->rows && p->left > 0; first += p->batch) {
+    int64_t n = split->rows - first < p->batch ? split->rows - first : p->batch;
+    n = n < p->left ? n : p->left;
+    call_gather(p->call, split, NULL, first, n);
+    if (!call_run(p->call, n, failure))
+      return false;
+    for (int64_t i = 0; i < n; i++)
+      print_row(&p->printer, i, file_is_row ? -1 : first + i, file);
+    p->left -= n;
+  }
+  return true;
+}
+
+// ---- Files
+// -------------------------------------------------------------------------------------------
+
+// Columns as they lie in a file of the user's: `stride` 1 counts files (idx), otherwise values
+// (csv).
+static NnrtColumn *pack_columns(const Predictor *p, bool by_file, Failure *failure) {
+  uint32_t n = p->predict->n_input, next = 0;
+  NnrtColumn *column = malloc((n + 1) * sizeof *column);
+  if (!column) {
+    failf(failure, "not enough memory for the columns of %s", p->predict->name);
+    return NULL;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    column[i] = p->predict->input[i];
+    column[i].first = next;
+    column[i].header = NULL;
+    if (p->needed[i])
+      next += by_file ? 1 : (uint32_t)type_count(&column[i].type);
+  }
+  return column;
+}
+
+static const NnrtSource *csv_source(const Predictor *p) {
+  const NnrtProgram *program = p->run->program;
+  if (p->predict->data == NNRT_NONE)
+    return NULL;
+  const NnrtData *data = &program->data[p->predict->data];
+  return data->train.kind == NNRT_CSV  ? &data->train
+         : data->test.kind == NNRT_CSV ? &data->test
+                                       : NULL;
+}
+
+static bool load_and_print(Predictor *p, const NnrtSource *source, const NnrtColumn *column,
+                           Failure *failure) {
+  TableRequest request = {.column = column,
+                          .n_column = p->predict->n_input,
+                          .needed = p->needed,
+                          .data_name = p->predict->name};
+  Table table = {0};
+  bool good = table_load(&table, source, &request, failure);
+  if (good) {
+    Split split = {&table, 0, table.rows, SPLIT_NONE};
+    good = print_table(p, &split, source->file[0], false, failure);
+  }
+  table_free(&table);
+  return good;
+}
+
+// A csv file has the columns of the data's csv; where the data is no csv, just the values needed.
+static bool predict_csv(Predictor *p, const char *path, Failure *failure) {
+  const NnrtSource *like = csv_source(p);
+  NnrtSource source = {.kind = NNRT_CSV, .file = &path, .n_file = 1, .separator = ','};
+  bool by_name = false;
+  if (like) {
+    source.separator = like->separator;
+    source.missing = like->missing;
+    for (uint32_t i = 0; i < p->predict->n_input; i++)
+      by_name = by_name || p->predict->input[i].header;
+  }
+  source.header = by_name;
+  if (!by_name && !csv_has_header(path, source.separator, &source.header, failure))
+    return false;
+  if (like)
+    return load_and_print(p, &source, p->predict->input, failure);
+  NnrtColumn *column = pack_columns(p, false, failure);
+  bool good = column && load_and_print(p, &source, column, failure);
+  free(column);
+  return good;
+}
+
+// As many idx files as the function reads columns, in their order.
+static bool predict_idx(Predictor *p, const char *const *path, size_t n_path, Failure *failure) {
+  if (n_path < p->n_needed)
+    return failf(failure,
+                 "%s: predict %s reads %u columns, expected %u idx files one after the other",
+                 path[0], p->predict->name, p->n_needed, p->n_needed);
+  NnrtSource source = {.kind = NNRT_IDX, .file = path, .n_file = p->n_needed};
+  NnrtColumn *column = pack_columns(p, true, failure);
+  bool good = column && load_and_print(p, &source, column, failure);
+  free(column);
+  return good;
+}
+
+// What a picture must be to fill a column of this type. channels 0: any flat size that fits.
+static bool picture_shape(const NnrtType *type, int64_t size[2], uint32_t *channels) {
+  int64_t dim[NNRT_MAX_RANK], rank = 0;
+  for (uint32_t i = 0; i < type->rank; i++)
+    if (type->dim[i] != 1)
+      dim[rank++] = type->dim[i];
+  if ((type->elem != NNRT_U8 && type->elem != NNRT_F32) || type->range)
+    return false;
+  size[0] = size[1] = 0;
+  *channels = 0;
+  if (rank == 1)
+    return true;
+  if (rank != 2 && !(rank == 3 && (dim[2] == 3 || dim[2] == 4)))
+    return false;
+  size[0] = dim[0];
+  size[1] = dim[1];
+  *channels = rank == 2 ? 1 : (uint32_t)dim[2];
+  return true;
+}
+
+static bool read_picture(const char *path, const Bytes *file, const NnrtColumn *column,
+                         Bytes *pixels, Failure *failure) {
+  int64_t size[2];
+  uint32_t channels, height, width, found;
+  char declared[192];
+  if (!picture_shape(&column->type, size, &channels))
+    return failf(failure, "%s: a picture can't be \"%s\", which is %s", path, column->name,
+                 shape_text(&column->type, declared));
+  if (!png_read(path, file, channels, pixels, &height, &width, &found, failure))
+    return false;
+  bool fits = channels ? height == size[0] && width == size[1]
+                       : (int64_t)height * width * found == type_count(&column->type);
+  if (fits)
+    return true;
+  free(pixels->at);
+  return failf(failure,
+               "%s: the picture is %u x %u pixels, expected \"%s\", which is %s (height x width)",
+               path, height, width, column->name, shape_text(&column->type, declared));
+}
+
+static bool predict_picture(Predictor *p, const char *path, const Bytes *file, Failure *failure) {
+  uint32_t which = 0;
+  if (p->n_needed != 1)
+    return failf(failure, "%s: predict %s reads %u columns, a picture is only one", path,
+                 p->predict->name, p->n_needed);
+  while (!p->needed[which])
+    which++;
+  Bytes pixels;
+  if (!read_picture(path, file, &p->predict->input[which], &pixels, failure))
+    return false;
+  TableColumn *column = calloc(p->predict->n_input, sizeof *column);
+  if (!column) {
+    free(pixels.at);
+    return failf(failure, "%s: not enough memory", path);
+  }
+  column[which] = (TableColumn){NNRT_U8, (int64_t)pixels.size, pixels.at, pixels.at};
+  Table table = {1, 0, column, p->predict->n_input};
+  Split split = {&table, 0, 1, SPLIT_NONE};
+  bool good = print_table(p, &split, path, true, failure);
+  table_free(&table);
+  return good;
+}
+
+// Enough of the content to tell what it is.
+static bool peek(const char *path, const Bytes *file, Bytes *head, Failure *failure) {
+  bool complete;
+  if (gzip_is(file))
+    return gzip_inflate(path, file, 16, head, &complete, failure);
+  *head = (Bytes){malloc(17), file->size < 16 ? file->size : 16};
+  if (!head->at)
+    return failf(failure, "%s: not enough memory", path);
+  memcpy(head->at, file->at, head->size);
+  return true;
+}
+
+static bool predict_file(Predictor *p, size_t *index, Failure *failure) {
+  const char *const *path = p->run->options->file + *index;
+  Bytes file = {0}, head = {0};
+  bool good = file_read(*path, &file, failure) && peek(*path, &file, &head, failure);
+  bool idx = good && idx_is(&head);
+  if (good && png_is(&head))
+    good = predict_picture(p, *path, &file, failure);
+  else if (idx)
+    good = predict_idx(p, path, p->run->options->n_file - *index, failure);
+  else if (good)
+    good = predict_csv(p, *path, failure);
+  *index += idx ? p->n_needed : 1;
+  free(head.at);
+  free(file.at);
+  return good;
+}
+
+// ---- Rows
+// -------------------------------------------------------------------------------------------------
+
+static bool predict_data(Predictor *p, Failure *failure) {
+  Dataset dataset;
+  Split split;
+  const Run *run = p->run;
+  bool good = dataset_open(&dataset, run->program, p->predict->data, run->options, failure);
+  if (good) {
+    free(dataset.needed);
+    dataset.column = p->predict->input;
+    dataset.n_column = p->predict->n_input;
+    dataset.needed = p->needed;
+    SplitKind kind = dataset_default_split(&dataset, run->options);
+    good = dataset_split(&dataset, kind, &split, failure) &&
+           print_table(p, &split, NULL, false, failure);
+    dataset.needed = NULL;
+  }
+  dataset_close(&dataset);
+  return good;
+}
+
+// A block that reads nothing: draws, `--count` of them.
+static bool predict_draws(Predictor *p, Failure *failure) {
+  p->left = option_or(p->run->options->count, 1);
+  for (int64_t first = 0; p->left > 0; first += p->batch) {
+    int64_t n = p->left < p->batch ? p->left : p->batch;
+    call_number_rows(p->call, first, n);
+    if (!call_run(p->call, n, failure))
+      return false;
+    for (int64_t i = 0; i < n; i++)
+      print_row(&p->printer, i, first + i, NULL);
+    p->left -= n;
+  }
+  return true;
+}
+
+static bool predict_rows(Predictor *p, Failure *failure) {
+  const Options *options = p->run->options;
+  if (options->n_file) {
+    if (!p->n_needed)
+      return failf(failure, "predict %s reads no data; it takes no files", p->predict->name);
+    for (size_t i = 0; i < options->n_file && p->left > 0;)
+      if (!predict_file(p, &i, failure))
+        return false;
+    return true;
+  }
+  if (p->predict->data != NNRT_NONE)
+    return predict_data(p, failure);
+  if (!p->n_needed)
+    return predict_draws(p, failure);
+  return failf(failure, "predict %s needs files: csv, idx or PNG pictures", p->predict->name);
+}
+
+static bool write_csv(Predictor *p, Failure *failure) {
+  const char *path = p->run->options->csv;
+  String *csv = &p->printer.csv;
+  Piece piece = {csv->at, csv->length};
+  if (csv->no_memory)
+    return failf(failure, "%s: not enough memory for the rows", path);
+  if (!file_write(path, &piece, 1, failure))
+    return false;
+  if (p->printer.log == LOG_JSON)
+    printf("{\"rows\":%lld}\n", (long long)p->printer.rows);
+  else
+    printf("%lld rows written to %s\n", (long long)p->printer.rows, path);
+  return true;
+}
+
+static const NnrtPredict *choose_block(const Run *run, Failure *failure) {
+  const NnrtProgram *program = run->program;
+  const char *wanted = run->options->block;
+  const NnrtPredict *found = NULL;
+  String list = {0};
+  for (uint32_t i = 0; i < program->n_predict && !found; i++) {
+    if (!wanted || !strcmp(wanted, program->predict[i].name))
+      found = &program->predict[i];
+    string_printf(&list, "%s%s", i ? ", " : "", program->predict[i].name);
+  }
+  if (!found && wanted && list.at)
+    failf(failure, "--block: no predict block is called \"%s\"; there are %s", wanted, list.at);
+  else if (!found)
+    failf(failure, "this program has no predict block");
+  string_free(&list);
+  return found;
+}
+
+static bool find_needed(Predictor *p, Failure *failure) {
+  p->needed = calloc(p->predict->n_input + 1, sizeof *p->needed);
+  if (!p->needed)
+    return failf(failure, "not enough memory");
+  for (uint32_t i = 0; i < p->function->n_arg; i++)
+    if (p->function->arg[i].role == NNRT_COLUMN && p->function->arg[i].index < p->predict->n_input)
+      p->needed[p->function->arg[i].index] = true;
+  for (uint32_t i = 0; i < p->predict->n_input; i++)
+    p->n_needed += p->needed[i];
+  return true;
+}
+
+bool command_predict(const Run *run, int *status, Failure *failure) {
+  (void)status;
+  const Options *options = run->options;
+  Values values = {0};
+  NnrtModel *model = NULL;
+  Call call = {0};
+  Predictor p = {.run = run,
+                 .predict = choose_block(run, failure),
+                 .call = &call,
+                 .batch = option_or(options->batch, BATCH),
+                 .left = option_or(options->count, INT64_MAX)};
+  if (!p.predict)
+    return false;
+  p.function = &run->program->function[p.predict->function];
+  p.printer = (Printer){.predict = p.predict,
+                        .call = &call,
+                        .log = log_form(options),
+                        .to_csv = options->csv != NULL};
+  bool good =
+      (!options->csv || file_check_writable(options->csv, failure)) && find_needed(&p, failure) &&
+      values_open(&values, run->program, options, failure) &&
+      weights_load_default(&values, options, failure) &&
+      model_open(&model, run->program, run->pool, p.batch, &p.predict->function, 1, failure) &&
+      call_open(&call, model, &values, p.predict->function, p.batch, failure);
+  if (good) {
+    call_set(&call, 1, 1, options->seed != INT64_MIN ? options->seed : 0);
+    good = predict_rows(&p, failure) && (!options->csv || write_csv(&p, failure));
+  }
+  string_free(&p.printer.csv);
+  call_close(&call);
+  nnrt_close(model);
+  values_close(&values);
+  free(p.needed);
+  return good;
+}

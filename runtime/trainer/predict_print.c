@@ -1,0 +1,197 @@
+// The results of predict: lines for people, JSON lines, or csv.
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+static double value_at(const void *values, uint32_t elem, int64_t i) {
+  switch (elem) {
+  case NNRT_F32:
+    return (double)((const float *)values)[i];
+  case NNRT_F64:
+    return ((const double *)values)[i];
+  case NNRT_I32:
+    return ((const int32_t *)values)[i];
+  case NNRT_BF16: {
+    uint32_t bits = (uint32_t)((const uint16_t *)values)[i] << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return (double)value;
+  }
+  }
+  return ((const uint8_t *)values)[i];
+}
+
+// One output of one row, seen as numbers.
+typedef struct {
+  const NnrtOutput *output;
+  const void *values;
+  int64_t first, count;
+} Cell;
+
+static double cell_value(const Cell *cell, int64_t i) {
+  return value_at(cell->values, cell->output->type.elem, cell->first + i);
+}
+
+static int64_t top_count(const Cell *cell) {
+  return cell->output->top < cell->count ? cell->output->top : cell->count;
+}
+
+// The greatest value after those at `before` (earlier ones win ties); -1 at first.
+static int64_t next_greatest(const Cell *cell, int64_t before) {
+  int64_t best = -1;
+  double limit = before < 0 ? 0 : cell_value(cell, before);
+  for (int64_t i = 0; i < cell->count; i++) {
+    double value = cell_value(cell, i);
+    bool later = before < 0 || value < limit || (value == limit && i > before);
+    if (later && (best < 0 || value > cell_value(cell, best)))
+      best = i;
+  }
+  return best;
+}
+
+static void put_plain(String *line, const Cell *cell) {
+  char number[NUMBER_TEXT];
+  int64_t at = -1;
+  switch (cell->output->form) {
+  case NNRT_AS_TOP:
+    for (int64_t i = 0; i < top_count(cell) && (at = next_greatest(cell, at)) >= 0; i++)
+      string_printf(line, "%s%lld (%.2f%%)", i ? ", " : "", (long long)at,
+                    100 * cell_value(cell, at));
+    break;
+  case NNRT_AS_CLASS:
+    for (int64_t i = 0; i < cell->count; i++)
+      string_printf(line, "%s%.0f", i ? " " : "", cell_value(cell, i));
+    break;
+  default:
+    for (int64_t i = 0; i < cell->count; i++)
+      string_printf(line, "%s%s", i ? " " : "", figure_text(cell_value(cell, i), number));
+  }
+}
+
+static void put_json(String *line, const Cell *cell) {
+  int64_t at = -1;
+  bool list = cell->output->form == NNRT_AS_TOP || cell->count != 1 || cell->output->type.rank;
+  string_put(line, list ? "[" : "");
+  if (cell->output->form == NNRT_AS_TOP) {
+    for (int64_t i = 0; i < top_count(cell) && (at = next_greatest(cell, at)) >= 0; i++) {
+      string_printf(line, "%s{\"class\":%lld,\"probability\":", i ? "," : "", (long long)at);
+      string_put_json_number(line, cell_value(cell, at));
+      string_put(line, "}");
+    }
+  } else {
+    for (int64_t i = 0; i < cell->count; i++) {
+      string_put(line, i ? "," : "");
+      string_put_json_number(line, cell_value(cell, i));
+    }
+  }
+  string_put(line, list ? "]" : "");
+}
+
+static void put_csv_cell(String *csv, const Cell *cell) {
+  int64_t at = -1;
+  if (cell->output->form == NNRT_AS_TOP) {
+    for (int64_t i = 0; i < top_count(cell); i++) {
+      at = next_greatest(cell, at);
+      if (at >= 0)
+        string_printf(csv, ",%lld,%.9g", (long long)at, cell_value(cell, at));
+      else
+        string_put(csv, ",,");
+    }
+    return;
+  }
+  for (int64_t i = 0; i < cell->count; i++)
+    string_printf(csv, ",%.9g", cell_value(cell, i));
+}
+
+static void put_csv_names(String *csv, const Cell *cell) {
+  const char *name = cell->output->name;
+  if (cell->output->form == NNRT_AS_TOP) {
+    for (int64_t i = 1; i <= top_count(cell); i++)
+      string_printf(csv, ",%s_%lld,%s_%lld_probability", name, (long long)i, name, (long long)i);
+    return;
+  }
+  for (int64_t i = 0; i < cell->count; i++) {
+    string_put(csv, ",");
+    string_put(csv, name);
+    if (cell->count > 1)
+      string_printf(csv, "_%lld", (long long)i);
+  }
+}
+
+static Cell cell_of(const Printer *printer, uint32_t output, int64_t row) {
+  const NnrtOutput *o = &printer->predict->output[output];
+  int64_t count = type_count(&o->type);
+  return (Cell){o, call_result(printer->call, NNRT_OUTPUT, output), row * count, count};
+}
+
+static void put_csv_row(Printer *printer, int64_t i, int64_t row, const char *file) {
+  String *csv = &printer->csv;
+  uint32_t outputs = printer->predict->n_output;
+  if (!printer->rows) {
+    string_put(csv, file ? "file,row" : "row");
+    for (uint32_t k = 0; k < outputs; k++) {
+      Cell cell = cell_of(printer, k, i);
+      put_csv_names(csv, &cell);
+    }
+    string_put(csv, "\n");
+  }
+  if (file) {
+    string_put_csv(csv, file);
+    string_put(csv, ",");
+  }
+  string_printf(csv, "%lld", (long long)(row < 0 ? 0 : row));
+  for (uint32_t k = 0; k < outputs; k++) {
+    Cell cell = cell_of(printer, k, i);
+    put_csv_cell(csv, &cell);
+  }
+  string_put(csv, "\n");
+}
+
+static void put_json_row(String *line, const Printer *printer, int64_t i, int64_t row,
+                         const char *file) {
+  string_put(line, "{");
+  if (file) {
+    string_put(line, "\"file\":");
+    string_put_json(line, file);
+    string_put(line, ",");
+  }
+  string_printf(line, "\"row\":%lld", (long long)(row < 0 ? 0 : row));
+  for (uint32_t k = 0; k < printer->predict->n_output; k++) {
+    Cell cell = cell_of(printer, k, i);
+    string_put(line, ",");
+    string_put_json(line, cell.output->name);
+    string_put(line, ":");
+    put_json(line, &cell);
+  }
+  string_put(line, "}");
+}
+
+static void put_plain_row(String *line, const Printer *printer, int64_t i, int64_t row,
+                          const char *file) {
+  if (file)
+    string_printf(line, "%s%s", file, row < 0 ? "" : " ");
+  if (row >= 0)
+    string_printf(line, "row %lld", (long long)row);
+  string_put(line, ":");
+  for (uint32_t k = 0; k < printer->predict->n_output; k++) {
+    Cell cell = cell_of(printer, k, i);
+    string_printf(line, "%s ", k ? ";" : "");
+    if (printer->predict->n_output > 1)
+      string_printf(line, "%s ", cell.output->name);
+    put_plain(line, &cell);
+  }
+}
+
+void print_row(Printer *printer, int64_t i, int64_t row, const char *file) {
+  String line = {0};
+  if (printer->to_csv)
+    put_csv_row(printer, i, row, file);
+  else if (printer->log == LOG_JSON)
+    put_json_row(&line, printer, i, row, file);
+  else
+    put_plain_row(&line, printer, i, row, file);
+  if (!printer->to_csv)
+    puts(line.at ? line.at : "");
+  printer->rows++;
+  string_free(&line);
+}

@@ -1,0 +1,268 @@
+// summary: layers with their shapes and parameters, totals, memory for the batch asked for,
+// operations.
+#include <stdlib.h>
+#include <string.h>
+#include "trainer.h"
+
+static int64_t tensors_count(const NnrtTensor *tensor, uint32_t count) {
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < count; i++)
+    sum += type_count(&tensor[i].type);
+  return sum;
+}
+
+static int64_t tensors_bytes(const NnrtTensor *tensor, uint32_t count) {
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < count; i++)
+    sum += type_count(&tensor[i].type) * (int64_t)elem_bytes(tensor[i].type.elem);
+  return sum;
+}
+
+// Is `name` directly in layer `path`: "norm.mean" in "norm"?
+static bool directly_in(const char *name, const char *path) {
+  size_t length = strlen(path);
+  return !strncmp(name, path, length) && name[length] == '.' && !strchr(name + length + 1, '.');
+}
+
+// Parameters that the layer made, and its moving statistics.
+static int64_t layer_count(const NnrtProgram *program, const NnrtLayer *layer) {
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < layer->n_param; i++)
+    sum += type_count(&program->param[layer->param[i]].type);
+  for (uint32_t i = 0; i < program->n_state; i++)
+    if (directly_in(program->state[i].name, layer->path))
+      sum += type_count(&program->state[i].type);
+  return sum;
+}
+
+typedef struct {
+  int64_t parameters, trainable;
+} Totals;
+
+static Totals totals_of(const NnrtProgram *program) {
+  Totals totals = {tensors_count(program->param, program->n_param) +
+                       tensors_count(program->state, program->n_state),
+                   0};
+  for (uint32_t i = 0; i < program->n_param; i++)
+    if (program->trainable && program->trainable[i])
+      totals.trainable += type_count(&program->param[i].type);
+  return totals;
+}
+
+// Bytes of memory that training with this batch takes, without the data.
+typedef struct {
+  int64_t batch, weights, optimizer, arena, batch_rows;
+} Memory;
+
+static int64_t arena_of(const NnrtProgram *program, uint32_t function, int64_t batch) {
+  if (function == NNRT_NONE)
+    return 0;
+  const NnrtFunction *f = &program->function[function];
+  int64_t *offset = malloc((f->n_buffer + 1) * sizeof *offset);
+  int64_t bytes = offset ? nnrt_plan(f, batch, offset) : 0;
+  free(offset);
+  return bytes;
+}
+
+static int64_t rows_bytes(const NnrtFunction *f, int64_t batch) {
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i < f->n_arg; i++)
+    if (f->arg[i].role == NNRT_COLUMN || f->arg[i].role == NNRT_EXAMPLE)
+      bytes += nnrt_type_bytes(&f->arg[i].type, batch);
+  return bytes;
+}
+
+static Memory memory_of(const NnrtProgram *program, const NnrtTrain *train, int64_t batch) {
+  Memory memory = {.batch = batch};
+  int64_t step = arena_of(program, train->step, batch),
+          eval = arena_of(program, train->eval, batch);
+  memory.arena = step > eval ? step : eval;
+  memory.weights = tensors_bytes(program->param, program->n_param) +
+                   tensors_bytes(program->state, program->n_state);
+  for (uint32_t i = 0; i < train->n_slot; i++)
+    memory.optimizer += tensors_bytes(&program->slot[train->slot[i]], 1);
+  memory.batch_rows = rows_bytes(&program->function[train->step], batch);
+  return memory;
+}
+
+static void put_bytes(String *line, int64_t bytes) {
+  static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double size = (double)bytes;
+  int u = 0;
+  for (; size >= 1024 && u < 4; u++)
+    size /= 1024;
+  string_printf(line, u ? "%.1f %s" : "%.0f %s", size, unit[u]);
+}
+
+static void put_operations(String *line, double operations) {
+  if (operations >= 1e9)
+    string_printf(line, "%.3g G", operations * 1e-9);
+  else if (operations >= 1e6)
+    string_printf(line, "%.3g M", operations * 1e-6);
+  else
+    string_put_count(line, (int64_t)operations);
+}
+
+static int64_t train_batch(const Run *run, const NnrtTrain *train) {
+  return option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
+}
+
+// ---- Text
+// -----------------------------------------------------------------------------------------------
+
+// One row of the table; widths are those of the widest entries.
+typedef struct {
+  String name, shape, count;
+} Line;
+
+static void print_table(const Line *line, size_t count) {
+  size_t name = 0, shape = 0, number = 0;
+  for (size_t i = 0; i < count; i++) {
+    name = line[i].name.length > name ? line[i].name.length : name;
+    shape = line[i].shape.length > shape ? line[i].shape.length : shape;
+    number = line[i].count.length > number ? line[i].count.length : number;
+  }
+  for (size_t i = 0; i < count; i++) {
+    printf("%-*s  %-*s  %*s\n", (int)name, line[i].name.at, (int)shape, line[i].shape.at,
+           (int)number, line[i].count.at);
+    if (i == 0) {
+      for (size_t k = 0; k < name + shape + number + 4; k++)
+        putchar('-');
+      putchar('\n');
+    }
+  }
+}
+
+static void fill_line(Line *line, const NnrtProgram *program, const NnrtLayer *layer) {
+  char shape[192];
+  string_printf(&line->name, "%*s%s (%s)", (int)(2 * layer->depth), "", layer->path, layer->kind);
+  string_put(&line->shape, layer->type.rank ? shape_text(&layer->type, shape) : "1");
+  string_put_count(&line->count, layer_count(program, layer));
+}
+
+static bool print_layers(const NnrtProgram *program, Failure *failure) {
+  size_t count = (size_t)program->n_layer + 1;
+  Line *line = calloc(count, sizeof *line);
+  bool good = line != NULL;
+  if (good) {
+    string_put(&line[0].name, "layer");
+    string_put(&line[0].shape, "output");
+    string_put(&line[0].count, "parameters");
+    for (uint32_t i = 0; i < program->n_layer; i++)
+      fill_line(&line[i + 1], program, &program->layer[i]);
+    for (size_t i = 0; i < count; i++)
+      good =
+          good && !line[i].name.no_memory && !line[i].shape.no_memory && !line[i].count.no_memory;
+    if (good)
+      print_table(line, count);
+  }
+  for (size_t i = 0; line && i < count; i++) {
+    string_free(&line[i].name);
+    string_free(&line[i].shape);
+    string_free(&line[i].count);
+  }
+  free(line);
+  return good || failf(failure, "not enough memory for the table");
+}
+
+static void print_totals(const NnrtProgram *program) {
+  Totals totals = totals_of(program);
+  String line = {0};
+  string_put(&line, "\nparameters ");
+  string_put_count(&line, totals.parameters);
+  string_put(&line, " = ");
+  string_put_count(&line, totals.trainable);
+  string_put(&line, " trainable + ");
+  string_put_count(&line, totals.parameters - totals.trainable);
+  string_put(&line, " frozen");
+  puts(line.at ? line.at : "");
+  string_free(&line);
+}
+
+static void print_block(const NnrtProgram *program, const NnrtTrain *train, int64_t batch) {
+  Memory memory = memory_of(program, train, batch);
+  String line = {0};
+  string_printf(&line, "\ntrain %s, batch %lld\n  operations per example: ", train->name,
+                (long long)batch);
+  put_operations(&line, train->flops_forward);
+  string_put(&line, " forward, ");
+  put_operations(&line, train->flops_step);
+  string_put(&line, " per training step\n  memory without the data: ");
+  put_bytes(&line, memory.weights + memory.optimizer + memory.arena + memory.batch_rows);
+  string_put(&line, " = weights ");
+  put_bytes(&line, memory.weights);
+  string_put(&line, " + optimizer ");
+  put_bytes(&line, memory.optimizer);
+  string_put(&line, " + values and gradients ");
+  put_bytes(&line, memory.arena);
+  string_put(&line, " + one batch of rows ");
+  put_bytes(&line, memory.batch_rows);
+  puts(line.at ? line.at : "");
+  string_free(&line);
+}
+
+// ---- JSON
+// ------------------------------------------------------------------------------------------------
+
+static void put_json_layer(String *json, const NnrtProgram *program, const NnrtLayer *layer) {
+  string_put(json, "{\"name\":");
+  string_put_json(json, layer->path);
+  string_put(json, ",\"kind\":");
+  string_put_json(json, layer->kind);
+  string_printf(json, ",\"depth\":%u,\"output\":[", layer->depth);
+  for (uint32_t i = 0; i < layer->type.rank; i++)
+    string_printf(json, "%s%lld", i ? "," : "", (long long)layer->type.dim[i]);
+  string_printf(json, "],\"parameters\":%lld}", (long long)layer_count(program, layer));
+}
+
+static void put_json_block(String *json, const NnrtProgram *program, const NnrtTrain *train,
+                           int64_t batch) {
+  Memory memory = memory_of(program, train, batch);
+  string_put(json, "{\"name\":");
+  string_put_json(json, train->name);
+  string_printf(json,
+                ",\"batch\":%lld,\"operations_forward\":%.0f,\"operations_step\":%.0f,\"memory\":{"
+                "\"weights\":%lld,\"optimizer\":%lld,\"arena\":%lld,\"batch\":%lld}}",
+                (long long)batch, train->flops_forward, train->flops_step,
+                (long long)memory.weights, (long long)memory.optimizer, (long long)memory.arena,
+                (long long)memory.batch_rows);
+}
+
+static bool print_json(const Run *run, Failure *failure) {
+  const NnrtProgram *program = run->program;
+  Totals totals = totals_of(program);
+  String json = {0};
+  string_put(&json, "{\"program\":");
+  string_put_json(&json, program->name);
+  string_printf(&json, ",\"parameters\":%lld,\"trainable\":%lld,\"frozen\":%lld,\"layers\":[",
+                (long long)totals.parameters, (long long)totals.trainable,
+                (long long)(totals.parameters - totals.trainable));
+  for (uint32_t i = 0; i < program->n_layer; i++) {
+    string_put(&json, i ? "," : "");
+    put_json_layer(&json, program, &program->layer[i]);
+  }
+  string_put(&json, "],\"train\":[");
+  for (uint32_t i = 0; i < program->n_train; i++) {
+    string_put(&json, i ? "," : "");
+    put_json_block(&json, program, &program->train[i], train_batch(run, &program->train[i]));
+  }
+  string_put(&json, "]}");
+  bool good = !json.no_memory || failf(failure, "not enough memory for the summary");
+  if (good)
+    puts(json.at);
+  string_free(&json);
+  return good;
+}
+
+bool command_summary(const Run *run, int *status, Failure *failure) {
+  (void)status;
+  const NnrtProgram *program = run->program;
+  if (log_form(run->options) == LOG_JSON)
+    return print_json(run, failure);
+  if (!print_layers(program, failure))
+    return false;
+  print_totals(program);
+  for (uint32_t i = 0; i < program->n_train; i++)
+    print_block(program, &program->train[i], train_batch(run, &program->train[i]));
+  return true;
+}
