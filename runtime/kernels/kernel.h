@@ -32,6 +32,38 @@ typedef double v16d __attribute__((vector_size(128), aligned(8)));
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
+// ---- Vectors of bits and of doubles; selection by a mask of lanes (all ones or zero) ---------------
+typedef int64_t v16l __attribute__((vector_size(128), aligned(8)));
+#define SELECT(mask, a, b) ((v16f)(((mask) & (v16i)(a)) | (~(mask) & (v16i)(b))))
+#define SELECT64(mask, a, b) ((v16d)(((mask) & (v16l)(a)) | (~(mask) & (v16l)(b))))
+#define SPLAT(x) ((float)(x) - (v16f){0})
+#define SPLAT64(x) ((double)(x) - (v16d){0})
+
+// ---- Functions of 16 lanes (math.c, math64.c) -------------------------------------------------------
+v16f nnrt_exp_f32(v16f x);
+v16f nnrt_log_f32(v16f x);
+v16f nnrt_log1p_f32(v16f x);
+v16f nnrt_expm1_f32(v16f x);
+v16f nnrt_tanh_f32(v16f x);
+v16f nnrt_sigmoid_f32(v16f x);  // 1 / (1 + e^-x)
+v16f nnrt_softplus_f32(v16f x); // log(1 + e^x)
+v16f nnrt_sin_f32(v16f x);
+v16f nnrt_cos_f32(v16f x);
+v16f nnrt_erf_f32(v16f x);
+v16f nnrt_pow_f32(v16f x, v16f y);
+v16d nnrt_exp_f64(v16d x);
+v16d nnrt_log_f64(v16d x);
+v16d nnrt_log1p_f64(v16d x);
+v16d nnrt_expm1_f64(v16d x);
+v16d nnrt_tanh_f64(v16d x);
+v16d nnrt_sigmoid_f64(v16d x);
+v16d nnrt_softplus_f64(v16d x);
+v16d nnrt_sin_f64(v16d x);
+v16d nnrt_cos_f64(v16d x);
+v16d nnrt_erf_f64(v16d x);
+v16d nnrt_pow_f64(v16d x, v16d y);
+
+// ---- Products (gemm.c) ------------------------------------------------------------------------------
 // A generated function on 16 neighbours of one row of a product: lanes [col, col+16) of row `row`.
 // It may read its operands past the row's end (buffers have slack) but stores extra results only for
 // `lanes` lanes. It returns what is stored in the product's own buffer.
