@@ -6,10 +6,11 @@
 
 // Functions on raw data that the language has and this compiler doesn't do yet.
 static const char *const later_functions[] = {
-    "augment", "recode", "numeric_columns", "drop", "drop_missing", "shuffled", "without", "standardize",
-    "vocabulary", "words", "lower", "characters", "pad", "resize", "windows", "fill", "preprocess"};
-static const char *const later_settings[] = {"take", "cache", "classes", "key", "weight", "shuffle",
-                                             "balance", "names"};
+    "augment", "recode",      "numeric_columns", "drop",  "drop_missing", "shuffled",
+    "without", "standardize", "vocabulary",      "words", "lower",        "characters",
+    "pad",     "resize",      "windows",         "fill",  "preprocess"};
+static const char *const later_settings[] = {"take",   "cache",   "classes", "key",
+                                             "weight", "shuffle", "balance", "names"};
 static const char *const settings[] = {"train", "test", "validate", "rows"};
 
 static bool one_of(const char *name, const char *const *names, size_t n) {
@@ -39,7 +40,8 @@ static bool validate_last(Elab *e, DataInfo *data, Node *call) {
   e->target = NULL;
   Node *arg = call->list.n == 1 ? call->list.at[0]->a : NULL;
   double n = 0;
-  bool good = arg && elab_number(e, elab_expr(e, data->scope, arg, NULL), "last(...)", arg->span, &n);
+  bool good =
+      arg && elab_number(e, elab_expr(e, data->scope, arg, NULL), "last(...)", arg->span, &n);
   e->target = target;
   if (arg && !good)
     return false;
@@ -69,22 +71,24 @@ static bool unknown_setting(Elab *e, Node *item) {
     not_yet(e, item->span, "the setting `%s` of a data block", item->name);
     return false;
   }
-  Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting", "data has no setting `%s`",
-                             item->name);
+  Diagnostic *d =
+      diag_error(e->s, item->name_span, "unknown-setting", "data has no setting `%s`", item->name);
   const char *near = nearest_name(item->name, settings, 4);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else
-    diag_note(e->s, d, (Span){0}, "settings are train, test, validate and rows; a field is written with "
-                                  "its type, `%s: f32 = ...`", item->name);
+    diag_note(e->s, d, (Span){0},
+              "settings are train, test, validate and rows; a field is written with "
+              "its type, `%s: f32 = ...`",
+              item->name);
   return false;
 }
 
 static bool given_already(Elab *e, Span first, Node *item) {
   if (!first.file)
     return false;
-  Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice",
-                             item->name);
+  Diagnostic *d =
+      diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice", item->name);
   diag_note(e->s, d, first, "first here");
   return true;
 }
@@ -134,14 +138,16 @@ static bool add_field(Elab *e, DataInfo *data, Node *node, const char *name, boo
 static bool resolve_field(Elab *e, DataInfo *data, Node *item) {
   for (uint32_t i = 0; i < data->field.n; i++)
     if (data->field.at[i].name == item->name) {
-      Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-name", "the field `%s` is declared "
-                                                                          "twice", item->name);
+      Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-name",
+                                 "the field `%s` is declared "
+                                 "twice",
+                                 item->name);
       diag_note(e->s, d, data->field.at[i].node->name_span, "first here");
       return false;
     }
   if (!item->a) {
-    Diagnostic *d = diag_error(e->s, item->span, "field-value", "the field `%s` has no value",
-                               item->name);
+    Diagnostic *d =
+        diag_error(e->s, item->span, "field-value", "the field `%s` has no value", item->name);
     diag_note(e->s, d, (Span){0}, "say where it comes from: `%s: ... = row[0]`", item->name);
     return false;
   }
@@ -196,8 +202,9 @@ static void resolve_checks(Elab *e, DataInfo *data) {
   Node *decl = data->decl;
   if (!data->bad && data->train.s.kind == NNRT_NO_SOURCE) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "source", "`%s` has no rows", decl->name);
-    diag_note(e->s, d, (Span){0}, "say where they come from: train = idx(...), csv(...), "
-                                  "rows = [[...], ...] or generated(n)");
+    diag_note(e->s, d, (Span){0},
+              "say where they come from: train = idx(...), csv(...), "
+              "rows = [[...], ...] or generated(n)");
     data->bad = true;
   }
   if (data->bad)
@@ -207,9 +214,9 @@ static void resolve_checks(Elab *e, DataInfo *data) {
   const NnrtSource *train = &data->train.s;
   bool counted = train->kind == NNRT_INLINE || train->kind == NNRT_GENERATED;
   if (counted && data->validate_last >= (double)train->rows) {
-    Diagnostic *d = diag_error(e->s, data->validate_span, "setting-value",
-                               "nothing is left to train on: there are %lld rows",
-                               (long long)train->rows);
+    Diagnostic *d =
+        diag_error(e->s, data->validate_span, "setting-value",
+                   "nothing is left to train on: there are %lld rows", (long long)train->rows);
     diag_note(e->s, d, data->train.span, "the rows");
     data->bad = true;
   }
@@ -247,7 +254,7 @@ void data_use(Elab *e, DataInfo *data) {
 
 typedef struct {
   DataInfo *data;
-  Scope *inner;      // row, lets and fields; over the scope of the file
+  Scope *inner; // row, lets and fields; over the scope of the file
   const Field *field;
 } Computing;
 

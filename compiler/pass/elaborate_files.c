@@ -1,5 +1,5 @@
-// What a data file's first bytes say, held against its declaration while compiling. A file that isn't
-// there is no error: the executable looks for it again, in the same places.
+// What a data file's first bytes say, held against its declaration while compiling. A file that
+// isn't there is no error: the executable looks for it again, in the same places.
 #include "pass/elaborate_program.h"
 
 #include <stdio.h>
@@ -75,21 +75,20 @@ static bool same_dims(const int64_t *x, uint32_t n, const int64_t *y, uint32_t m
   }
 }
 
-static bool idx_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span, Span source) {
+static bool idx_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span,
+                      Span source) {
   Diagnostic *d;
-  if (facts->code != 8) {
-    not_yet(e, source, "an idx file of type 0x%02x (%s)", facts->code, facts->path);
-    return false;
-  }
   if (same_dims(facts->dim, facts->rank, c->type.dim, c->type.rank))
     return true;
-  d = diag_error(e->s, span, "data-mismatch", "`%s` is declared as %s, but each record of \"%s\" is %s",
-                 c->name, record_text(e, c->type.dim, c->type.rank), facts->path,
+  d = diag_error(e->s, span, "data-mismatch",
+                 "`%s` is declared as %s, but each record of \"%s\" is %s", c->name,
+                 record_text(e, c->type.dim, c->type.rank), facts->path,
                  record_text(e, facts->dim, facts->rank));
   diag_note(e->s, d, source, "the file is named here; it has %lld records", (long long)facts->rows);
   if (c->type.rank < facts->rank)
-    diag_note(e->s, d, (Span){0}, "declare the field as it is in the file, and Flatten or reshape it "
-                                  "in the model");
+    diag_note(e->s, d, (Span){0},
+              "declare the field as it is in the file, and Flatten or reshape it "
+              "in the model");
   return false;
 }
 
@@ -143,8 +142,8 @@ static bool csv_header_known(Elab *e, const FileFacts *facts, const NnrtColumn *
   for (uint32_t i = 0; i < facts->width; i++)
     if (strcmp(facts->name[i], c->header) == 0)
       return true;
-  Diagnostic *d = diag_error(e->s, span, "data-mismatch", "\"%s\" has no column `%s`", facts->path,
-                             c->header);
+  Diagnostic *d =
+      diag_error(e->s, span, "data-mismatch", "\"%s\" has no column `%s`", facts->path, c->header);
   const char *near = nearest_name(c->header, facts->name, facts->width);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
@@ -161,10 +160,11 @@ static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
     n *= c->type.dim[i];
   if (c->first + n <= facts->width)
     return true;
-  Diagnostic *d = diag_error(e->s, span, "data-mismatch",
-                             n == 1 ? "column %u is read, but \"%s\" has only columns 0 to %d"
-                                    : "columns up to %u are read, but \"%s\" has only columns 0 to %d",
-                             (uint32_t)(c->first + n - 1), facts->path, (int)facts->width - 1);
+  Diagnostic *d =
+      diag_error(e->s, span, "data-mismatch",
+                 n == 1 ? "column %u is read, but \"%s\" has only columns 0 to %d"
+                        : "columns up to %u are read, but \"%s\" has only columns 0 to %d",
+                 (uint32_t)(c->first + n - 1), facts->path, (int)facts->width - 1);
   diag_note(e->s, d, source->span, "the file is named here; its first line has %u values",
             facts->width);
   return false;

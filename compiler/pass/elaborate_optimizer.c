@@ -24,11 +24,13 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
   Val v = with ? elab_expr(e, scope, with, NULL) : elab_name(e, scope, intern(e->s, "adam"), span);
   if (v.kind == V_ERROR)
     return false;
-  bool optimizer = v.kind == V_OPTIMIZER ||
-                   (v.kind == V_FUNCTION && v.decl && v.decl->kind == N_OPTIMIZER);
+  bool optimizer =
+      v.kind == V_OPTIMIZER || (v.kind == V_FUNCTION && v.decl && v.decl->kind == N_OPTIMIZER);
   if (!optimizer) {
-    Diagnostic *d = diag_error(e->s, span, "not-an-optimizer", "expected an optimizer after `with`, "
-                                                               "found %s", val_text(e, v));
+    Diagnostic *d = diag_error(e->s, span, "not-an-optimizer",
+                               "expected an optimizer after `with`, "
+                               "found %s",
+                               val_text(e, v));
     diag_note(e->s, d, (Span){0}, "sgd(0.01), rmsprop(0.001), adam(0.001), or one of your own");
     return false;
   }
@@ -36,12 +38,13 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
   return m->optimizer.kind == V_OPTIMIZER;
 }
 
-// ---- slots ---------------------------------------------------------------------------------------
+// ---- slots
+// ---------------------------------------------------------------------------------------
 
 static uint32_t slot_index(Elab *e, Updating *u, const char *state, Type type) {
   Program *p = program_of(e);
-  const char *name = format(e, "%s/%s.%s/%s", u->train->name, u->minimize->optimizer.decl->name, state,
-                            u->param->path);
+  const char *name = format(e, "%s/%s.%s/%s", u->train->name, u->minimize->optimizer.decl->name,
+                            state, u->param->path);
   NnrtTensor slot = {.name = intern(e->s, name), .type = nnrt_type(&type), .loc = u->param->loc};
   buf_push(e->m->arena, &p->slot, slot);
   buf_push(e->m->arena, &u->train->slot, p->slot.n - 1);
@@ -69,8 +72,9 @@ static Value *begin_with(Elab *e, Value *slot, Value *first) {
 static Val make_state(Elab *e, Scope *scope, Node *binding, void *ctx) {
   Updating *u = ctx;
   if (binding->a->kind != N_NAME || u->n == sizeof u->slot / sizeof *u->slot) {
-    elab_error(e, binding->span, "optimizer-state", "a state of an optimizer has one name, and there are "
-                                                    "at most 16");
+    elab_error(e, binding->span, "optimizer-state",
+               "a state of an optimizer has one name, and there are "
+               "at most 16");
     return val_error();
   }
   Type type = binding->type ? elab_type(e, scope, binding->type) : u->param->type;
@@ -88,10 +92,11 @@ static Val make_state(Elab *e, Scope *scope, Node *binding, void *ctx) {
   return val_tensor(begin_with(e, slot, x));
 }
 
-// ---- one parameter ---------------------------------------------------------------------------------
+// ---- one parameter
+// ---------------------------------------------------------------------------------
 
-static bool push_result(Elab *e, Updating *u, const Scope *scope, const char *name, const Type *type,
-                        Port port, Results *out) {
+static bool push_result(Elab *e, Updating *u, const Scope *scope, const char *name,
+                        const Type *type, Port port, Results *out) {
   const Val *v = scope_get(scope, name);
   Node *body = u->minimize->optimizer.decl->body;
   if (!v || v->kind == V_ERROR)
@@ -122,7 +127,8 @@ static bool two_inputs(Elab *e, const Node *decl) {
     return true;
   Diagnostic *d = diag_error(e->s, decl->name_span, "not-an-optimizer",
                              "an optimizer has two lists of parameters, the second is (p, g)");
-  diag_note(e->s, d, (Span){0}, "optimizer %s(lr: f32 = 0.01)(p, g) { p = p - lr * g }", decl->name);
+  diag_note(e->s, d, (Span){0}, "optimizer %s(lr: f32 = 0.01)(p, g) { p = p - lr * g }",
+            decl->name);
   return false;
 }
 

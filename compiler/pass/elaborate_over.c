@@ -1,5 +1,5 @@
-// What a minimize trains: `over` (rule 9). In: the loss of eval.T, so that every instance exists and
-// what the loss depends on can be read off the IR. Out: Minimize.selected, Param.trainable.
+// What a minimize trains: `over` (rule 9). In: the loss of eval.T, so that every instance exists
+// and what the loss depends on can be read off the IR. Out: Minimize.selected, Param.trainable.
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -29,7 +29,8 @@ static bool *compute_dependence(Elab *e, Value *loss) {
   return params;
 }
 
-// ---- what an item of `over` names ----------------------------------------------------------------
+// ---- what an item of `over` names
+// ----------------------------------------------------------------
 
 static void select_instance(Elab *e, const Instance *instance, bool *out) {
   for (uint32_t i = 0; i < e->param.n; i++)
@@ -46,7 +47,8 @@ static bool matches(const char *pattern, const char *text) {
   return (*pattern == '?' || *pattern == *text) && matches(pattern + 1, text + 1);
 }
 
-// A pattern fits a path, or any run of whole elements of it ("block5_*" fits "base.block5_conv1.weight").
+// A pattern fits a path, or any run of whole elements of it ("block5_*" fits
+// "base.block5_conv1.weight").
 static bool matches_path(Elab *e, const char *pattern, const char *path) {
   for (const char *start = path; start; start = strchr(start, '.')) {
     start += *start == '.';
@@ -85,10 +87,11 @@ static bool select_value(Elab *e, Val v, Node *item, bool *out) {
       return true;
     }
   }
-  Diagnostic *d = diag_error(e->s, item->span, "over", "expected something that has parameters, found %s",
-                             val_text(e, v));
-  diag_note(e->s, d, (Span){0}, "a model, a layer that `let` or `as` names, one of its parameters, a list "
-                                "of them, or a pattern like \"block5_*\"");
+  Diagnostic *d = diag_error(e->s, item->span, "over",
+                             "expected something that has parameters, found %s", val_text(e, v));
+  diag_note(e->s, d, (Span){0},
+            "a model, a layer that `let` or `as` names, one of its parameters, a list "
+            "of them, or a pattern like \"block5_*\"");
   return false;
 }
 
@@ -97,7 +100,8 @@ static bool select_last(Elab *e, Scope *scope, Node *item, bool *out) {
   Node *count = item->list.at[0]->a, *of = item->list.at[1]->a;
   int64_t n;
   Val v = elab_expr(e, scope, of, NULL);
-  if (v.kind == V_ERROR || !elab_int(e, elab_expr(e, scope, count, NULL), "how many parts", count->span, &n))
+  if (v.kind == V_ERROR ||
+      !elab_int(e, elab_expr(e, scope, count, NULL), "how many parts", count->span, &n))
     return false;
   if (v.kind != V_INSTANCE) {
     diag_error(e->s, of->span, "over", "last(...) counts the parts of a layer or model, found %s",
@@ -127,7 +131,8 @@ static bool select_item(Elab *e, Scope *scope, Node *item, bool *out) {
   return select_value(e, elab_expr(e, scope, item, NULL), item, out);
 }
 
-// ---- rules ---------------------------------------------------------------------------------------
+// ---- rules
+// ---------------------------------------------------------------------------------------
 
 static bool any_of(const bool *x, const bool *y, uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
@@ -143,11 +148,13 @@ static void resolve_item(Elab *e, Scope *scope, Minimize *m, Node *item, const b
     return;
   Span loss = m->node->a->span;
   if (!any_of(chosen, NULL, n)) {
-    Diagnostic *d = diag_error(e->s, item->span, "over", "this selects nothing: there are no parameters "
-                                                         "in it");
+    Diagnostic *d = diag_error(e->s, item->span, "over",
+                               "this selects nothing: there are no parameters "
+                               "in it");
     diag_note(e->s, d, (Span){0}, "`summary` lists the paths of all parameters");
   } else if (!any_of(chosen, depends, n)) {
-    Diagnostic *d = diag_error(e->s, item->span, "over", "what is minimized doesn't depend on this");
+    Diagnostic *d =
+        diag_error(e->s, item->span, "over", "what is minimized doesn't depend on this");
     diag_note(e->s, d, loss, "this is minimized");
   }
   for (uint32_t i = 0; i < n; i++)
@@ -183,7 +190,8 @@ static void resolve_one(Elab *e, Train *t, const Formulas *f, uint32_t k) {
   if (m->node->list.n == 0 && !any_of(depends, NULL, e->param.n)) {
     Diagnostic *d = diag_error(e->s, m->node->a->span, "over",
                                "there is nothing to train: this depends on no parameter");
-    diag_note(e->s, d, (Span){0}, "a loss is computed from what a model says: `cross_entropy(Model(x), y)`");
+    diag_note(e->s, d, (Span){0},
+              "a loss is computed from what a model says: `cross_entropy(Model(x), y)`");
   }
 }
 

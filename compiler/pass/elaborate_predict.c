@@ -1,5 +1,5 @@
-// Predict blocks: predict.P computes its outputs for each row, in evaluation mode, with fixed keys for
-// draws. The rows are those of a data block, or of the block's own parameters.
+// Predict blocks: predict.P computes its outputs for each row, in evaluation mode, with fixed keys
+// for draws. The rows are those of a data block, or of the block's own parameters.
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -12,7 +12,8 @@ typedef struct {
   Results results;
 } Predict;
 
-// ---- inputs ----------------------------------------------------------------------------------------
+// ---- inputs
+// ----------------------------------------------------------------------------------------
 
 typedef struct {
   Type type;
@@ -27,9 +28,10 @@ static Val predict_input(Elab *e, void *ctx) {
 
 static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32_t *first) {
   if (!param->type || param->a) {
-    Diagnostic *d = diag_error(e->s, param->span, "predict-input",
-                               param->a ? "an input of predict has no default"
-                                        : "the input `%s` needs a type", param->name);
+    Diagnostic *d =
+        diag_error(e->s, param->span, "predict-input",
+                   param->a ? "an input of predict has no default" : "the input `%s` needs a type",
+                   param->name);
     diag_note(e->s, d, (Span){0}, "`predict P(x: f32[2]) { ... }`");
     return false;
   }
@@ -37,7 +39,9 @@ static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32
   Type type = elab_type(e, scope, param->type);
   if (e->s->n_error != errors)
     return false;
-  NnrtColumn c = {.name = param->name, .type = nnrt_type(&type), .first = *first,
+  NnrtColumn c = {.name = param->name,
+                  .type = nnrt_type(&type),
+                  .first = *first,
                   .loc = elab_loc(e, param->span)};
   *first += (uint32_t)type_count(&type);
   buf_push(e->m->arena, &p->input.at, c);
@@ -77,7 +81,8 @@ static Scope *predict_scope(Elab *e, Predict *p, Scope *file) {
   return scope_new(e, scope);
 }
 
-// ---- outputs ---------------------------------------------------------------------------------------
+// ---- outputs
+// ---------------------------------------------------------------------------------------
 
 // The same for every row: given to every row.
 static Value *for_each_row(Elab *e, Value *x) {
@@ -85,7 +90,8 @@ static Value *for_each_row(Elab *e, Value *x) {
   if (x->type.batched)
     return x;
   ElemType elem = x->type.elem;
-  Value *zero = ir_binary(b, OP_mul, target_example(e->target), ir_const(b, type_scalar(TY_I32), 0));
+  Value *zero =
+      ir_binary(b, OP_mul, target_example(e->target), ir_const(b, type_scalar(TY_I32), 0));
   Type type = x->type;
   type.elem = TY_I32;
   type.range = 0;
@@ -95,7 +101,8 @@ static Value *for_each_row(Elab *e, Value *x) {
 }
 
 // What an output is called: the name written last, else the block's.
-static const char *output_name(Elab *e, const Predict *p, const Node *n, uint32_t k, uint32_t total) {
+static const char *output_name(Elab *e, const Predict *p, const Node *n, uint32_t k,
+                               uint32_t total) {
   while (n && n->kind == N_PIPE)
     n = n->b;
   while (n && n->kind == N_CALL)
@@ -155,7 +162,8 @@ static void add_outputs(Elab *e, Predict *p, Val v) {
   }
 }
 
-// ---- the block ---------------------------------------------------------------------------------------
+// ---- the block
+// ---------------------------------------------------------------------------------------
 
 static bool predict_name_free(Elab *e, const Node *decl) {
   Program *p = program_of(e);

@@ -15,41 +15,44 @@
 
 #include "pass/elaborate.h"
 
+enum { IDX_U8 = 8 };
+
 typedef struct Columns {
   BUF(NnrtColumn) at;
 } Columns;
 
 // What a data file says about itself, as far as its first bytes tell.
 typedef struct {
-  const char *path;      // where it was found; NULL: it was not
-  const char *wrong;     // why it can't be what the program says, or NULL
-  uint32_t code;         // idx: the type byte of the header
-  uint32_t rank;         // idx: axes of one record
+  const char *path;  // where it was found; NULL: it was not
+  const char *wrong; // why it can't be what the program says, or NULL
+  uint32_t code;     // idx: the type byte of the header; IDX_U8 is what pictures have
+  uint32_t rank;     // idx: axes of one record
   int64_t rows, dim[MAX_RANK];
-  const char **name;     // csv: the cells of the first line
-  uint32_t width;        // csv: how many
+  const char **name; // csv: the cells of the first line
+  uint32_t width;    // csv: how many
 } FileFacts;
 
 typedef struct {
   NnrtSource s;
-  Span span;             // the expression
-  FileFacts *facts;      // one per file
+  Span span; // the expression
+  Node *node;
+  FileFacts *facts; // one per file
 } DataSource;
 
 typedef struct {
-  Node *node;            // N_FIELD or N_LET's N_BINDING
+  Node *node; // N_FIELD or N_LET's N_BINDING
   const char *name;
   Type type;
-  bool typed;            // `type` was written
+  bool typed; // `type` was written
 } Field;
 
 struct DataInfo {
   const char *name;
   Node *decl;
-  Scope *scope;          // of its file
-  uint32_t index;        // in NnrtProgram.data, or NNRT_NONE: nothing uses it yet
-  bool resolved;         // data_resolve() was here
-  bool bad;              // it was reported; don't go on
+  Scope *scope;   // of its file
+  uint32_t index; // in NnrtProgram.data, or NNRT_NONE: nothing uses it yet
+  bool resolved;  // data_resolve() was here
+  bool bad;       // it was reported; don't go on
   DataSource train, validate, test;
   double validate_last;
   Span validate_span;
@@ -68,20 +71,20 @@ typedef struct {
 
 typedef struct Minimize {
   Node *node;
-  bool *selected;        // by Param.index: trained by this
+  bool *selected; // by Param.index: trained by this
   Val optimizer;
 } Minimize;
 
 typedef struct {
-  Node *node;            // N_ARG
+  Node *node; // N_ARG
   const char *name;
 } Report;
 
 typedef struct {
   Node *node;
   const char *name;
-  DataInfo *data;        // or NULL
-  Scope *scope;          // of the file
+  DataInfo *data; // or NULL
+  Scope *scope;   // of the file
   BUF(Minimize) minimize;
   BUF(Report) report;
   BUF(NnrtMetric) metric;
@@ -94,26 +97,26 @@ typedef struct {
 // The values of a train block's formulas in one function.
 typedef struct {
   Scope *scope;
-  Value **loss;          // one per minimize; negated for maximize
-  Value **metric;        // [0]: the sum of the losses
+  Value **loss;   // one per minimize; negated for maximize
+  Value **metric; // [0]: the sum of the losses
 } Formulas;
 
 typedef struct Program {
-  BUF(DataInfo *) data;  // declared
-  BUF(DataInfo *) used;  // by index
+  BUF(DataInfo *) data; // declared
+  BUF(DataInfo *) used; // by index
   BUF(ConfigInfo) config;
   BUF(NnrtTensor) slot;
   BUF(NnrtTrain) train;
   BUF(NnrtPredict) predict;
   BUF(NnrtLayer) layer;
-  uint32_t init;         // its function
+  uint32_t init; // its function
 } Program;
 
 Program *program_of(Elab *e);
 
 // elaborate_tables.c
 Target *target_begin(Elab *e, const char *name);
-void target_drop(Target *t);      // the function was only a trial
+void target_drop(Target *t); // the function was only a trial
 uint32_t target_end(Target *t, Value *const *values, const Port *ports, uint32_t n); // its index
 NnrtType nnrt_type(const Type *t);
 const char *node_source(Elab *e, const Node *node); // the text as written
@@ -132,11 +135,12 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 
 // elaborate_files.c
 void files_look(Elab *e, DataInfo *data, DataSource *source);
-bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c, Span span);
+bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
+                        Span span);
 
 // elaborate_data.c
 void data_resolve(Elab *e, DataInfo *data);
-void data_use(Elab *e, DataInfo *data); // gives it an index
+void data_use(Elab *e, DataInfo *data);          // gives it an index
 void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that nothing uses
 
 // elaborate_train.c, elaborate_over.c, elaborate_optimizer.c, elaborate_stop.c, elaborate_predict.c

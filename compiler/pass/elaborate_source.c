@@ -5,8 +5,9 @@
 #include <string.h>
 
 // What the language has for data and this compiler does not do yet.
-static const char *const later_sources[] = {"folders", "text_folders", "text", "images", "zip", "join",
-                                            "windows", "sound", "npy", "npz", "safetensors"};
+static const char *const later_sources[] = {"folders", "text_folders", "text",       "images",
+                                            "zip",     "join",         "windows",    "sound",
+                                            "npy",     "npz",          "safetensors"};
 static const char *const sources[] = {"idx", "csv", "generated"};
 
 static bool is_later(const char *name) {
@@ -41,10 +42,12 @@ static bool idx_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   s->n_file = call->list.n;
   s->file = file;
   if (call->list.n == 0) {
-    Diagnostic *d = diag_error(e->s, call->span, "source", "idx(...) needs one file for each part "
-                                                           "of a record");
-    diag_note(e->s, d, (Span){0}, "idx(\"images.gz\", \"labels.gz\"): row[0] is the image, row[1] "
-                                  "the label");
+    Diagnostic *d = diag_error(e->s, call->span, "source",
+                               "idx(...) needs one file for each part "
+                               "of a record");
+    diag_note(e->s, d, (Span){0},
+              "idx(\"images.gz\", \"labels.gz\"): row[0] is the image, row[1] "
+              "the label");
     return false;
   }
   bool good = true;
@@ -85,8 +88,8 @@ static bool csv_setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
   for (size_t i = 0; i < 3; i++)
     known |= strcmp(arg->name, names[i]) == 0;
   if (!known) {
-    Diagnostic *d = diag_error(e->s, arg->span, "unknown-setting", "csv(...) has no setting `%s`",
-                               arg->name);
+    Diagnostic *d =
+        diag_error(e->s, arg->span, "unknown-setting", "csv(...) has no setting `%s`", arg->name);
     const char *near = nearest_name(arg->name, names, 3);
     diag_note(e->s, d, (Span){0}, near ? "did you mean `%s`?" : "it has header, separator, missing",
               near);
@@ -149,15 +152,17 @@ static bool generated_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s)
 
 // ---- rows written in the program ----------------------------------------------------------------
 
-static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSource *s, double *value) {
+static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSource *s,
+                       double *value) {
   Node *row = rows->list.at[r];
   if (row->kind != N_ARRAY) {
     diag_error(e->s, row->span, "source", "expected a row: [value, ...]");
     return false;
   }
   if (row->list.n != s->width) {
-    Diagnostic *d = diag_error(e->s, row->span, "source", "this row has %u value%s, the first has %lld",
-                               row->list.n, row->list.n == 1 ? "" : "s", (long long)s->width);
+    Diagnostic *d =
+        diag_error(e->s, row->span, "source", "this row has %u value%s, the first has %lld",
+                   row->list.n, row->list.n == 1 ? "" : "s", (long long)s->width);
     diag_note(e->s, d, rows->list.at[0]->span, "the first row");
     return false;
   }
@@ -201,13 +206,15 @@ static bool unknown_source(Elab *e, Node *expr) {
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else
-    diag_note(e->s, d, (Span){0}, "sources are idx(\"file\", ...), csv(\"file\"), generated(n) and "
-                                  "rows = [[1, 2], ...]");
+    diag_note(e->s, d, (Span){0},
+              "sources are idx(\"file\", ...), csv(\"file\"), generated(n) and "
+              "rows = [[1, 2], ...]");
   return false;
 }
 
 bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
   out->span = expr->span;
+  out->node = expr;
   out->s.loc = elab_loc(e, expr->span);
   out->s.separator = ',';
   uint32_t loc = out->s.loc;

@@ -15,7 +15,8 @@ static Val stop_input(Elab *e, void *ctx) {
   Train *t = in->train;
   uint32_t k = t->stop_input.n;
   buf_push(e->m->arena, &t->stop_input, in->input);
-  Value *x = target_argument(e->target, type_scalar(TY_F32), NNRT_SCALAR, k, format(e, "stop.%u", k));
+  Value *x =
+      target_argument(e->target, type_scalar(TY_F32), NNRT_SCALAR, k, format(e, "stop.%u", k));
   if (in->is_bool)
     x = ir_binary(&e->target->b, OP_lt, ir_const(&e->target->b, type_scalar(TY_F32), 0.5), x);
   return val_tensor(x);
@@ -28,7 +29,8 @@ static void add_input(Elab *e, Train *t, Scope *scope, const char *name, NnrtSto
   scope_add_lazy(e, scope, intern(e->s, name), stop_input, in, t->stop->span);
 }
 
-// ---- metrics by name -------------------------------------------------------------------------------
+// ---- metrics by name
+// -------------------------------------------------------------------------------
 
 static bool metric_index(Elab *e, Train *t, const char *name, Span span, uint32_t *out) {
   const char **names = arena_array(e->m->arena, const char *, t->metric.n);
@@ -53,10 +55,13 @@ static bool metric_index(Elab *e, Train *t, const char *name, Span span, uint32_
 static bool has_validation(Elab *e, Train *t, Span span) {
   if (t->data && (t->data->validate_last > 0 || t->data->validate.s.kind != NNRT_NO_SOURCE))
     return true;
-  Diagnostic *d = diag_error(e->s, span, "no-validation", "there are no validation figures: `%s` sets no "
-                                                          "rows aside", t->data ? t->data->name : t->name);
+  Diagnostic *d = diag_error(e->s, span, "no-validation",
+                             "there are no validation figures: `%s` sets no "
+                             "rows aside",
+                             t->data ? t->data->name : t->name);
   if (t->data)
-    diag_note(e->s, d, t->data->decl->name_span, "add `validate = last(0.1)` or another source here");
+    diag_note(e->s, d, t->data->decl->name_span,
+              "add `validate = last(0.1)` or another source here");
   return false;
 }
 
@@ -73,7 +78,8 @@ static bool metric_of(Elab *e, Train *t, Node *n, NnrtStopInput *in) {
   return false;
 }
 
-// ---- stalled(val.loss, 3, by = 0.001) ----------------------------------------------------------------
+// ---- stalled(val.loss, 3, by = 0.001)
+// ----------------------------------------------------------------
 
 static bool stall_setting(Elab *e, Train *t, Node *arg, NnrtStopInput *in) {
   Target *target = e->target;
@@ -101,10 +107,12 @@ static bool stalled(Elab *e, Train *t, Node *call, NnrtStopInput *in) {
     shape &= i == 1 ? !name || strcmp(name, "patience") == 0 : name && strcmp(name, "by") == 0;
   }
   if (!shape || call->list.n > 3) {
-    Diagnostic *d = diag_error(e->s, call->span, "stop", "expected stalled(figure, epochs) or "
-                                                         "stalled(figure, epochs, by = least gain)");
-    diag_note(e->s, d, (Span){0}, "stalled(val.loss, 3): the validation loss has not improved for three "
-                                  "epochs");
+    Diagnostic *d = diag_error(e->s, call->span, "stop",
+                               "expected stalled(figure, epochs) or "
+                               "stalled(figure, epochs, by = least gain)");
+    diag_note(e->s, d, (Span){0},
+              "stalled(val.loss, 3): the validation loss has not improved for three "
+              "epochs");
     return false;
   }
   bool good = metric_of(e, t, call->list.at[0]->a, in);
@@ -113,7 +121,8 @@ static bool stalled(Elab *e, Train *t, Node *call, NnrtStopInput *in) {
   return good;
 }
 
-// ---- the condition ---------------------------------------------------------------------------------
+// ---- the condition
+// ---------------------------------------------------------------------------------
 
 static Node *named(Elab *e, Train *t, Scope *scope, Node *n, NnrtStopInput in, bool is_bool) {
   Node *name = arena_new(e->m->arena, Node);
@@ -146,8 +155,8 @@ static Scope *stop_scope(Elab *e, Train *t) {
   add_input(e, t, scope, "epoch", (NnrtStopInput){.kind = NNRT_STOP_EPOCH}, false);
   add_input(e, t, scope, "step", (NnrtStopInput){.kind = NNRT_STOP_STEP}, false);
   for (uint32_t i = 0; i < t->metric.n; i++)
-    add_input(e, t, scope, t->metric.at[i].name, (NnrtStopInput){.kind = NNRT_STOP_TRAIN, .metric = i},
-              false);
+    add_input(e, t, scope, t->metric.at[i].name,
+              (NnrtStopInput){.kind = NNRT_STOP_TRAIN, .metric = i}, false);
   return scope_new(e, scope);
 }
 
@@ -164,8 +173,9 @@ static Value *condition(Elab *e, Train *t) {
   if (v.kind != V_ERROR) {
     Diagnostic *d = diag_error(e->s, t->stop->a->span, "stop", "expected a condition, found %s",
                                val_text(e, v));
-    diag_note(e->s, d, (Span){0}, "`stop when val.loss < 0.1`, `stop when stalled(val.loss, 3) or "
-                                  "epoch > 99`");
+    diag_note(e->s, d, (Span){0},
+              "`stop when val.loss < 0.1`, `stop when stalled(val.loss, 3) or "
+              "epoch > 99`");
   }
   return NULL;
 }

@@ -83,7 +83,9 @@ Value *target_argument(Target *t, Type type, NnrtRole role, uint32_t index, cons
   return ir_add_arg(f, type, port);
 }
 
-static Value *constant_key(Target *t) { return ir_const(&t->b, type_scalar(TY_I32), 0); }
+static Value *constant_key(Target *t) {
+  return ir_const(&t->b, type_scalar(TY_I32), 0);
+}
 
 Value *target_step(Target *t) {
   if (!t->iterates || t->fixed)
@@ -181,8 +183,12 @@ static void add_layer(Elab *e, const Instance *x) {
     param[i] = x->param.at[i]->index;
   for (const Instance *up = x->parent; up; up = up->parent)
     depth++;
-  NnrtLayer layer = {.path = x->path, .kind = x->kind, .type = nnrt_type(&x->result),
-                     .depth = depth, .param = param, .n_param = x->param.n};
+  NnrtLayer layer = {.path = x->path,
+                     .kind = x->kind,
+                     .type = nnrt_type(&x->result),
+                     .depth = depth,
+                     .param = param,
+                     .n_param = x->param.n};
   buf_push(e->m->arena, &program_of(e)->layer, layer);
 }
 
@@ -209,8 +215,11 @@ static void fill_configs(Elab *e, NnrtProgram *n) {
   NnrtConfig *config = arena_array(e->m->arena, NnrtConfig, p->config.n);
   for (uint32_t i = 0; i < p->config.n; i++) {
     ConfigInfo *c = &p->config.at[i];
-    config[i] = (NnrtConfig){.name = c->binding->a->name, .help = c->decl->doc,
-                             .value = config_value(e, c), .min = 1, .max = 0};
+    config[i] = (NnrtConfig){.name = c->binding->a->name,
+                             .help = c->decl->doc,
+                             .value = config_value(e, c),
+                             .min = 1,
+                             .max = 0};
   }
   n->config = config;
   n->n_config = p->config.n;
@@ -221,9 +230,13 @@ static void fill_data(Elab *e, NnrtProgram *n) {
   NnrtData *data = arena_array(e->m->arena, NnrtData, p->used.n);
   for (uint32_t i = 0; i < p->used.n; i++) {
     DataInfo *d = p->used.at[i];
-    data[i] = (NnrtData){.name = d->name, .train = d->train.s, .validate = d->validate.s,
-                         .test = d->test.s, .validate_last = d->validate_last,
-                         .column = d->column.at.at, .n_column = d->column.at.n,
+    data[i] = (NnrtData){.name = d->name,
+                         .train = d->train.s,
+                         .validate = d->validate.s,
+                         .test = d->test.s,
+                         .validate_last = d->validate_last,
+                         .column = d->column.at.at,
+                         .n_column = d->column.at.n,
                          .path = e->s->source.at[d->decl->span.file].path};
   }
   n->data = data;
@@ -239,8 +252,11 @@ static void fill_places(Elab *e, NnrtProgram *n) {
   NnrtLoc *loc = arena_array(e->m->arena, NnrtLoc, e->m->loc.n);
   for (uint32_t i = 1; i < e->m->loc.n; i++) {
     const Loc *l = &e->m->loc.at[i];
-    loc[i] = (NnrtLoc){.file = l->span.file, .start = l->span.start, .end = l->span.end,
-                       .parent = l->parent, .layer = l->layer};
+    loc[i] = (NnrtLoc){.file = l->span.file,
+                       .start = l->span.start,
+                       .end = l->span.end,
+                       .parent = l->parent,
+                       .layer = l->layer};
     uint32_t column;
     if (l->span.file)
       source_position(&e->s->source.at[l->span.file], l->span.start, &loc[i].line, &column);

@@ -6,8 +6,9 @@
 #include <string.h>
 
 static const char *const settings[] = {"batch", "epochs", "steps", "seed", "log"};
-static const char *const later_settings[] = {"clip", "keep", "accumulate", "weight", "repeat", "shuffle",
-                                             "loss_scale", "precision", "balance", "workers"};
+static const char *const later_settings[] = {"clip",    "keep",    "accumulate", "weight",
+                                             "repeat",  "shuffle", "loss_scale", "precision",
+                                             "balance", "workers"};
 
 // ---- items -------------------------------------------------------------------------------------
 
@@ -22,8 +23,8 @@ static Node **setting_slot(Train *t, const char *name) {
 static void add_setting(Elab *e, Train *t, Node *item) {
   Node **slot = setting_slot(t, item->name);
   if (slot && *slot) {
-    Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice",
-                               item->name);
+    Diagnostic *d =
+        diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice", item->name);
     diag_note(e->s, d, (*slot)->span, "first here");
     return;
   }
@@ -39,8 +40,11 @@ static void add_setting(Elab *e, Train *t, Node *item) {
   Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
                              "a train block has no setting `%s`", item->name);
   const char *near = nearest_name(item->name, settings, 5);
-  diag_note(e->s, d, (Span){0}, near ? "did you mean `%s`?" : "settings are batch, epochs, steps, seed "
-                                                              "and log", near);
+  diag_note(e->s, d, (Span){0},
+            near ? "did you mean `%s`?"
+                 : "settings are batch, epochs, steps, seed "
+                   "and log",
+            near);
 }
 
 // The name of a report that has none: that of the function called or the value named (rule 31).
@@ -67,13 +71,14 @@ static void add_report(Elab *e, Train *t, Node *arg) {
   }
   if (strcmp(r.name, "loss") == 0) {
     Diagnostic *d = diag_error(e->s, arg->span, "duplicate-report", "`loss` is reported always");
-    diag_note(e->s, d, (Span){0}, "it is what is minimised; give this another name: `report NAME = ...`");
+    diag_note(e->s, d, (Span){0},
+              "it is what is minimised; give this another name: `report NAME = ...`");
     return;
   }
   for (uint32_t i = 0; i < t->report.n; i++)
     if (strcmp(t->report.at[i].name, r.name) == 0) {
-      Diagnostic *d = diag_error(e->s, arg->span, "duplicate-report", "two reports are called `%s`",
-                                 r.name);
+      Diagnostic *d =
+          diag_error(e->s, arg->span, "duplicate-report", "two reports are called `%s`", r.name);
       diag_note(e->s, d, t->report.at[i].node->span, "the other one");
       diag_note(e->s, d, (Span){0}, "give one another name: `report NAME = ...`");
       return;
@@ -132,8 +137,8 @@ static int64_t whole_setting(Elab *e, Train *t, Node *item, int64_t least, int64
   e->target = NULL;
   Val v = elab_expr(e, t->scope, item->a, NULL);
   if (elab_int(e, v, format(e, "the setting `%s`", item->name), item->a->span, &n) && n < least)
-    diag_error(e->s, item->a->span, "setting-value", "%s %lld: at least %lld", item->name, (long long)n,
-               (long long)least);
+    diag_error(e->s, item->a->span, "setting-value", "%s %lld: at least %lld", item->name,
+               (long long)n, (long long)least);
   return n;
 }
 
@@ -155,13 +160,14 @@ static int64_t log_setting(Elab *e, Train *t) {
 static void check_length(Elab *e, Train *t) {
   Node *decl = t->node;
   if (t->epochs_node && t->steps_node) {
-    Diagnostic *d = diag_error(e->s, t->steps_node->span, "train-length",
-                               "both epochs and steps are given");
+    Diagnostic *d =
+        diag_error(e->s, t->steps_node->span, "train-length", "both epochs and steps are given");
     diag_note(e->s, d, t->epochs_node->span, "the other one");
-    diag_note(e->s, d, (Span){0}, "keep one: `epochs` counts passes over the data, `steps` updates");
+    diag_note(e->s, d, (Span){0},
+              "keep one: `epochs` counts passes over the data, `steps` updates");
   } else if (t->epochs_node && !t->data) {
-    Diagnostic *d = diag_error(e->s, t->epochs_node->span, "train-length",
-                               "without data there are no epochs");
+    Diagnostic *d =
+        diag_error(e->s, t->epochs_node->span, "train-length", "without data there are no epochs");
     diag_note(e->s, d, (Span){0}, "say `steps n`, or `train %s on DATA`", decl->name);
   } else if (!t->epochs_node && !t->steps_node) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "train-length",
@@ -185,7 +191,8 @@ static void read_settings(Elab *e, Train *t) {
 // `step` and `epoch` as numbers of a formula.
 static Val number_of(Elab *e, NnrtRole role, const char *name) {
   Target *t = e->target;
-  return val_tensor(ir_convert(&t->b, target_argument(t, type_scalar(TY_I32), role, 0, name), TY_F32));
+  return val_tensor(
+      ir_convert(&t->b, target_argument(t, type_scalar(TY_I32), role, 0, name), TY_F32));
 }
 
 static Val step_number(Elab *e, void *ctx) {
@@ -219,7 +226,8 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
     return NULL;
   bool number = v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_TENSOR || v.kind == V_BOOL;
   if (!number) {
-    diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s", what, val_text(e, v));
+    diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s", what,
+               val_text(e, v));
     return NULL;
   }
   if (v.kind == V_BOOL)
@@ -228,15 +236,17 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
   if (!x)
     return NULL;
   if (x->type.rank) {
-    Diagnostic *d = diag_error(e->s, expr->span, "not-a-number",
-                               "%s wants one number for each example, found %s", what, val_text(e, v));
+    Diagnostic *d =
+        diag_error(e->s, expr->span, "not-a-number",
+                   "%s wants one number for each example, found %s", what, val_text(e, v));
     diag_note(e->s, d, (Span){0}, "write mean(...) or sum(...)");
     return NULL;
   }
   if (x->type.range) {
-    Diagnostic *d = diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s", what,
-                               val_text(e, v));
-    diag_note(e->s, d, (Span){0}, "an index is a name for one of several things; no mean is taken of it");
+    Diagnostic *d = diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s",
+                               what, val_text(e, v));
+    diag_note(e->s, d, (Span){0},
+              "an index is a name for one of several things; no mean is taken of it");
     return NULL;
   }
   return ir_convert(&e->target->b, x, TY_F32);
@@ -297,7 +307,8 @@ static void push_metrics(Elab *e, Train *t, const Formulas *f, Results *out, uin
   }
 }
 
-// ---- eval.T --------------------------------------------------------------------------------------
+// ---- eval.T
+// --------------------------------------------------------------------------------------
 
 // Made first: it creates every instance, so that `over` can name them.
 static bool make_eval(Elab *e, Train *t) {
@@ -318,7 +329,8 @@ static bool make_eval(Elab *e, Train *t) {
   return e->s->n_error == errors;
 }
 
-// ---- step.T and grad.T ---------------------------------------------------------------------------
+// ---- step.T and grad.T
+// ---------------------------------------------------------------------------
 
 // The gradient of the mean of `loss` over the batch (as it is, if unbatched) for `params`.
 static void gradients(Elab *e, Value *loss, Value *const *params, uint32_t n, Value **out) {
@@ -428,7 +440,8 @@ static bool make_grad(Elab *e, Train *t) {
   return true;
 }
 
-// ---- the block -----------------------------------------------------------------------------------
+// ---- the block
+// -----------------------------------------------------------------------------------
 
 static bool train_data(Elab *e, Train *t) {
   if (!t->node->a)
@@ -449,7 +462,8 @@ static bool train_data(Elab *e, Train *t) {
 static bool train_name_free(Elab *e, Train *t) {
   for (uint32_t i = 0; i < program_of(e)->train.n; i++)
     if (program_of(e)->train.at[i].name == t->name) {
-      diag_error(e->s, t->node->name_span, "duplicate-name", "two train blocks are called `%s`", t->name);
+      diag_error(e->s, t->node->name_span, "duplicate-name", "two train blocks are called `%s`",
+                 t->name);
       return false;
     }
   return true;
