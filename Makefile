@@ -11,6 +11,8 @@ PACKAGES = gcc make flex bison llvm-19-dev clang-19 libopenblas-dev zlib1g-dev l
 TEST_PACKAGES = python3-torch python3-numpy clang-format
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+# V=1 shows the commands.
+SHORT = $(if $(V),,@echo "  $(1)";)
 CFLAGS = -std=c11 -O2 -g -D_GNU_SOURCE -fno-math-errno -ffp-contract=off $(WARN) $(SAN_FLAGS)
 CPPFLAGS = -Icompiler -Ilang -Iruntime/include -I$(BUILD)
 ifdef SAN
@@ -39,20 +41,20 @@ all: $(BUILD)/nnc $(BUILD)/nnc-llvm.so $(BUILD)/libnnrt.a
 # ---- the compiler
 $(BUILD)/oplist.h: $(OPS)
 	@mkdir -p $(@D)
-	sed -n 's/^OP(\([a-z0-9_]*\) *).*/X(\1)/p' $(sort $(OPS)) > $@.new
-	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@sed -n 's/^OP(\([a-z0-9_]*\) *).*/X(\1)/p' $(sort $(OPS)) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/passes.def: compiler/passes.def
 	@mkdir -p $(@D)
-	cp $< $@
+	@cp $< $@
 $(BUILD)/nn.tab.c $(BUILD)/nn.tab.h &: lang/nn.y
 	@mkdir -p $(@D)
-	bison -Wall -Werror --defines=$(BUILD)/nn.tab.h -o $(BUILD)/nn.tab.c $<
+	$(call SHORT,bison $<)bison -Wall -Werror --defines=$(BUILD)/nn.tab.h -o $(BUILD)/nn.tab.c $<
 $(BUILD)/nn.lex.c $(BUILD)/nn.lex.h &: lang/nn.l
 	@mkdir -p $(@D)
-	flex --header-file=$(BUILD)/nn.lex.h -o $(BUILD)/nn.lex.c $<
+	$(call SHORT,flex $<)flex --header-file=$(BUILD)/nn.lex.h -o $(BUILD)/nn.lex.c $<
 # Generated C: our warnings are not the generators'.
 $(BUILD)/nn.%.o: $(BUILD)/nn.%.c $(BUILD)/nn.tab.h $(BUILD)/nn.lex.h
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
 $(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "pass/elaborate.h"'; \
@@ -66,45 +68,45 @@ $(BUILD)/errors.c: lang/ERRORS.md
 	@{ echo '#include "tools/tools.h"'; echo 'const char errors_text[] = {'; \
 	  od -An -v -td1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
 $(BUILD)/errors.o: $(BUILD)/errors.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/compiler/%.o: compiler/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -c $< -o $@
 $(BUILD)/compiler/llvm/%.o: compiler/llvm/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -c $< -o $@
 $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.tab.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 
 # Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
 # its own target in the place of this one, and NNRT_LEVEL says which it will be.
 $(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h runtime/include/nnrt.h
 	@mkdir -p $(BUILD)/bc-v$*
-	for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
+	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \
 	  -Wall -Wextra -Werror -emit-llvm -c $$k -o $(BUILD)/bc-v$*/$$(basename $$k .c).bc || exit 1; done
-	llvm-link-19 $(BUILD)/bc-v$*/*.bc -o $@
+	@llvm-link-19 $(BUILD)/bc-v$*/*.bc -o $@
 $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
-	cd $(BUILD) && { for l in $(LEVELS); do echo ".global kernels_v$$l, kernels_v$${l}_end"; \
+	@cd $(BUILD) && { for l in $(LEVELS); do echo ".global kernels_v$$l, kernels_v$${l}_end"; \
 	  echo "kernels_v$$l: .incbin \"kernels-v$$l.bc\""; echo "kernels_v$${l}_end: .byte 0"; done; \
 	  echo '.section .note.GNU-stack,"",@progbits'; } | $(CC) -x assembler -c - -o kernels.o
 
 $(BUILD)/nnc: $(COMPILER_OBJ) $(call obj,compiler/main.c) $(CORE_OBJ)
-	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -ldl -lm -lpthread
+	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -ldl -lm -lpthread
 $(BUILD)/nnc-llvm.so: $(call obj,$(LLVM_SRC)) $(BUILD)/kernels.o
-	$(CC) $(SAN_FLAGS) -shared $^ -o $@ $(shell $(LLVM_CONFIG) --ldflags --libs) -lpthread
+	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -shared $^ -o $@ $(shell $(LLVM_CONFIG) --ldflags --libs) -lpthread
 
 # ---- the runtime
 $(BUILD)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
-	$(CC) -Iruntime/include -Iruntime/trainer -Iruntime/core $(CFLAGS) -fPIC -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) -Iruntime/include -Iruntime/trainer -Iruntime/core $(CFLAGS) -fPIC -MMD -c $< -o $@
 $(BUILD)/libnnrt.a: $(CORE_OBJ) $(TRAINER_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(call SHORT,ar $@)ar rcs $@ $^
 
 # ---- packages
 MISSING = $(shell for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done)
@@ -133,9 +135,9 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -l '^int mai
 UNIT_LIB = $(patsubst %.c,$(BUILD)/%.o,$(shell grep -L '^int main' tests/unit/*.c 2>/dev/null))
 $(BUILD)/tests/unit/%.o: tests/unit/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/unit -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/unit -MMD -c $< -o $@
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_LIB) $(COMPILER_OBJ) $(BUILD)/libnnrt.a
-	$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -lpng -ldl -lm -lpthread
+	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -lpng -ldl -lm -lpthread
 .PRECIOUS: $(BUILD)/tests/unit/%.o
 check: deps-test
 	@$(MAKE) --no-print-directory -j2 all tests
