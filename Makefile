@@ -22,7 +22,7 @@ endif
 
 OPS      = $(wildcard compiler/ops/*.c)
 COMPILER = $(wildcard compiler/support/*.c compiler/ir/*.c compiler/ops/*.c compiler/pass/*.c compiler/tools/*.c \
-           lang/*.c)
+           lang/*.c) compiler/llvm/tables.c
 LLVM_SRC = $(wildcard compiler/llvm/*.c)
 CORE     = $(wildcard runtime/core/*.c)
 TRAINER  = $(wildcard runtime/trainer/*.c)

@@ -1,0 +1,364 @@
+// The function tables of a program from its scheduled functions: launches, buffers and their lives,
+// ports, and what a step costs. No LLVM: linked into nnc too, for --emit=plan.
+#include "llvm/codegen.h"
+#include "nnrt_gemm.h"
+#include "ops/op.h"
+#include "pass/groups.h"
+
+#include <string.h>
+
+typedef struct { // one function
+  Arena *arena;
+  NnrtProgram *program;
+  const Function *f;
+  uint32_t *buffer_of; // by Value.id
+  BUF(NnrtBuffer) buffer;
+  BUF(NnrtLaunch) launch;
+  BUF(uint32_t) launch_buf;
+  BUF(int64_t) launch_size;
+} Tables;
+
+typedef struct { // fixed + per_n * N
+  double fixed, per_n;
+} Linear;
+
+static NnrtType table_type(const Type *type) {
+  NnrtType t = {.elem = (uint32_t)type->elem, .rank = type->rank, .range = type->range};
+  memcpy(t.dim, type->dim, sizeof *t.dim * type->rank);
+  return t;
+}
+
+static NnrtBuffer buffer_of_type(const Type *type, uint32_t kind, uint32_t index) {
+  NnrtType one = {.elem = (uint32_t)type->elem};
+  int64_t elem = nnrt_type_bytes(&one, 0);
+  Dim count = type_count(type);
+  NnrtBuffer b = {.kind = kind, .index = index, .alias = NNRT_NONE};
+  *(count < 0 ? &b.per_n : &b.fixed) = elem * (count < 0 ? -count : count);
+  return b;
+}
+
+static Linear buffer_bytes(const NnrtBuffer *b) {
+  return (Linear){(double)b->fixed, (double)b->per_n};
+}
+
+static void add(Linear *sum, Linear x) {
+  sum->fixed += x.fixed;
+  sum->per_n += x.per_n;
+}
+
+// ---- constants
+// -------------------------------------------------------------------------------------
+
+static void put_element(void *bytes, ElemType elem, int64_t i, double x) {
+  switch (elem) {
+  case TY_F32:
+    ((float *)bytes)[i] = (float)x;
+    break;
+  case TY_F64:
+    ((double *)bytes)[i] = x;
+    break;
+  case TY_BF16: { // rounded to even
+    float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    ((uint16_t *)bytes)[i] = (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    break;
+  }
+  case TY_I32:
+    ((int32_t *)bytes)[i] = (int32_t)x;
+    break;
+  case TY_U8:
+  case TY_BOOL:
+    ((uint8_t *)bytes)[i] = (uint8_t)x;
+    break;
+  }
+}
+
+// With the slack that every buffer has.
+static uint32_t add_constant(Tables *t, const Inst *literal) {
+  const Tensor *data = inst_attr(literal, "data")->data;
+  const Type *type = &literal->result[0]->type;
+  NnrtConstant constant = {.type = table_type(type)};
+  char *bytes = arena_alloc(t->arena, (size_t)nnrt_type_bytes(&constant.type, 0) + NNRT_ALIGN);
+  for (int64_t i = 0; i < data->count; i++)
+    put_element(bytes, type->elem, i, data->at[i]);
+  constant.bytes = bytes;
+  uint32_t n = t->program->n_constant;
+  NnrtConstant *all = arena_array(t->arena, NnrtConstant, n + 1);
+  if (n)
+    memcpy(all, t->program->constant, sizeof *all * n);
+  all[n] = constant;
+  t->program->constant = all;
+  t->program->n_constant = n + 1;
+  return n;
+}
+
+// ---- buffers
+// ---------------------------------------------------------------------------------------
+
+static uint32_t add_buffer(Tables *t, const Value *v, uint32_t kind, uint32_t index) {
+  t->buffer_of[v->id] = t->buffer.n;
+  buf_push(t->arena, &t->buffer, buffer_of_type(&v->type, kind, index));
+  return t->buffer.n - 1;
+}
+
+static bool is_stateful(NnrtRole role) {
+  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
+}
+
+static const Value *argument_of_port(const Function *f, const Port *port) {
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    if (f->arg_port[i].role == port->role && f->arg_port[i].index == port->index)
+      return f->body->arg[i];
+  return NULL;
+}
+
+static void use_buffer(Tables *t, const Value *v, uint32_t phase) {
+  NnrtBuffer *b = &t->buffer.at[t->buffer_of[v->id]];
+  if (phase > b->last)
+    b->last = phase;
+}
+
+static void add_buffers(Tables *t) {
+  const Function *f = t->f;
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    add_buffer(t, f->body->arg[i], NNRT_ARG, i);
+  for (const Inst *i = f->body->first; i; i = i->next) {
+    if (i->op == OP_literal)
+      add_buffer(t, i->result[0], NNRT_CONSTANT, add_constant(t, i));
+    if (i->op != OP_group)
+      continue;
+    uint32_t phase = (uint32_t)inst_attr(i, "phase")->i;
+    for (uint32_t k = 0; k < i->n_args; k++)
+      use_buffer(t, i->arg[k], phase);
+    for (uint32_t k = 0; k < i->n_results; k++) {
+      uint32_t b = add_buffer(t, i->result[k], NNRT_ARENA, 0);
+      t->buffer.at[b].first = t->buffer.at[b].last = phase;
+    }
+  }
+}
+
+// Results live with the caller; new params, slots and state where the old ones are.
+static void place_results(Tables *t) {
+  const Function *f = t->f;
+  for (uint32_t i = 0; i < f->n_result; i++) {
+    const Value *v = f->body->last->arg[i];
+    NnrtBuffer *b = &t->buffer.at[t->buffer_of[v->id]];
+    const Port *port = &f->result_port[i];
+    const Value *old = is_stateful(port->role) ? argument_of_port(f, port) : NULL;
+    if (v == old)
+      continue;
+    if (b->kind != NNRT_ARENA)
+      ice("tables: result %u of %s has no storage of its own", i, f->name);
+    b->kind = NNRT_RESULT;
+    b->index = i;
+    if (old)
+      b->alias = t->buffer_of[old->id];
+  }
+}
+
+static void place_in_place(Tables *t, const Inst *group) {
+  const Attr *pairs = inst_attr(group, "inplace");
+  for (uint32_t i = 0; i + 1 < pairs->n; i += 2) {
+    NnrtBuffer *b = &t->buffer.at[t->buffer_of[group->result[pairs->dims[i]]->id]];
+    uint32_t with = t->buffer_of[group->arg[pairs->dims[i + 1]]->id];
+    if (b->alias != NNRT_NONE && b->alias != with)
+      ice("tables: a result of %s is to share the storage of two buffers", t->f->name);
+    b->alias = with;
+  }
+}
+
+// Who shares the storage of an arena buffer keeps it alive.
+static void extend_lives(Tables *t) {
+  for (uint32_t i = t->buffer.n; i-- > 0;) {
+    const NnrtBuffer *b = &t->buffer.at[i];
+    if (b->alias == NNRT_NONE)
+      continue;
+    NnrtBuffer *root = &t->buffer.at[b->alias];
+    root->last = b->last > root->last ? b->last : root->last;
+  }
+}
+
+// ---- launches
+// --------------------------------------------------------------------------------------
+
+static Linear inst_flops(const Inst *inst) {
+  const OpDef *op = op_table[inst->op];
+  if (op->flops) {
+    double fixed = op->flops(inst, 0);
+    return (Linear){fixed, op->flops(inst, 1) - fixed};
+  }
+  Dim count = op->kind == K_ELEM ? type_count(&inst->result[0]->type) : 0;
+  return (Linear){count > 0 ? (double)count : 0, count < 0 ? (double)-count : 0};
+}
+
+static Linear group_flops(const Inst *group) {
+  Linear sum = {0, 0};
+  for (const Inst *i = group->body->first; i; i = i->next)
+    add(&sum, inst_flops(i));
+  return sum;
+}
+
+// "dot+add+relu": what is computed, in order; shapes and constants are not named.
+static const char *launch_name(Arena *arena, const Inst *group) {
+  enum { MOST = 5 };
+  Text text = {.arena = arena};
+  uint32_t n = 0;
+  const char *last = NULL;
+  for (const Inst *i = group->body->first; i; i = i->next) {
+    const OpDef *op = op_table[i->op];
+    if (op->kind == K_SHAPE || op->kind == K_SOURCE || op->kind == K_CONTROL || op->name == last)
+      continue;
+    if (n < MOST)
+      text_printf(&text, "%s%s", n ? "+" : "", op->name);
+    else if (n == MOST)
+      text_put(&text, "+..");
+    n++;
+    last = op->name;
+  }
+  return n ? text.at : "copy";
+}
+
+// ceil(n / tile) tiles, n a Dim; what may depend on N goes into tiles_per_n.
+static void count_tiles(NnrtLaunch *l, Dim n, Dim tile) {
+  if (n >= 0) {
+    l->tiles_fixed *= (n + tile - 1) / tile;
+    return;
+  }
+  l->tiles_per_n = -n;
+  l->rows_per_tile = tile;
+}
+
+static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile) {
+  l->tiles_fixed = 1;
+  count_tiles(l, s->kind == G_COLUMN ? s->columns : s->rows, tile->dims[0]);
+  if (s->kind == G_DOT) {
+    count_tiles(l, s->columns, tile->dims[1]);
+    count_tiles(l, s->batch, 1);
+    l->scratch = nnrt_gemm_scratch(tile->dims[0], tile->dims[1], s->depth, s->packed);
+  }
+}
+
+static void add_sizes(Tables *t, NnrtLaunch *l, const GroupShape *s, const Attr *tile) {
+  l->size0 = t->launch_size.n;
+  if (s->kind == G_DOT)
+    buf_push(t->arena, &t->launch_size, s->batch);
+  buf_push(t->arena, &t->launch_size, s->rows);
+  if (s->kind != G_LOOP && s->kind != G_KERNEL)
+    buf_push(t->arena, &t->launch_size, s->columns);
+  if (s->kind == G_DOT)
+    buf_push(t->arena, &t->launch_size, s->depth);
+  for (uint32_t i = 0; i < tile->n; i++)
+    buf_push(t->arena, &t->launch_size, tile->dims[i]);
+  l->n_size = t->launch_size.n - l->size0;
+}
+
+static Linear add_bindings(Tables *t, NnrtLaunch *l, const Inst *group) {
+  Linear bytes = {0, 0};
+  l->buf0 = t->launch_buf.n;
+  for (uint32_t i = 0; i < group->n_args + group->n_results; i++) {
+    const Value *v = i < group->n_args ? group->arg[i] : group->result[i - group->n_args];
+    uint32_t b = t->buffer_of[v->id];
+    buf_push(t->arena, &t->launch_buf, b);
+    add(&bytes, buffer_bytes(&t->buffer.at[b]));
+  }
+  l->n_buf = t->launch_buf.n - l->buf0;
+  return bytes;
+}
+
+static void add_launch(Tables *t, const Inst *group) {
+  NnrtLaunch l = {.name = launch_name(t->arena, group), .loc = group->loc};
+  GroupShape s = group_shape(group);
+  const Attr *tile = inst_attr(group, "tile");
+  l.phase = (uint32_t)inst_attr(group, "phase")->i;
+  if (t->launch.n && t->launch.at[t->launch.n - 1].phase == l.phase)
+    l.flags = NNRT_NO_BARRIER_BEFORE;
+  Linear flops = group_flops(group), bytes = add_bindings(t, &l, group);
+  l.flops_fixed = flops.fixed, l.flops_per_n = flops.per_n;
+  l.bytes_fixed = bytes.fixed, l.bytes_per_n = bytes.per_n;
+  set_tiles(&l, &s, tile);
+  add_sizes(t, &l, &s, tile);
+  buf_push(t->arena, &t->launch, l);
+}
+
+// ---- functions
+// -------------------------------------------------------------------------------------
+
+static NnrtPort *ports(const Tables *t, const Port *port, Value *const *v, uint32_t n) {
+  NnrtPort *out = arena_array(t->arena, NnrtPort, n + 1);
+  for (uint32_t i = 0; i < n; i++)
+    out[i] = (NnrtPort){.name = port[i].name,
+                        .type = table_type(&v[i]->type),
+                        .role = port[i].role,
+                        .index = port[i].index,
+                        .buffer = t->buffer_of[v[i]->id]};
+  return out;
+}
+
+static NnrtFunction function_table(NnrtProgram *program, Function *f) {
+  Tables t = {.arena = f->module->arena, .program = program, .f = f};
+  ir_number(f);
+  uint32_t n = f->body->n_arg;
+  for (const Inst *i = f->body->first; i; i = i->next)
+    n += i->n_results;
+  t.buffer_of = arena_array(t.arena, uint32_t, n + 1);
+  add_buffers(&t);
+  place_results(&t);
+  for (const Inst *i = f->body->first; i; i = i->next)
+    if (i->op == OP_group) {
+      place_in_place(&t, i);
+      add_launch(&t, i);
+    }
+  extend_lives(&t);
+  return (NnrtFunction){.name = f->name,
+                        .arg = ports(&t, f->arg_port, f->body->arg, f->body->n_arg),
+                        .result = ports(&t, f->result_port, f->body->last->arg, f->n_result),
+                        .n_arg = f->body->n_arg,
+                        .n_result = f->n_result,
+                        .launch = t.launch.at,
+                        .n_launch = t.launch.n,
+                        .buffer = t.buffer.at,
+                        .n_buffer = t.buffer.n,
+                        .launch_buf = t.launch_buf.at,
+                        .launch_size = t.launch_size.at};
+}
+
+static double flops_per_row(const NnrtProgram *program, uint32_t function) {
+  double sum = 0;
+  if (function != NNRT_NONE)
+    for (uint32_t i = 0; i < program->function[function].n_launch; i++)
+      sum += program->function[function].launch[i].flops_per_n;
+  return sum;
+}
+
+static void fill_train_flops(Arena *arena, NnrtProgram *program) {
+  NnrtTrain *train = arena_array(arena, NnrtTrain, program->n_train + 1);
+  for (uint32_t i = 0; i < program->n_train; i++) {
+    train[i] = program->train[i];
+    train[i].flops_forward = flops_per_row(program, train[i].eval);
+    train[i].flops_step = flops_per_row(program, train[i].step);
+  }
+  program->train = train;
+}
+
+void codegen_tables(Module *m, const CodegenOptions *options) {
+  (void)options;
+  if (!m->program) {
+    m->program = arena_new(m->arena, NnrtProgram);
+    *m->program = (NnrtProgram){.abi = NNRT_ABI,
+                                .bytes = sizeof(NnrtProgram),
+                                .name = "ir",
+                                .compiler = "nnc",
+                                .cpu = "",
+                                .source_hash = ""};
+  }
+  NnrtProgram *program = m->program;
+  program->constant = NULL;
+  program->n_constant = 0;
+  NnrtFunction *functions = arena_array(m->arena, NnrtFunction, m->fn.n + 1);
+  for (uint32_t k = 0; k < m->fn.n; k++)
+    functions[k] = function_table(program, m->fn.at[k]);
+  program->function = functions;
+  program->n_function = m->fn.n;
+  fill_train_flops(m->arena, program);
+}
