@@ -87,6 +87,7 @@ struct Instance {
   uint32_t turn;           // number of its iteration in unrolled `for`s, or occurrence
   BUF(Instance *) made;    // created while this one was applied: where a part is found again
   const char *name;        // last element of path; NULL until it is named or first applied
+  bool applied;            // it is in Elab.applied
   Node *in_fn;             // the fn, train, predict or data block it was created in, or NULL (rule 5)
   Type result;             // of its last application: for summary
 };
@@ -128,7 +129,7 @@ struct Elab {
   Target *target;          // current, or NULL while only compile-time values are wanted
   Instance *inside;        // the instance whose body is being elaborated, or NULL
   LocId call;              // parent for new locations
-  const struct { const char *name, *value; } *define; // -D name=value
+  const struct Definition { const char *name, *value; } *define; // -D name=value
   uint32_t n_define;
   struct Program *program; // tables under construction (elaborate_tables.c)
   BUF(Param *) state;      // `state` of layers, in order of creation
@@ -144,6 +145,7 @@ struct Elab {
   struct SourceModule *modules; // files read so far
   struct Context *contexts;     // all of them
   struct Yields *yields;        // of the innermost `for`
+  struct Builtin *builtins;     // by Op: operations that are called by their names
   const char *drawing;          // prefix for names of random streams: the param being initialised
 };
 

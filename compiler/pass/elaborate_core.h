@@ -42,13 +42,14 @@ struct Context {
 };
 
 // The values of parts and lets of one application.
+typedef struct {
+  const char *name;
+  Val val;
+  uint32_t times;
+} AppItem;
 typedef struct Application {
   Instance *instance;
-  BUF(struct {
-    const char *name;
-    Val val;
-    uint32_t times;
-  }) item;
+  BUF(AppItem) item;
 } Application;
 
 typedef struct Yields {
@@ -76,6 +77,7 @@ struct SourceModule {
   const char *path;
   Node *file;
   Scope *scope;
+  bool is_std;
   SourceModule *next;
 };
 
@@ -196,10 +198,14 @@ struct Builtin {
   const char *name, *sig; // "x, axes = all, keep = false"
   Val (*make)(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
   Op op; // elementwise operation called by its own name
+  bool is_draw, is_mode; // `normal`: waits for a shape; `leading`: a word for an argument
 };
 const Builtin *builtin_find(Elab *e, const char *name);
 uint32_t builtin_names(Elab *e, const char *const **names);
 Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, const Type *want);
+
+// ---- elaborate.c
+const char *module_with(Elab *e, const char *name); // the standard module that declares it, or NULL
 
 // ---- elaborate_unused.c
 void warn_unused(Elab *e, Node *file);

@@ -1,0 +1,403 @@
+// does:   turns the trees of a program and of what it uses into per-example IR and the program tables
+// needs:  parsed files
+// leaves: a module without user errors (the last pass that reports any), or NULL
+// cost:   linear in the expanded program
+//
+// This file: the order of work, files (`use`), top-level names. Names are lazy: a declaration is looked
+// at when something names it, so that their order doesn't matter.
+#include "pass/elaborate_core.h"
+#include "pass/elaborate_program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- -D ----------------------------------------------------------------------------------------------------
+
+typedef BUF(const char *) Names;
+
+static const char *defined(Elab *e, const char *name) {
+  for (uint32_t i = 0; i < e->n_define; i++)
+    if (strcmp(e->define[i].name, name) == 0)
+      return e->define[i].value;
+  return NULL;
+}
+
+static void read_defines(Elab *e, const ElabOptions *options) {
+  struct Definition *list = arena_array(e->s->perm, struct Definition, options->n_define + 1);
+  for (uint32_t i = 0; i < options->n_define; i++) {
+    const char *text = options->define[i], *equals = strchr(text, '=');
+    size_t n = equals ? (size_t)(equals - text) : strlen(text);
+    list[i].name = intern_n(e->s, text, n);
+    list[i].value = equals ? equals + 1 : "";
+  }
+  e->define = list;
+  e->n_define = options->n_define;
+}
+
+// The number, truth value or word after `name=`.
+static Val defined_value(Elab *e, const char *name, const char *text) {
+  char *end;
+  errno = 0;
+  long long i = strtoll(text, &end, 10);
+  if (*text && !*end && !errno)
+    return val_int(i);
+  double f = strtod(text, &end);
+  if (*text && !*end)
+    return val_float(f);
+  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+    return (Val){.kind = V_BOOL, .i = *text == 't'};
+  if (!*text)
+    diag_error(e->s, (Span){0}, "bad-define", "-D %s needs a value: -D %s=1", name, name);
+  return (Val){.kind = *text ? V_STRING : V_ERROR, .s = intern(e->s, text)};
+}
+
+static bool is_const_of(const Node *file, const char *name, Names *names, Arena *arena) {
+  bool found = false;
+  for (uint32_t i = 0; i < file->list.n; i++) {
+    const Node *decl = file->list.at[i];
+    for (uint32_t k = 0; decl->kind == N_CONST && k < decl->list.n; k++) {
+      const Node *pattern = decl->list.at[k]->a;
+      if (pattern->kind != N_NAME)
+        continue;
+      found |= strcmp(pattern->name, name) == 0;
+      buf_push(arena, names, pattern->name);
+    }
+  }
+  return found;
+}
+
+static void check_defines(Elab *e) {
+  for (uint32_t i = 0; i < e->n_define; i++) {
+    Names names = {0};
+    bool found = false;
+    for (SourceModule *m = e->modules; m; m = m->next)
+      if (!m->is_std)
+        found |= is_const_of(m->file, e->define[i].name, &names, e->s->perm);
+    if (found)
+      continue;
+    Diagnostic *d = diag_error(e->s, (Span){0}, "unknown-name", "-D %s: there is no const `%s`",
+                               e->define[i].name, e->define[i].name);
+    const char *near = nearest_name(e->define[i].name, names.at, names.n);
+    if (near)
+      diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  }
+}
+
+// ---- values of top-level names -------------------------------------------------------------------------------
+
+typedef struct {
+  Node *binding;
+  Scope *scope;
+  const char *name;
+  int part; // of a pattern with several names, or -1
+  bool is_std;
+} TopName;
+
+static Val make_const(Elab *e, void *ctx) {
+  TopName *t = ctx;
+  const char *given = t->is_std ? NULL : defined(e, t->name);
+  if (given)
+    return defined_value(e, t->name, given);
+  Target *target = e->target;
+  e->target = NULL;
+  Val v = elab_expr(e, t->scope, t->binding->b, NULL);
+  e->target = target;
+  bool constant = is_number(v) || v.kind == V_BOOL || v.kind == V_STRING || v.kind == V_LIST ||
+                  v.kind == V_TUPLE || v.kind == V_ERROR;
+  if (!constant) {
+    diag_error(e->s, t->binding->b->span, "not-constant", "a const is a number known when compiling, found %s",
+               val_text(e, v));
+    return val_error();
+  }
+  v.span = t->binding->span;
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name), .from = "this", .span = t->binding->b->span};
+  return fit_type(e, t->scope, t->binding->type, v, &fit);
+}
+
+static Val make_let(Elab *e, void *ctx) {
+  TopName *t = ctx;
+  Node *block = e->block;
+  e->block = NULL;
+  Type want;
+  bool known = t->binding->type && type_known(e, t->scope, t->binding->type, &want);
+  Val v = elab_expr(e, t->scope, t->binding->b, known ? &want : NULL);
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name), .from = "this", .span = t->binding->b->span,
+             .declared = true, .fill = true};
+  v = fit_type(e, t->scope, t->binding->type, v, &fit);
+  e->block = block;
+  if (t->part >= 0 && v.kind != V_ERROR) {
+    if ((v.kind != V_TUPLE && v.kind != V_LIST) || v.n != t->binding->a->list.n) {
+      elab_error(e, t->binding->a->span, "wrong-type", "%u names for %s", t->binding->a->list.n,
+                 val_text(e, v));
+      return val_error();
+    }
+    v = v.list[t->part];
+  }
+  v.span = t->binding->span;
+  name_instances(e, v, t->name);
+  return v;
+}
+
+static void shadow_warning(Elab *e, const SourceModule *m, const char *name, Span where) {
+  if (m->is_std || (!scope_own(e->prelude, name) && !builtin_find(e, name)))
+    return;
+  diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name);
+}
+
+static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, int part, bool constant) {
+  if (name->kind != N_NAME)
+    return;
+  TopName *t = arena_new(e->s->perm, TopName);
+  *t = (TopName){binding, m->scope, name->name, part, m->is_std};
+  shadow_warning(e, m, name->name, name->span);
+  scope_add_lazy(e, m->scope, name->name, constant ? make_const : make_let, t, name->span);
+  m->scope->last->constant = constant;
+}
+
+static void declare_bindings(Elab *e, SourceModule *m, Node *decl) {
+  for (uint32_t i = 0; i < decl->list.n; i++) {
+    Node *binding = decl->list.at[i];
+    if (binding->kind != N_BINDING)
+      continue;
+    if (decl->kind == N_CONFIG) {
+      shadow_warning(e, m, binding->a->kind == N_NAME ? binding->a->name : "", binding->a->span);
+      elab_config_declare(e, m->scope, decl, binding);
+    } else if (binding->a->kind == N_TUPLE)
+      for (uint32_t k = 0; k < binding->a->list.n; k++)
+        declare_name(e, m, binding, binding->a->list.at[k], (int)k, decl->kind == N_CONST);
+    else
+      declare_name(e, m, binding, binding->a, -1, decl->kind == N_CONST);
+  }
+}
+
+static void declare_function(Elab *e, SourceModule *m, Node *decl) {
+  Val v = {.kind = decl->kind == N_OPTIMIZER ? V_OPTIMIZER : V_FUNCTION, .decl = decl, .scope = m->scope};
+  v.span = decl->name_span;
+  shadow_warning(e, m, decl->name, decl->name_span);
+  scope_add(e, m->scope, decl->name, v, decl->name_span);
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
+static void declare_file(Elab *e, SourceModule *m);
+
+static SourceModule *add_module(Elab *e, const char *path, uint32_t source, bool is_std) {
+  SourceModule *m = arena_new(e->s->perm, SourceModule);
+  *m = (SourceModule){.path = path, .is_std = is_std, .next = e->modules};
+  e->modules = m;
+  m->scope = scope_new(e, e->prelude);
+  m->scope->is_file = true;
+  if (is_std && !e->prelude)
+    e->prelude = m->scope; // the first file read is the prelude itself
+  m->file = parse_source(e->s, source);
+  declare_file(e, m);
+  return m;
+}
+
+static SourceModule *find_module(const Elab *e, const char *path) {
+  for (SourceModule *m = e->modules; m; m = m->next)
+    if (m->path == path)
+      return m;
+  return NULL;
+}
+
+static const StdlibFile *find_stdlib(const char *name) {
+  for (const StdlibFile *f = stdlib_files; f->name; f++)
+    if (strcmp(f->name, name) == 0)
+      return f;
+  return NULL;
+}
+
+static SourceModule *std_module(Elab *e, const StdlibFile *f) {
+  const char *path = intern(e->s, arena_printf(e->s->perm, "<std>/%s.nn", f->name));
+  SourceModule *m = find_module(e, path);
+  return m ? m : add_module(e, path, source_add(e->s, path, f->text, f->n), true);
+}
+
+static SourceModule *use_std(Elab *e, Node *use) {
+  const char *dot = strchr(use->name, '.');
+  bool std = dot && strncmp(use->name, "std.", 4) == 0;
+  const StdlibFile *f = std ? find_stdlib(dot + 1) : NULL;
+  if (f)
+    return std_module(e, f);
+  Diagnostic *d = diag_error(e->s, use->name_span, "unknown-module", "there is no module `%s`", use->name);
+  Names names = {0};
+  for (const StdlibFile *s = stdlib_files; s->name; s++)
+    buf_push(e->s->perm, &names, s->name);
+  const char *near = std ? nearest_name(dot + 1, names.at, names.n) : NULL;
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", near);
+  else if (!std)
+    diag_note(e->s, d, (Span){0}, "a file of yours is named in quotes: use \"%s.nn\": ...", use->name);
+  return NULL;
+}
+
+// A file beside the one that uses it.
+static SourceModule *use_file(Elab *e, Node *use) {
+  const char *user = e->s->source.at[use->span.file].path, *slash = strrchr(user, '/');
+  const char *path = use->name;
+  if (slash && *path != '/')
+    path = arena_printf(e->s->perm, "%.*s/%s", (int)(slash - user), user, use->name);
+  path = intern(e->s, path);
+  SourceModule *m = find_module(e, path);
+  if (m)
+    return m;
+  uint32_t source = source_read(e->s, path);
+  if (source)
+    return add_module(e, path, source, false);
+  diag_error(e->s, use->name_span, "missing-file", "can't read %s: %s", path, strerror(errno));
+  return NULL;
+}
+
+typedef struct {
+  SourceModule *module;
+  const char *name;
+} Import;
+
+static Val make_import(Elab *e, void *ctx) {
+  Import *import = ctx;
+  Entry *n = scope_own(import->module->scope, import->name);
+  return n ? entry_value(e, n) : val_error();
+}
+
+static void import_name(Elab *e, SourceModule *to, SourceModule *from, Node *name) {
+  Entry *n = scope_own(from->scope, name->name);
+  if (n && (!n->make || n->make != make_import)) {
+    Import *import = arena_new(e->s->perm, Import);
+    *import = (Import){from, name->name};
+    scope_add_lazy(e, to->scope, name->name, make_import, import, name->span);
+    to->scope->last->constant = n->constant;
+    return;
+  }
+  Diagnostic *d = diag_error(e->s, name->span, "unknown-name", "%s has no `%s`", from->path, name->name);
+  Names names = {0};
+  for (Entry *k = from->scope->first; k; k = k->next)
+    buf_push(e->s->perm, &names, k->name);
+  const char *near = nearest_name(name->name, names.at, names.n);
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  scope_add(e, to->scope, name->name, val_error(), name->span);
+}
+
+static void declare_use(Elab *e, SourceModule *m, Node *use) {
+  SourceModule *from = use->is_path ? use_file(e, use) : use_std(e, use);
+  for (uint32_t i = 0; i < use->list.n; i++) {
+    if (from)
+      import_name(e, m, from, use->list.at[i]);
+    else // so that its uses aren't reported as well
+      scope_add(e, m->scope, use->list.at[i]->name, val_error(), use->list.at[i]->span);
+  }
+  if (use->list.n)
+    return;
+  const char *dot = strrchr(use->name, '.');
+  const char *name = use->alias ? use->alias : use->is_path ? NULL : dot ? dot + 1 : use->name;
+  Val v = {.kind = from ? V_MODULE : V_ERROR, .scope = from ? from->scope : NULL};
+  if (name)
+    scope_add(e, m->scope, intern(e->s, name), v, use->name_span);
+}
+
+static void declare_file(Elab *e, SourceModule *m) {
+  for (uint32_t i = 0; i < m->file->list.n; i++) {
+    Node *decl = m->file->list.at[i];
+    switch ((int)decl->kind) {
+    case N_USE:
+      declare_use(e, m, decl);
+      break;
+    case N_CONST:
+    case N_CONFIG:
+    case N_LET:
+      declare_bindings(e, m, decl);
+      break;
+    case N_FN:
+    case N_LAYER:
+    case N_MODEL:
+    case N_OPTIMIZER:
+      declare_function(e, m, decl);
+      break;
+    case N_DATA:
+      elab_data_declare(e, m->scope, decl);
+      break;
+    }
+  }
+}
+
+// Which module of the standard library declares `name`? A search of the texts: for advice only.
+const char *module_with(Elab *e, const char *name) {
+  for (const StdlibFile *f = stdlib_files; f->name; f++)
+    for (int i = 0; i < 3; i++) {
+      static const char *const words[] = {"layer", "fn", "model"};
+      const char *head = arena_printf(e->s->perm, "\n%s %s", words[i], name);
+      const char *hit = strstr(f->text, head);
+      char after = hit ? hit[strlen(head)] : 'x';
+      if (hit && (after == '(' || after == ' ' || after == '\n'))
+        return f->name;
+    }
+  return NULL;
+}
+
+// ---- models that nothing applies --------------------------------------------------------------------------------
+
+// They are elaborated for their errors alone; nothing of it is kept.
+static void try_model(Elab *e, Scope *scope, Node *decl) {
+  Val arg[16];
+  if (decl->params.n > 16)
+    return;
+  Target *t = target_begin(e, "trial");
+  for (uint32_t i = 0; i < decl->params.n; i++) {
+    Node *p = decl->params.at[i];
+    Type type;
+    if (!type_known(e, scope, p->type, &type)) {
+      target_drop(t);
+      return;
+    }
+    type.batched = true;
+    arg[i] = val_tensor(ir_add_arg(t->fn, type, (Port){.role = NNRT_COLUMN, .index = i, .name = p->name}));
+    arg[i].span = p->span;
+  }
+  uint32_t params = e->param.n, states = e->state.n, applied = e->applied.n;
+  Val model = {.kind = V_FUNCTION, .decl = decl, .scope = scope};
+  elab_apply(e, instance_at(e, model, decl), arg, decl->params.n, decl->name_span, NULL);
+  target_drop(t);
+  e->param.n = params;
+  e->state.n = states;
+  e->applied.n = applied;
+}
+
+static bool is_applied(const Elab *e, const Node *decl) {
+  for (uint32_t i = 0; i < e->applied.n; i++)
+    if (e->applied.at[i]->decl == decl)
+      return true;
+  return false;
+}
+
+static void try_models(Elab *e, Scope *scope) {
+  for (uint32_t i = 0; i < e->file->list.n; i++) {
+    Node *decl = e->file->list.at[i];
+    if (decl->kind == N_MODEL && !decl->has_params2 && !is_applied(e, decl))
+      try_model(e, scope, decl);
+  }
+}
+
+// ---- the pass --------------------------------------------------------------------------------------------------
+
+Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
+  Elab *e = arena_new(s->perm, Elab);
+  e->s = s;
+  e->m = module_create(s);
+  read_defines(e, options);
+  const StdlibFile *prelude = find_stdlib("prelude");
+  if (!prelude)
+    ice("the standard library has no prelude");
+  std_module(e, prelude);
+  SourceModule *user = add_module(e, s->source.at[file].path, file, false);
+  e->file = user->file;
+  e->global = user->scope;
+  check_defines(e);
+  uint32_t errors = s->n_error;
+  elab_program(e, user->scope);
+  if (s->n_error == errors)
+    try_models(e, user->scope);
+  warn_unused(e, user->file);
+  return s->n_error ? NULL : e->m;
+}

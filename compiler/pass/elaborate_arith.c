@@ -1,0 +1,549 @@
+// Arithmetic: folding of what is known when compiling, broadcasting (rule 3), operators on tensors, `@`.
+// In: values and the places they were written; out: a value, or V_ERROR after a message.
+#include "pass/elaborate_core.h"
+
+#include <math.h>
+#include <string.h>
+
+bool is_number(Val v) { return v.kind == V_INT || v.kind == V_FLOAT; }
+double number_of(Val v) { return v.kind == V_INT ? (double)v.i : v.f; }
+
+static const char *operator_text(int op) {
+  static const struct {
+    int op;
+    const char *text;
+  } table[] = {{OP_NOT, "not"}, {OP_AND, "and"}, {OP_OR, "or"}, {OP_EQ, "=="},
+               {OP_NE, "!="},   {OP_LE, "<="},   {OP_GE, ">="}, {'+', "+"},
+               {'-', "-"},      {'*', "*"},      {'/', "/"},    {'%', "%"},
+               {'@', "@"},      {'^', "^"},      {'<', "<"},    {'>', ">"}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (table[i].op == op)
+      return table[i].text;
+  return "?";
+}
+
+// ---- numbers known when compiling ------------------------------------------------------------------
+
+bool fold_function(const char *name, const double *x, uint32_t n, double *out) {
+  static const struct {
+    const char *name;
+    double (*f)(double);
+  } one[] = {{"sqrt", sqrt},   {"exp", exp},     {"log", log},   {"abs", fabs},   {"floor", floor},
+             {"round", rint},  {"ceil", ceil},   {"sin", sin},   {"cos", cos},    {"tanh", tanh},
+             {"log1p", log1p}, {"expm1", expm1}, {"erf", erf}};
+  static const struct {
+    const char *name;
+    double (*f)(double, double);
+  } two[] = {{"pow", pow}, {"max", fmax}, {"min", fmin}};
+  for (size_t i = 0; n == 1 && i < sizeof one / sizeof *one; i++)
+    if (strcmp(one[i].name, name) == 0)
+      return *out = one[i].f(x[0]), true;
+  for (size_t i = 0; n == 2 && i < sizeof two / sizeof *two; i++)
+    if (strcmp(two[i].name, name) == 0)
+      return *out = two[i].f(x[0], x[1]), true;
+  return false;
+}
+
+static Val val_bool(bool b) { return (Val){.kind = V_BOOL, .i = b}; }
+
+static Val fold_ints(Elab *e, int op, int64_t x, int64_t y, Span span) {
+  int64_t r = 0;
+  bool over = false;
+  switch (op) {
+  case '+':
+    over = __builtin_add_overflow(x, y, &r);
+    break;
+  case '-':
+    over = __builtin_sub_overflow(x, y, &r);
+    break;
+  case '*':
+    over = __builtin_mul_overflow(x, y, &r);
+    break;
+  case '/':
+    if (y == 0 || x % y) {
+      Diagnostic *d = elab_error(e, span, "inexact-division", "%lld / %lld is not a whole number",
+                                 (long long)x, (long long)y);
+      diag_note(e->s, d, (Span){0}, "write %lld.0 / %lld for a fraction, div(%lld, %lld) to round down",
+                (long long)x, (long long)y, (long long)x, (long long)y);
+      return val_error();
+    }
+    r = x / y;
+    break;
+  case '%':
+    if (y <= 0) {
+      elab_error(e, span, "inexact-division", "`%%` by %lld: it needs a positive number", (long long)y);
+      return val_error();
+    }
+    r = (x % y + y) % y;
+    break;
+  case '^':
+    if (y < 0)
+      return val_float(pow((double)x, (double)y));
+    r = 1;
+    for (int64_t i = 0; i < y && !over; i++)
+      over = __builtin_mul_overflow(r, x, &r);
+    break;
+  }
+  if (over) {
+    elab_error(e, span, "too-large", "the result does not fit into 64 bits");
+    return val_error();
+  }
+  return val_int(r);
+}
+
+static bool fold_compare(int op, double x, double y) {
+  switch (op) {
+  case OP_EQ:
+    return x == y;
+  case OP_NE:
+    return x != y;
+  case '<':
+    return x < y;
+  case '>':
+    return x > y;
+  case OP_LE:
+    return x <= y;
+  default:
+    return x >= y;
+  }
+}
+
+static bool is_comparison(int op) {
+  return op == OP_EQ || op == OP_NE || op == '<' || op == '>' || op == OP_LE || op == OP_GE;
+}
+
+static Val fold_numbers(Elab *e, int op, Val a, Val b, Span span) {
+  if (is_comparison(op))
+    return val_bool(fold_compare(op, number_of(a), number_of(b)));
+  if (a.kind == V_INT && b.kind == V_INT)
+    return fold_ints(e, op, a.i, b.i, span);
+  double x = number_of(a), y = number_of(b);
+  switch (op) {
+  case '+':
+    return val_float(x + y);
+  case '-':
+    return val_float(x - y);
+  case '*':
+    return val_float(x * y);
+  case '/':
+    return val_float(x / y);
+  case '^':
+    return val_float(pow(x, y));
+  }
+  elab_error(e, span, "wrong-type", "`%s` needs whole numbers, found %s and %s", operator_text(op),
+             val_text(e, a), val_text(e, b));
+  return val_error();
+}
+
+static bool is_simple(Val v) { return is_number(v) || v.kind == V_BOOL || v.kind == V_STRING; }
+
+// Equality of names of modes (`padding == same`) and of true and false; and, or.
+static bool fold_other(int op, Val a, Val b, Val *out) {
+  if (a.kind != b.kind || !is_simple(a))
+    return false;
+  bool same = a.kind == V_STRING ? strcmp(a.s, b.s) == 0 : a.i == b.i;
+  if (op == OP_EQ || op == OP_NE)
+    return *out = val_bool(same == (op == OP_EQ)), true;
+  if (a.kind != V_BOOL || (op != OP_AND && op != OP_OR))
+    return false;
+  return *out = val_bool(op == OP_AND ? a.i && b.i : a.i || b.i), true;
+}
+
+// ---- shapes ------------------------------------------------------------------------------------------
+
+// The shape that two operands have together (rule 3); false if they don't fit.
+static bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
+                        uint8_t *ones) {
+  const Type *big = a->rank >= b->rank ? a : b;
+  *out = *big;
+  *ones = a->rank >= b->rank ? a_ones : b_ones;
+  if (a->rank != b->rank) {
+    const Type *small = big == a ? b : a;
+    uint32_t skip = big->rank - small->rank;
+    for (uint32_t i = 0; i < small->rank; i++)
+      if (small->dim[i] != big->dim[skip + i])
+        return false;
+    return true;
+  }
+  *ones = 0;
+  for (uint32_t i = 0; i < a->rank; i++) {
+    bool a1 = a->dim[i] == 1 && (a_ones >> i & 1), b1 = b->dim[i] == 1 && (b_ones >> i & 1);
+    if (a->dim[i] != b->dim[i] && !a1 && !b1)
+      return false;
+    out->dim[i] = a1 ? b->dim[i] : a->dim[i];
+    if ((a1 || b1) && out->dim[i] == 1)
+      *ones |= (uint8_t)(1u << i);
+  }
+  return true;
+}
+
+// x with the shape of `to`: its axes are the last ones of `to`; axes of length 1 stretch.
+Value *broadcast_to(Elab *e, Value *x, const Type *to) {
+  if (type_same_shape(&x->type, to))
+    return x;
+  uint32_t axes[MAX_RANK], n = 0, skip = to->rank - x->type.rank;
+  Dim dims[MAX_RANK];
+  for (uint32_t i = 0; i < x->type.rank; i++)
+    if (x->type.dim[i] == to->dim[skip + i]) {
+      dims[n] = x->type.dim[i];
+      axes[n++] = skip + i;
+    }
+  Builder *b = building(e);
+  x = ir_reshape(b, x, dims, n); // drops the axes that stretch
+  return ir_broadcast(b, x, axes, *to);
+}
+
+// "from here" notes for operands that were made elsewhere.
+static void note_origins(Elab *e, Diagnostic *d, const Val *v, uint32_t n, Span span) {
+  for (uint32_t i = 0; i < n; i++) {
+    Span o = v[i].span;
+    bool within = o.file == span.file && o.start >= span.start && o.end <= span.end;
+    if (v[i].kind == V_TENSOR && o.file && !within)
+      diag_note(e->s, d, o, "%s comes from here", val_text(e, v[i]));
+  }
+}
+
+static void shape_error(Elab *e, const char *what, const Val *v, uint32_t n, Span span) {
+  Text list = {.arena = e->s->perm};
+  for (uint32_t i = 0; i < n; i++)
+    text_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " and ", val_text(e, v[i]));
+  Diagnostic *d = elab_error(e, span, "shape-mismatch", "%s: the shapes %s don't fit together", what,
+                             list.at);
+  note_origins(e, d, v, n, span);
+  const Type *a = &v[0].t->type, *b = n > 1 && v[1].kind == V_TENSOR ? &v[1].t->type : a;
+  bool one = (a->rank == b->rank + 1 && a->dim[a->rank - 1] == 1) ||
+             (b->rank == a->rank + 1 && b->dim[b->rank - 1] == 1);
+  if (one)
+    diag_note(e->s, d, (Span){0}, "an axis of length 1 is an axis: x[.., 0] takes it away, x[.., _] adds "
+                                  "one");
+  else if (a->rank != b->rank && type_count(a) == type_count(b))
+    diag_note(e->s, d, (Span){0}, "both have %lld elements: reshape or Flatten makes them alike",
+              (long long)type_count(a));
+}
+
+// ---- elements ------------------------------------------------------------------------------------------
+
+static bool is_tensor_like(Val v) {
+  return v.kind == V_TENSOR || v.kind == V_LIST || is_simple(v) || v.kind == V_SHAPELESS;
+}
+
+static bool not_a_tensor(Elab *e, const char *what, Val v, Span span) {
+  if (v.kind == V_ERROR)
+    return true;
+  if (is_tensor_like(v) && v.kind != V_STRING)
+    return false;
+  Diagnostic *d = elab_error(e, span, "wrong-type", "%s needs numbers, found %s", what, val_text(e, v));
+  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
+    diag_note(e->s, d, (Span){0}, "it has not been called");
+  return true;
+}
+
+// The element type of a set of operands: f32 where any is, bool only where all are.
+static bool join_elements(Elab *e, const char *what, const Val *v, uint32_t n, Span span, Type *out) {
+  bool any_float = false, any_int = false, any_bool = false;
+  *out = type_scalar(TY_F32);
+  for (uint32_t i = 0; i < n; i++) {
+    if (v[i].kind == V_TENSOR) {
+      const Type *t = &v[i].t->type;
+      any_float |= elem_is_float(t->elem);
+      any_int |= t->elem == TY_I32 || t->elem == TY_U8;
+      any_bool |= t->elem == TY_BOOL;
+      if (t->range && (!out->range || t->range > out->range))
+        out->range = t->range;
+    } else {
+      any_float |= v[i].kind == V_FLOAT || v[i].kind == V_LIST;
+      any_bool |= v[i].kind == V_BOOL;
+    }
+  }
+  if (any_bool && (any_float || any_int)) {
+    elab_error(e, span, "wrong-type", "%s mixes truth values and numbers: write select(c, 1, 0)", what);
+    return false;
+  }
+  out->elem = any_bool ? TY_BOOL : any_int && !any_float ? TY_I32 : TY_F32;
+  return true;
+}
+
+bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span,
+                 uint8_t *ones) {
+  for (uint32_t i = 0; i < n; i++)
+    if (not_a_tensor(e, what, v[i], span))
+      return false;
+  Type elem, shape = {0};
+  if (!join_elements(e, what, v, n, span, &elem))
+    return false;
+  *ones = 0;
+  at(e, span);
+  for (uint32_t i = 0; i < n; i++) { // lists become tensors before shapes are compared
+    if (v[i].kind != V_LIST)
+      continue;
+    Value *t = elab_tensor(e, v[i], NULL, span);
+    if (!t)
+      return false;
+    v[i].kind = V_TENSOR;
+    v[i].t = t;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    if (v[i].kind != V_TENSOR)
+      continue;
+    Type joined;
+    uint8_t joined_ones;
+    if (!join_shapes(&shape, *ones, &v[i].t->type, v[i].ones, &joined, &joined_ones)) {
+      shape_error(e, what, v, n, span);
+      return false;
+    }
+    shape = joined;
+    *ones = joined_ones;
+  }
+  Type want = shape;
+  want.elem = elem.elem;
+  want.batched = false;
+  want.range = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    Value *x = is_shapeless(v[i]) ? draw_make(e, v[i], &want, span) : elab_tensor(e, v[i], &want, span);
+    if (!x)
+      return false;
+    at(e, span);
+    out[i] = broadcast_to(e, ir_convert(building(e), x, want.elem), &want);
+  }
+  return true;
+}
+
+Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span) {
+  const char *what = arena_printf(e->s->perm, "`%s`", op_table[op]->name);
+  for (uint32_t i = 0; i < n; i++)
+    if (v[i].kind == V_TENSOR && v[i].t->type.elem != TY_F32 && op != OP_select) {
+      bool index = v[i].t->type.range != 0;
+      if (index) {
+        elab_error(e, span, "index-arithmetic", "%s of %s: an index is a name, not a number", what,
+                   val_text(e, v[i]));
+        return val_error();
+      }
+      if (v[i].t->type.elem == TY_I32)
+        v[i].t = ir_convert(building(e), v[i].t, TY_F32);
+    }
+  Value *x[4];
+  uint8_t ones;
+  if (n > 4 || !arith_align(e, what, v, x, n, span, &ones))
+    return val_error();
+  for (uint32_t i = 0; i < n; i++)
+    x[i] = ir_convert(building(e), x[i], x[i]->type.elem == TY_I32 ? TY_F32 : x[i]->type.elem);
+  Type result;
+  const char *wrong = ir_check(e->m, op, x, n, NULL, 0, &result);
+  if (wrong) {
+    elab_error(e, span, "wrong-type", "%s: %s", what, wrong);
+    return val_error();
+  }
+  at(e, span);
+  Val r = val_tensor(ir_inst(building(e), op, x, n, NULL, 0)->result[0]);
+  r.ones = ones;
+  return r;
+}
+
+// ---- operators ---------------------------------------------------------------------------------------------
+
+static Value *compare(Elab *e, int op, Value *x, Value *y) {
+  Builder *b = building(e);
+  switch (op) {
+  case OP_EQ:
+    return ir_binary(b, OP_eq, x, y);
+  case OP_NE:
+    return ir_binary(b, OP_ne, x, y);
+  case '<':
+    return ir_binary(b, OP_lt, x, y);
+  case '>':
+    return ir_binary(b, OP_lt, y, x);
+  case OP_LE:
+    return ir_binary(b, OP_le, x, y);
+  default:
+    return ir_binary(b, OP_le, y, x);
+  }
+}
+
+// x ^ 2 and the like are products: exact, and cheaper than the general power.
+static Value *power(Elab *e, Value *x, Value *y, Val exponent) {
+  Builder *b = building(e);
+  if (is_number(exponent)) {
+    double k = number_of(exponent);
+    if (k == 1)
+      return x;
+    if (k == 2)
+      return ir_binary(b, OP_mul, x, x);
+    if (k == 3)
+      return ir_binary(b, OP_mul, ir_binary(b, OP_mul, x, x), x);
+    if (k == 0.5)
+      return ir_unary(b, OP_sqrt, x);
+  }
+  return ir_binary(b, OP_pow, x, y);
+}
+
+static Value *emit_binary(Elab *e, int op, Value *x, Value *y, Val exponent) {
+  Builder *b = building(e);
+  switch (op) {
+  case '+':
+    return ir_binary(b, OP_add, x, y);
+  case '-':
+    return ir_binary(b, OP_sub, x, y);
+  case '*':
+    return ir_binary(b, OP_mul, x, y);
+  case '/':
+    return ir_binary(b, OP_div, x, y);
+  case '%':
+    return ir_binary(b, OP_mod, x, y);
+  case '^':
+    return power(e, x, y, exponent);
+  case OP_AND:
+    return ir_binary(b, OP_and, x, y);
+  case OP_OR:
+    return ir_binary(b, OP_or, x, y);
+  default:
+    return compare(e, op, x, y);
+  }
+}
+
+static int64_t range_of(Val v) { return v.kind == V_TENSOR ? v.t->type.range : 0; }
+
+// Rule 22: indices are compared, never added; two kinds of index are never the same thing.
+static bool check_indices(Elab *e, int op, Val a, Val b, Span span) {
+  int64_t n = range_of(a), m = range_of(b);
+  if (!n && !m)
+    return true;
+  if (!is_comparison(op)) {
+    Diagnostic *d = elab_error(e, span, "index-arithmetic", "`%s` on %s: an index is a name, not a number",
+                               operator_text(op), val_text(e, n ? a : b));
+    diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
+    return false;
+  }
+  if (n && m && n != m) {
+    Diagnostic *d = elab_error(e, span, "range-mismatch", "`%s` compares %s with %s", operator_text(op),
+                               val_text(e, a), val_text(e, b));
+    note_origins(e, d, (Val[]){a, b}, 2, span);
+    return false;
+  }
+  Val k = n ? b : a;
+  if (k.kind == V_INT && (k.i < 0 || k.i >= (n ? n : m))) {
+    elab_error(e, span, "out-of-range", "%lld is never an %s", (long long)k.i, val_text(e, n ? a : b));
+    return false;
+  }
+  return true;
+}
+
+static void to_float(Elab *e, Val *v) {
+  if (v->kind == V_INT)
+    *v = (Val){.kind = V_FLOAT, .f = (double)v->i, .span = v->span};
+  else if (v->kind == V_TENSOR && v->t->type.elem == TY_I32)
+    v->t = ir_convert(building(e), v->t, TY_F32);
+}
+
+Val arith_binary(Elab *e, int op, Val a, Val b, Span span, Span a_span, Span b_span) {
+  if (a.kind == V_ERROR || b.kind == V_ERROR)
+    return val_error();
+  Val folded;
+  if (is_number(a) && is_number(b) && op != '@' && op != OP_AND && op != OP_OR)
+    return fold_numbers(e, op, a, b, span);
+  if (fold_other(op, a, b, &folded))
+    return folded;
+  if (op == '@')
+    return arith_matmul(e, a, b, span);
+  const char *what = arena_printf(e->s->perm, "`%s`", operator_text(op));
+  if ((!is_shapeless(a) && not_a_tensor(e, what, a, a_span)) ||
+      (!is_shapeless(b) && not_a_tensor(e, what, b, b_span)) || !check_indices(e, op, a, b, span))
+    return val_error();
+  bool a_scalar = is_simple(a) || (a.kind == V_TENSOR && !a.t->type.rank);
+  bool b_scalar = is_simple(b) || (b.kind == V_TENSOR && !b.t->type.rank);
+  if ((is_shapeless(a) && (b_scalar || is_shapeless(b))) || (is_shapeless(b) && a_scalar))
+    return draw_op(e, op, 0, (Val[]){a, b}, 2, span);
+  at(e, span);
+  if (op == '/' || op == '^') {
+    to_float(e, &a);
+    to_float(e, &b);
+  }
+  Val v[2] = {a, b};
+  Value *x[2];
+  uint8_t ones;
+  if (!arith_align(e, what, v, x, 2, span, &ones))
+    return val_error();
+  bool logical = op == OP_AND || op == OP_OR, truth = x[0]->type.elem == TY_BOOL;
+  if (logical != truth && !(truth && (op == OP_EQ || op == OP_NE))) {
+    elab_error(e, span, "wrong-type", "%s needs %s, found %s and %s", what,
+               logical ? "truth values" : "numbers", val_text(e, a), val_text(e, b));
+    return val_error();
+  }
+  at(e, span);
+  Val r = val_tensor(emit_binary(e, op, x[0], x[1], b));
+  r.ones = ones;
+  return r;
+}
+
+Val arith_unary(Elab *e, int op, Val a, Span span) {
+  if (a.kind == V_ERROR)
+    return a;
+  if (op == OP_NOT && a.kind == V_BOOL)
+    return val_bool(!a.i);
+  if (op == '-' && a.kind == V_INT)
+    return val_int(-a.i);
+  if (op == '-' && a.kind == V_FLOAT)
+    return val_float(-a.f);
+  if (is_shapeless(a) && op == '-')
+    return draw_op(e, '-', 0, (Val[]){val_float(0), a}, 2, span);
+  const char *what = op == OP_NOT ? "`not`" : "`-`";
+  if (op == '-' && range_of(a)) {
+    elab_error(e, span, "index-arithmetic", "`-` on %s: an index is a name, not a number", val_text(e, a));
+    return val_error();
+  }
+  Value *x;
+  uint8_t ones;
+  if (!arith_align(e, what, &a, &x, 1, span, &ones))
+    return val_error();
+  if ((x->type.elem == TY_BOOL) != (op == OP_NOT)) {
+    elab_error(e, span, "wrong-type", "%s needs %s, found %s", what,
+               op == OP_NOT ? "truth values" : "numbers", val_text(e, a));
+    return val_error();
+  }
+  at(e, span);
+  Val r = val_tensor(ir_unary(building(e), op == OP_NOT ? OP_not : OP_neg, x));
+  r.ones = ones;
+  return r;
+}
+
+// ---- @ -------------------------------------------------------------------------------------------------------
+
+static bool matmul_operand(Elab *e, Val *v, Span span) {
+  if (v->kind == V_LIST) {
+    Value *t = elab_tensor(e, *v, NULL, span);
+    *v = val_tensor(t);
+  }
+  if (v->kind == V_ERROR)
+    return false;
+  if (v->kind == V_TENSOR && v->t->type.rank && v->t->type.elem == TY_F32)
+    return true;
+  elab_error(e, span, "wrong-type", "`@` needs vectors or matrices of f32, found %s", val_text(e, *v));
+  return false;
+}
+
+// x[.., k] @ y[k], x[.., k] @ y[k, n], x[b.., m, k] @ y[b.., k, n].
+Val arith_matmul(Elab *e, Val a, Val b, Span span) {
+  if (!matmul_operand(e, &a, span) || !matmul_operand(e, &b, span))
+    return val_error();
+  const Type *x = &a.t->type, *y = &b.t->type;
+  uint32_t batch = y->rank > 2 ? y->rank - 2 : 0;
+  uint32_t ca = x->rank - 1u, cb = y->rank > 1 ? y->rank - 2u : 0;
+  bool fits = x->dim[ca] == y->dim[cb] && (!batch || x->rank == y->rank);
+  for (uint32_t i = 0; fits && i < batch; i++)
+    fits = x->dim[i] == y->dim[i];
+  if (!fits) {
+    Diagnostic *d;
+    if (!batch)
+      d = elab_error(e, span, "shape-mismatch", "`@`: %s @ %s, but the inner sizes %lld and %lld differ",
+                     val_text(e, a), val_text(e, b), (long long)x->dim[ca], (long long)y->dim[cb]);
+    else
+      d = elab_error(e, span, "shape-mismatch", "`@`: %s @ %s, but leading and inner sizes must agree",
+                     val_text(e, a), val_text(e, b));
+    note_origins(e, d, (Val[]){a, b}, 2, span);
+    if (!batch && type_count(x) == y->dim[cb])
+      diag_note(e->s, d, (Span){0}, "Flatten makes %s into f32[%lld]", val_text(e, a),
+                (long long)y->dim[cb]);
+    return val_error();
+  }
+  at(e, span);
+  return val_tensor(ir_dot(building(e), a.t, b.t, &ca, &cb, 1, batch));
+}

@@ -1,0 +1,129 @@
+// Arguments to parameters: by position and by name, defaults, types (principle 9: what is wrong is said
+// with both sides).
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
+
+static void too_many(Elab *e, const Node *decl, NodeList params, const Arg *extra, uint32_t n,
+                     bool settings) {
+  Diagnostic *d = elab_error(e, extra->span, "wrong-arguments", "%s takes %u %s%s, found %u", decl->name,
+                             params.n, settings ? "setting" : "argument", plural(params.n), n);
+  diag_note(e->s, d, decl->name_span, "declared here");
+  if (settings && extra->v.kind == V_TENSOR)
+    diag_note(e->s, d, (Span){0}, "settings come first: %s(settings)(x)", decl->name);
+}
+
+static int find_param(NodeList params, const char *name) {
+  for (uint32_t i = 0; i < params.n; i++)
+    if (params.at[i]->name == name)
+      return (int)i;
+  return -1;
+}
+
+static void unknown_argument(Elab *e, const Node *decl, NodeList params, const Arg *arg) {
+  const char **names = arena_array(e->s->perm, const char *, params.n + 1);
+  Text list = {.arena = e->s->perm};
+  for (uint32_t i = 0; i < params.n; i++) {
+    names[i] = params.at[i]->name;
+    text_printf(&list, "%s%s", i ? ", " : "", names[i]);
+  }
+  Diagnostic *d = elab_error(e, arg->name_span, "wrong-arguments", "%s has no argument `%s`", decl->name,
+                             arg->name);
+  const char *near = nearest_name(arg->name, names, params.n);
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else if (params.n)
+    diag_note(e->s, d, (Span){0}, "it has: %s", list.at);
+  diag_note(e->s, d, decl->name_span, "declared here");
+}
+
+// Which argument goes to which parameter; false after an error.
+static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *arg, uint32_t n,
+                             bool settings, Arg **of) {
+  bool ok = true;
+  uint32_t position = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    int k = arg[i].name ? find_param(params, arg[i].name) : (int)position++;
+    if (arg[i].name && k < 0) {
+      unknown_argument(e, decl, params, &arg[i]);
+      ok = false;
+    } else if (k >= (int)params.n) {
+      too_many(e, decl, params, &arg[i], n, settings);
+      return false;
+    } else if (of[k]) {
+      elab_error(e, arg[i].span, "wrong-arguments", "`%s` is given twice", params.at[k]->name);
+      ok = false;
+    } else
+      of[k] = &arg[i];
+  }
+  return ok;
+}
+
+// Dense(x): the input where a setting belongs.
+static bool is_input_as_setting(const Node *decl, const Node *param, Val v, bool settings) {
+  const Node *t = param->type;
+  return settings && decl->has_params2 && v.kind == V_TENSOR && t && t->kind == N_TYPE && !t->has_shape &&
+         (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0 || strcmp(t->name, "fn") == 0 ||
+          v.t->type.rank > 0);
+}
+
+static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
+  const Node *t = param->type;
+  bool wanted = t && t->kind == N_TYPE && !t->has_shape &&
+                (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0);
+  const Value *v = arg->v.kind == V_TENSOR ? arg->v.t : NULL;
+  bool config = arg->v.kind == V_CONFIG || (v && !v->def && v->name && v->type.rank == 0 && !v->type.batched);
+  if (!wanted || !config)
+    return false;
+  Diagnostic *d = elab_error(e, arg->span, "not-constant", "`%s` must be known when compiling", param->name);
+  diag_note(e->s, d, arg->v.span, "a config is only known when the program runs: make it `const`");
+  return true;
+}
+
+static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
+                    bool settings) {
+  if (!arg && !param->a) {
+    Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s `%s`", decl->name,
+                               settings ? "setting" : "argument", param->name);
+    diag_note(e->s, d, param->span, "declared here");
+    return val_error();
+  }
+  Fit fit = {.bind = true, .span = arg ? arg->span : call};
+  fit.what = arena_printf(e->s->perm, "`%s` of %s", param->name, decl->name);
+  fit.from = arena_printf(e->s->perm, "`%s`", param->name);
+  if (arg && config_as_constant(e, param, arg))
+    return val_error();
+  if (arg && is_input_as_setting(decl, param, arg->v, settings)) {
+    Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s(%s)(x)", decl->name,
+                               param->name);
+    diag_label(e->s, d, "this is an input");
+    diag_note(e->s, d, (Span){0}, "or x |> %s(%s)", decl->name, param->name);
+    return val_error();
+  }
+  Type want;
+  bool known = !arg && param->type && type_known(e, into, param->type, &want);
+  fit.fill = !arg;
+  Val v = arg ? arg->v : elab_expr(e, into, param->a, known ? &want : NULL);
+  bool callable = param->type && param->type->kind == N_TYPE &&
+                  (strcmp(param->type->name, "fn") == 0 || strcmp(param->type->name, "layer") == 0);
+  if (callable && v.kind == V_FUNCTION && !v.builtin && v.decl->has_params2 && !v.bound)
+    v = call_settle(e, v, arg && arg->node ? arg->node : param, fit.span);
+  return fit_type(e, into, param->type, v, &fit);
+}
+
+bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
+                    Span span, bool settings) {
+  Arg **of = arena_array(e->s->perm, Arg *, params.n + 1);
+  if (!assign_arguments(e, decl, params, arg, n, settings, of))
+    return false;
+  bool ok = true;
+  for (uint32_t i = 0; i < params.n; i++) {
+    Node *param = params.at[i];
+    Val v = bind_one(e, into, decl, param, of[i], span, settings);
+    ok &= v.kind != V_ERROR;
+    scope_put(e, into, param->name, v, of[i] ? of[i]->span : param->span)->constant = true;
+  }
+  return ok;
+}

@@ -1,0 +1,262 @@
+// Blocks and statements: let, assignment, yield; compile-time `if`; unrolled `for` (rules 12, 13, 40).
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+// ---- names of patterns -----------------------------------------------------------------------------------
+
+static void bind_one(Elab *e, Scope *scope, Node *name, Val v, bool assignable, bool remember) {
+  if (name->kind == N_HOLE)
+    return;
+  if (!v.span.file)
+    v.span = name->span;
+  name_instances(e, v, name->name);
+  if (assignable)
+    scope_add_assignable(e, scope, name->name, v, name->span);
+  else
+    scope_add(e, scope, name->name, v, name->span);
+  if (remember)
+    app_remember(e, e->app, name->name, v);
+}
+
+void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember) {
+  Node *pattern = binding->kind == N_BINDING ? binding->a : binding;
+  if (pattern->kind != N_TUPLE) {
+    bind_one(e, scope, pattern, v, assignable, remember);
+    return;
+  }
+  bool parts = (v.kind == V_TUPLE || v.kind == V_LIST) && v.n == pattern->list.n;
+  if (!parts && v.kind != V_ERROR) {
+    Diagnostic *d = elab_error(e, pattern->span, "wrong-type", "%u names for %s", pattern->list.n,
+                               val_text(e, v));
+    if (binding->b)
+      diag_note(e->s, d, binding->b->span, "the value");
+  }
+  for (uint32_t i = 0; i < pattern->list.n; i++)
+    bind_one(e, scope, pattern->list.at[i], parts ? v.list[i] : val_error(), assignable, remember);
+}
+
+// The value of `name: type = b`, fitted to its type.
+static Val binding_value(Elab *e, Scope *scope, Node *binding) {
+  Type want;
+  bool known = binding->type && type_known(e, scope, binding->type, &want);
+  Val v = elab_expr(e, scope, binding->b, known ? &want : NULL);
+  if (v.kind == V_NONE) {
+    elab_error(e, binding->b->span, "wrong-type", "this has no value");
+    return val_error();
+  }
+  // A draw that still waits for its shape is drawn once, for all uses of the name.
+  const char *name = binding->a->kind == N_NAME ? binding->a->name : "the value";
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", name), .from = "this", .span = binding->b->span,
+             .declared = true, .fill = true};
+  return fit_type(e, scope, binding->type, v, &fit);
+}
+
+void elab_let(Elab *e, Scope *scope, Node *let) {
+  for (uint32_t i = 0; i < let->list.n; i++) {
+    Node *binding = let->list.at[i];
+    if (binding->kind == N_BINDING)
+      bind_pattern(e, scope, binding, binding_value(e, scope, binding), false, true);
+  }
+}
+
+// ---- assignment ------------------------------------------------------------------------------------------
+
+static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
+  if (name->kind == N_HOLE)
+    return;
+  if (name->kind != N_NAME) {
+    elab_error(e, name->span, "not-assignable", "only a name can be assigned");
+    return;
+  }
+  Entry *n = scope_find(scope, name->name);
+  if (!n) {
+    elab_name(e, scope, name->name, name->span); // says that it is unknown
+    return;
+  }
+  if (!n->assignable) {
+    Diagnostic *d = elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
+    diag_note(e->s, d, n->where, "declared here");
+    diag_note(e->s, d, (Span){0}, "what a loop carries (`for ... with x = ...`), `state`, and the parameter "
+                                  "of an optimizer can; `let` makes a new name");
+    return;
+  }
+  if (!v.span.file)
+    v.span = name->span;
+  state_assign(e, name->name, v, name->span);
+  n->val = v;
+}
+
+static void assign(Elab *e, Scope *scope, Node *stmt) {
+  Val v = elab_expr(e, scope, stmt->b, NULL);
+  if (stmt->a->kind != N_TUPLE) {
+    assign_one(e, scope, stmt->a, v);
+    return;
+  }
+  bool parts = v.kind == V_TUPLE && v.n == stmt->a->list.n;
+  if (!parts && v.kind != V_ERROR)
+    elab_error(e, stmt->span, "wrong-type", "%u names for %s", stmt->a->list.n, val_text(e, v));
+  for (uint32_t i = 0; i < stmt->a->list.n; i++)
+    assign_one(e, scope, stmt->a->list.at[i], parts ? v.list[i] : val_error());
+}
+
+static void yield(Elab *e, Scope *scope, Node *stmt) {
+  Val v = elab_expr(e, scope, stmt->a, NULL);
+  if (!e->yields)
+    elab_error(e, stmt->span, "misplaced", "`yield` stands in a loop");
+  else
+    buf_push(e->s->perm, &e->yields->item, v);
+}
+
+static void unused_value(Elab *e, Node *stmt, Val v) {
+  if (v.kind == V_NONE || v.kind == V_ERROR)
+    return;
+  Diagnostic *d = elab_error(e, stmt->span, "unused-value", "this value is not used");
+  diag_note(e->s, d, (Span){0}, "only the last line of a block may be a bare value: did the line above end "
+                                "too early?");
+}
+
+Val elab_block(Elab *e, Scope *outer, Node *block, const Type *want) {
+  Scope *scope = scope_new(e, outer);
+  Val last = val_kind(V_NONE);
+  for (uint32_t i = 0; i < block->list.n; i++) {
+    Node *stmt = block->list.at[i];
+    bool is_last = i + 1 == block->list.n;
+    last = val_kind(V_NONE);
+    switch ((int)stmt->kind) {
+    case N_LET:
+      elab_let(e, scope, stmt);
+      break;
+    case N_PARAM:
+      param_statement(e, scope, stmt);
+      break;
+    case N_STATE:
+      state_statement(e, scope, stmt);
+      break;
+    case N_ASSIGN:
+      assign(e, scope, stmt);
+      break;
+    case N_YIELD:
+      yield(e, scope, stmt);
+      break;
+    default:
+      last = elab_expr(e, scope, stmt, is_last ? want : NULL);
+      if (!is_last)
+        unused_value(e, stmt, last);
+    }
+  }
+  return last;
+}
+
+// ---- if ----------------------------------------------------------------------------------------------------
+
+Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
+  Val c = elab_expr(e, scope, node->a, NULL);
+  if (c.kind == V_ERROR)
+    return c;
+  if (c.kind != V_BOOL) {
+    Diagnostic *d = elab_error(e, node->a->span, "not-constant", "`if` needs a condition known when "
+                               "compiling, found %s", val_text(e, c));
+    if (c.kind == V_TENSOR)
+      diag_note(e->s, d, (Span){0}, "select(condition, a, b) chooses between values");
+    return val_error();
+  }
+  Node *branch = c.i ? node->b : node->c;
+  if (!branch)
+    return val_kind(V_NONE);
+  Val v = branch->kind == N_BLOCK ? elab_block(e, scope, branch, want) : elab_expr(e, scope, branch, want);
+  return node->c ? v : val_kind(v.kind == V_ERROR ? V_ERROR : V_NONE);
+}
+
+// ---- for -----------------------------------------------------------------------------------------------------
+
+enum { MAX_TURNS = 100000 };
+
+// What the loop goes over, as a list.
+static bool turns_of(Elab *e, Scope *scope, Node *node, Val *out) {
+  Val from = elab_expr(e, scope, node->b, NULL);
+  if (from.kind == V_ERROR)
+    return false;
+  if (node->c) {
+    int64_t a, b;
+    if (!elab_int(e, from, "the first bound", node->b->span, &a) ||
+        !elab_int(e, elab_expr(e, scope, node->c, NULL), "the second bound", node->c->span, &b))
+      return false;
+    if (b - a > MAX_TURNS) {
+      elab_error(e, node->span, "too-large", "%lld turns; `for` is unrolled, at most %d", (long long)(b - a),
+                 MAX_TURNS);
+      return false;
+    }
+    uint32_t n = b > a ? (uint32_t)(b - a) : 0;
+    *out = (Val){.kind = V_LIST, .n = n, .list = arena_array(e->s->perm, Val, n + 1)};
+    for (uint32_t i = 0; i < n; i++)
+      out->list[i] = val_int(a + i);
+    return true;
+  }
+  if (from.kind == V_LIST || from.kind == V_TUPLE)
+    return *out = from, true;
+  if (from.kind != V_TENSOR || !from.t->type.rank) {
+    elab_error(e, node->b->span, "wrong-type", "`for` goes over numbers (0..n), a list or the first axis of "
+               "a tensor, found %s", val_text(e, from));
+    return false;
+  }
+  const Type *t = &from.t->type;
+  *out = (Val){.kind = V_LIST, .n = (uint32_t)t->dim[0]};
+  out->list = arena_array(e->s->perm, Val, out->n + 1);
+  for (uint32_t i = 0; i < out->n; i++) {
+    at(e, node->b->span);
+    Value *row = slice_axis(e, from.t, 0, i, i + 1);
+    out->list[i] = val_tensor(ir_reshape(building(e), row, t->dim + 1, t->rank - 1u));
+  }
+  return true;
+}
+
+static void add_carries(Elab *e, Scope *scope, Scope *loop, Node *node) {
+  for (uint32_t i = 0; i < node->list.n; i++)
+    bind_pattern(e, loop, node->list.at[i], binding_value(e, scope, node->list.at[i]), true, false);
+}
+
+// The values of the carries in order, then the yields.
+static Val loop_value(Elab *e, Scope *loop, Yields *yields, bool yielded) {
+  BUF(Val) out = {0};
+  for (Entry *n = loop->first; n; n = n->next)
+    buf_push(e->s->perm, &out, n->val);
+  if (yielded)
+    buf_push(e->s->perm, &out, val_tuple(e, V_LIST, yields->item.at, yields->item.n));
+  if (out.n == 0)
+    return val_kind(V_NONE);
+  return out.n == 1 ? out.at[0] : val_tuple(e, V_TUPLE, out.at, out.n);
+}
+
+static bool has_yield(const Node *block) {
+  for (uint32_t i = 0; block && i < block->list.n; i++) {
+    const Node *stmt = block->list.at[i];
+    if (stmt->kind == N_YIELD || (stmt->kind == N_IF && (has_yield(stmt->b) || has_yield(stmt->c))))
+      return true;
+  }
+  return block && block->kind == N_IF && (has_yield(block->b) || has_yield(block->c));
+}
+
+Val for_expr(Elab *e, Scope *scope, Node *node) {
+  Val turns;
+  Scope *loop = scope_new(e, scope);
+  bool ok = turns_of(e, scope, node, &turns);
+  add_carries(e, scope, loop, node);
+  Yields yields = {0}, *outer_yields = e->yields;
+  Context *outer = e->context;
+  uint32_t errors = e->s->n_error;
+  e->yields = &yields;
+  for (uint32_t i = 0; ok && i < turns.n && e->s->n_error == errors; i++) {
+    e->context = context_in(e, outer, node, i);
+    Scope *turn = scope_new(e, loop);
+    bind_pattern(e, turn, node->a, turns.list[i], false, false);
+    Val v = elab_block(e, turn, node->body, NULL);
+    if (v.kind != V_NONE && node->body->list.n)
+      unused_value(e, node->body->list.at[node->body->list.n - 1], v);
+  }
+  e->context = outer;
+  e->yields = outer_yields;
+  if (!ok || e->s->n_error > errors)
+    return val_error();
+  return loop_value(e, loop, &yields, has_yield(node->body));
+}

@@ -1,0 +1,370 @@
+// What names of the core mean: one table (name, signature, handler), then every operation record that
+// is flagged OPF_USER under its own name. Everything else is in stdlib/.
+#include "pass/elaborate_core.h"
+#include "pass/elaborate_shape.h"
+
+#include <math.h>
+#include <string.h>
+
+// ---- small ones ----------------------------------------------------------------------------------------
+
+static Val do_assert(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  if (arg[0].v.kind != V_BOOL) {
+    elab_error(e, arg[0].span, "not-constant", "assert needs a condition known when compiling, found %s",
+               val_text(e, arg[0].v));
+    return val_error();
+  }
+  if (arg[0].v.i)
+    return val_kind(V_NONE);
+  elab_error(e, span, "assertion", "%s", arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold");
+  return val_error();
+}
+
+// div(7, 2) = 3: whole numbers, rounded down.
+static Val do_div(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  int64_t x, y;
+  if (!elab_int(e, arg[0].v, "the dividend", arg[0].span, &x) ||
+      !elab_int(e, arg[1].v, "the divisor", arg[1].span, &y))
+    return val_error();
+  if (y == 0) {
+    elab_error(e, span, "inexact-division", "division by 0");
+    return val_error();
+  }
+  int64_t q = x / y;
+  return val_int(x % y != 0 && (x < 0) != (y < 0) ? q - 1 : q);
+}
+
+static Val truth_error(Elab *e, Val v, Span span) {
+  if (v.kind != V_ERROR)
+    elab_error(e, span, "wrong-type", "select needs a truth value first, found %s", val_text(e, v));
+  return val_error();
+}
+
+// The wanted type reaches the branches: select(young, 0, 1) is an index where one is wanted.
+static Val typed_branch(Elab *e, const Arg *arg, const Type *want) {
+  if (!want || want->elem != TY_I32 || arg->v.kind != V_INT)
+    return arg->v;
+  Type scalar = {.elem = TY_I32, .range = want->range};
+  return elab_fit(e, arg->v, &scalar, arg->span, "this value", (Span){0});
+}
+
+static Val do_select(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b;
+  Val c = arg[0].v;
+  if (c.kind == V_BOOL)
+    return c.i ? arg[1].v : arg[2].v;
+  if (c.kind != V_TENSOR || c.t->type.elem != TY_BOOL)
+    return truth_error(e, c, arg[0].span);
+  Val v[2] = {typed_branch(e, &arg[1], want), typed_branch(e, &arg[2], want)};
+  for (int i = 0; i < 2; i++)
+    if (is_initialiser(v[i]))
+      v[i] = draw_op(e, '+', 0, (Val[]){v[i], val_float(0)}, 2, span);
+  if (is_shapeless(v[0]) && is_shapeless(v[1]))
+    v[0] = val_tensor(draw_make(e, v[0], &c.t->type, span));
+  Value *x[2];
+  uint8_t ones;
+  if (!arith_align(e, "select", v, x, 2, span, &ones))
+    return val_error();
+  // The condition and the values stretch to each other.
+  Type shape = c.t->type.rank > x[0]->type.rank ? c.t->type : x[0]->type;
+  Type small = c.t->type.rank > x[0]->type.rank ? x[0]->type : c.t->type;
+  for (uint32_t i = 0; i < small.rank; i++)
+    if (small.dim[i] != shape.dim[shape.rank - small.rank + i]) {
+      elab_error(e, span, "shape-mismatch", "select: the shapes %s and %s don't fit together",
+                 val_text(e, c), type_user_text(e, &x[0]->type));
+      return val_error();
+    }
+  at(e, span);
+  Value *r = ir_select(building(e), broadcast_to(e, c.t, &shape), broadcast_to(e, x[0], &shape),
+                       broadcast_to(e, x[1], &shape));
+  if (v[0].kind == V_TENSOR && v[0].t->type.range > r->type.range)
+    r->type.range = v[0].t->type.range;
+  return val_tensor(r);
+}
+
+static Val do_clip(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  Val v[2] = {arg[0].v, arg[1].v};
+  Val low = arith_elementwise(e, OP_max, v, 2, span);
+  if (low.kind == V_ERROR)
+    return low;
+  Val w[2] = {low, arg[2].v};
+  return arith_elementwise(e, OP_min, w, 2, span);
+}
+
+static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Value **out) {
+  *out = elab_tensor(e, arg->v, NULL, arg->span);
+  if (!*out)
+    return false;
+  if ((*out)->type.batched)
+    return true;
+  elab_error(e, arg->span, "not-batched", "%s: this value is the same for every example", name);
+  return false;
+}
+
+// batch_sum(x), batch_mean(x): the only ways out of one example (rule 1).
+static Val do_batch(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  Value *x;
+  if (!batched_tensor(e, b->name, &arg[0], &x))
+    return val_error();
+  at(e, span);
+  Builder *build = building(e);
+  if (x->type.elem != TY_F32)
+    x = x->type.elem == TY_BOOL ? ir_select(build, x, ir_const(build, type_scalar(TY_F32), 1),
+                                            ir_const(build, type_scalar(TY_F32), 0))
+                                : ir_convert(build, x, TY_F32);
+  Value *sum = ir_unary(build, OP_batch_sum, x);
+  if (strcmp(b->name, "batch_sum") == 0)
+    return val_tensor(sum);
+  Value *n = ir_inst(build, OP_count, NULL, 0, NULL, 0)->result[0];
+  return val_tensor(ir_binary(build, OP_div, sum, broadcast_to(e, n, &sum->type)));
+}
+
+static Val do_stop_gradient(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  Value *x = elab_tensor(e, arg[0].v, NULL, arg[0].span);
+  if (!x)
+    return val_error();
+  at(e, span);
+  Val r = val_tensor(ir_unary(building(e), OP_stop_gradient, x));
+  r.ones = arg[0].v.ones;
+  return r;
+}
+
+// grad(e, x): row i is the derivative of the batch sum, that of example i (rule 24).
+static Val do_grad(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  Value *loss = elab_tensor(e, arg[0].v, NULL, arg[0].span), *x = elab_tensor(e, arg[1].v, NULL, arg[1].span);
+  if (!loss || !x)
+    return val_error();
+  if (loss->type.rank || loss->type.elem != TY_F32) {
+    elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s", val_text(e, arg[0].v));
+    return val_error();
+  }
+  if (loss->type.batched && !x->type.batched) {
+    Diagnostic *d = elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
+    diag_note(e->s, d, (Span){0}, "say batch_mean(e) or batch_sum(e)");
+    return val_error();
+  }
+  at(e, span);
+  if (loss->type.batched)
+    loss = ir_unary(building(e), OP_batch_sum, loss);
+  return val_tensor(ir_inst(building(e), OP_grad, (Value *[]){loss, x}, 2, NULL, 0)->result[0]);
+}
+
+// top(p, k): for predict, the k likeliest classes.
+static Val do_top(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)span, (void)want;
+  Val r = {.kind = V_TOP};
+  r.t = elab_tensor(e, arg[0].v, NULL, arg[0].span);
+  if (!r.t || !elab_int(e, arg[1].v, "how many", arg[1].span, &r.i))
+    return val_error();
+  if (r.t->type.rank == 1 && r.i >= 1 && r.i <= r.t->type.dim[0])
+    return r;
+  elab_error(e, span, "wrong-type", "top(%lld) of %s", (long long)r.i, type_user_text(e, &r.t->type));
+  return val_error();
+}
+
+// integer(13, 64): one whole number of a < = k < = b.
+static Val do_integer(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b;
+  Val leaf = draw_leaf(e, "integers", span);
+  Val draw = draw_call(e, leaf, arg, 2, span, want);
+  if (draw.kind == V_ERROR)
+    return draw;
+  Type type = {.elem = TY_I32, .range = want && want->elem == TY_I32 ? want->range : 0};
+  at(e, span);
+  return val_tensor(draw_make(e, draw, &type, span));
+}
+
+static Val do_elementwise(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  uint32_t n, most;
+  op_arity(b->op, &n, &most);
+  Val v[4];
+  double x[4], folded;
+  bool numbers = true, waits = false;
+  for (uint32_t i = 0; i < n; i++) {
+    v[i] = arg[i].v;
+    numbers &= is_number(v[i]);
+    if (numbers)
+      x[i] = number_of(v[i]);
+    if (is_initialiser(v[i]))
+      v[i] = draw_op(e, '+', 0, (Val[]){v[i], val_float(0)}, 2, span);
+    waits |= is_shapeless(v[i]);
+  }
+  if (numbers && fold_function(b->name, x, n, &folded))
+    return val_float(folded);
+  bool tensors = false;
+  for (uint32_t i = 0; i < n; i++)
+    tensors |= v[i].kind == V_TENSOR && v[i].t->type.rank;
+  if (waits && !tensors)
+    return draw_op(e, 0, b->op, v, n, span);
+  return arith_elementwise(e, b->op, v, n, span);
+}
+
+// max(x) and min(x) reduce, max(x, y) compares; the arguments of the first kind are named.
+static Val do_extreme(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  Op op = strcmp(b->name, "max") == 0 ? OP_max : OP_min;
+  if (arg[1].v.kind == V_NONE)
+    return shape_reduce(e, b, arg, span, want);
+  Val v[2] = {arg[0].v, arg[1].v};
+  if (is_number(v[0]) && is_number(v[1])) {
+    double x = number_of(v[0]), y = number_of(v[1]), r = op == OP_max ? fmax(x, y) : fmin(x, y);
+    return v[0].kind == V_INT && v[1].kind == V_INT ? val_int((int64_t)r) : val_float(r);
+  }
+  return arith_elementwise(e, op, v, 2, span);
+}
+
+static Val do_ceil(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  if (is_number(arg[0].v))
+    return val_float(ceil(number_of(arg[0].v)));
+  Val x = arith_unary(e, '-', arg[0].v, span);
+  Val f = x.kind == V_ERROR ? x : arith_elementwise(e, OP_floor, &x, 1, span);
+  return f.kind == V_ERROR ? f : arith_unary(e, '-', f, span);
+}
+
+// ---- the table --------------------------------------------------------------------------------------------
+
+static const Builtin table[] = {
+    {"sum", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
+    {"mean", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
+    {"max", "x, y=, axes=, keep=, axis=", do_extreme, N_OPS, false, false},
+    {"min", "x, y=, axes=, keep=, axis=", do_extreme, N_OPS, false, false},
+    {"all", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
+    {"any", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
+    {"argmax", "x", shape_argmax, N_OPS, false, false},
+    {"one_hot", "i, n=", shape_one_hot, N_OPS, false, false},
+    {"dot", "x, y", shape_dot, N_OPS, false, false},
+    {"norm", "x", shape_norm, N_OPS, false, false},
+    {"reshape", "x, shape", shape_reshape, N_OPS, false, false},
+    {"flatten", "x", shape_flatten, N_OPS, false, false},
+    {"transpose", "x, order=", shape_transpose, N_OPS, false, false},
+    {"reverse", "x, axis=", shape_reverse, N_OPS, false, false},
+    {"concat", "parts, b=, c=, d=, axis=", shape_concat, N_OPS, false, false},
+    {"split", "x, n, axis=", shape_split, N_OPS, false, false},
+    {"pad", "x, low, high=, value=", shape_pad, N_OPS, false, false},
+    {"iota", "n", shape_iota, N_OPS, false, false},
+    {"shape", "x", shape_of, N_OPS, false, false},
+    {"size", "x", shape_of, N_OPS, false, false},
+    {"rank", "x", shape_of, N_OPS, false, false},
+    {"len", "x", shape_of, N_OPS, false, false},
+    {"f32", "x", shape_f32, N_OPS, false, false},
+    {"select", "condition, a, b", do_select, N_OPS, false, false},
+    {"clip", "x, low, high", do_clip, N_OPS, false, false},
+    {"ceil", "x", do_ceil, N_OPS, false, false},
+    {"batch_sum", "x", do_batch, N_OPS, false, false},
+    {"batch_mean", "x", do_batch, N_OPS, false, false},
+    {"stop_gradient", "x", do_stop_gradient, N_OPS, false, false},
+    {"grad", "e, x", do_grad, N_OPS, false, false},
+    {"top", "p, k", do_top, N_OPS, false, false},
+    {"integer", "low, high", do_integer, N_OPS, false, false},
+    {"assert", "condition, message=", do_assert, N_OPS, false, false},
+    {"div", "x, y", do_div, N_OPS, false, false},
+    {"normal", "", NULL, N_OPS, true, false},
+    {"uniform", "", NULL, N_OPS, true, false},
+    {"bernoulli", "", NULL, N_OPS, true, false},
+    {"integers", "", NULL, N_OPS, true, false},
+    {"zeros", "", NULL, N_OPS, true, false},
+    {"ones", "", NULL, N_OPS, true, false},
+    {"leading", "", NULL, N_OPS, false, true},
+    {"same", "", NULL, N_OPS, false, true},
+    {"valid", "", NULL, N_OPS, false, true},
+};
+enum { N_TABLE = sizeof table / sizeof *table };
+
+// The operations that are called by their names, as builtins. Made once a run.
+static const Builtin *operation(Elab *e, Op op) {
+  if (!e->builtins)
+    e->builtins = arena_array(e->s->perm, Builtin, N_OPS);
+  Builtin *b = &e->builtins[op];
+  if (!b->name)
+    *b = (Builtin){.name = intern(e->s, op_table[op]->name), .sig = op_table[op]->sig,
+                   .make = do_elementwise, .op = op};
+  return b;
+}
+
+const Builtin *builtin_find(Elab *e, const char *name) {
+  for (uint32_t i = 0; i < N_TABLE; i++)
+    if (strcmp(table[i].name, name) == 0)
+      return &table[i];
+  Op op = op_find(name);
+  return op < N_OPS && (op_table[op]->flags & OPF_USER) ? operation(e, op) : NULL;
+}
+
+uint32_t builtin_names(Elab *e, const char *const **names) {
+  BUF(const char *) list = {0};
+  for (uint32_t i = 0; i < N_TABLE; i++)
+    buf_push(e->s->perm, &list, table[i].name);
+  for (uint32_t op = 0; op < N_OPS; op++)
+    if (op_table[op]->flags & OPF_USER)
+      buf_push(e->s->perm, &list, op_table[op]->name);
+  *names = list.at;
+  return list.n;
+}
+
+// ---- arguments by the signature -----------------------------------------------------------------------------
+
+enum { MAX_PARAMS = 6 };
+typedef struct {
+  const char *name[MAX_PARAMS];
+  bool optional[MAX_PARAMS];
+  uint32_t n;
+} Sig;
+
+static Sig parse_sig(Elab *e, const char *sig) {
+  Sig out = {0};
+  while (*sig && *sig != ';') {
+    size_t n = strcspn(sig, ",;= ");
+    out.name[out.n] = intern_n(e->s, sig, n);
+    sig += n;
+    out.optional[out.n++] = *sig == '=';
+    sig += strspn(sig, "=, ");
+  }
+  return out;
+}
+
+static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span, const char *why) {
+  Text list = {.arena = e->s->perm};
+  for (uint32_t i = 0; i < sig->n; i++)
+    text_printf(&list, "%s%s%s", i ? ", " : "", sig->name[i], sig->optional[i] ? " = ..." : "");
+  Diagnostic *d = elab_error(e, span, "wrong-arguments", "%s: %s", b->name, why);
+  diag_note(e->s, d, (Span){0}, "it is called as %s(%s)", b->name, list.n ? list.at : "");
+  return val_error();
+}
+
+Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, const Type *want) {
+  if (!b->make) {
+    elab_error(e, span, "not-callable", "`%s` can't be called", b->name);
+    return val_error();
+  }
+  Sig sig = parse_sig(e, b->sig);
+  Arg of[MAX_PARAMS];
+  bool given[MAX_PARAMS] = {false};
+  for (uint32_t i = 0; i < MAX_PARAMS; i++)
+    of[i] = (Arg){.v = val_kind(V_NONE), .span = span};
+  for (uint32_t i = 0, position = 0; i < n; i++) {
+    uint32_t k = arg[i].name ? 0 : position++;
+    while (arg[i].name && k < sig.n && sig.name[k] != arg[i].name)
+      k++;
+    if (k >= sig.n)
+      return wrong_arguments(e, b, &sig, arg[i].name ? arg[i].name_span : arg[i].span,
+                             arg[i].name ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
+                                         : "too many arguments");
+    if (given[k])
+      return wrong_arguments(e, b, &sig, arg[i].span,
+                             arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]));
+    given[k] = true;
+    of[k] = arg[i];
+    if (of[k].v.kind == V_ERROR)
+      return val_error();
+  }
+  for (uint32_t k = 0; k < sig.n; k++)
+    if (!given[k] && !sig.optional[k])
+      return wrong_arguments(e, b, &sig, span, arena_printf(e->s->perm, "`%s` is missing", sig.name[k]));
+  return b->make(e, b, of, span, want);
+}

@@ -1,0 +1,254 @@
+// Calls: of fn, of layers and models (in two steps where they have settings), the pipe, what the data and
+// train parts call by hand.
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+// ---- running a body --------------------------------------------------------------------------------------
+
+// Binds the variables of the result type that only the surroundings know (rule 39).
+static void bind_result(Elab *e, Scope *scope, Node *decl, const Type *want) {
+  Type known;
+  if (want && decl->type && decl->type->kind == N_TYPE && !type_known(e, scope, decl->type, &known))
+    type_bind(e, scope, decl->type, want);
+}
+
+static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
+  if (v.kind == V_NONE) {
+    elab_error(e, decl->name_span, "wrong-type", "%s has no value: its last line must be one", decl->name);
+    return val_error();
+  }
+  const Node *last = decl->body->list.n ? decl->body->list.at[decl->body->list.n - 1] : decl->body;
+  Fit fit = {.span = last->span, .declared = true, .from = "here"};
+  fit.what = arena_printf(e->s->perm, "the result of %s", decl->name);
+  Val r = fit_type(e, scope, decl->type, v, &fit);
+  r.app = v.app;
+  return r;
+}
+
+static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
+  bind_result(e, scope, decl, want);
+  Type result;
+  bool known = decl->type && type_known(e, scope, decl->type, &result);
+  Val v = elab_block(e, scope, decl->body, known ? &result : decl->type ? NULL : want);
+  return v.kind == V_ERROR ? v : fit_result(e, scope, decl, v);
+}
+
+static bool refuse_recursion(Elab *e, Node *decl, Node *site, Span span) {
+  if (!frame_recursive(e, decl, site))
+    return false;
+  Text chain = {.arena = e->s->perm};
+  text_put(&chain, decl->name);
+  for (const Frame *f = e->frame; f; f = f->up) {
+    text_printf(&chain, " < %s", f->decl->name);
+    if (f->decl == decl)
+      break;
+  }
+  diag_error(e->s, span, "recursion", "%s calls itself: %s", decl->name, chain.at);
+  return true;
+}
+
+// fn: parameters in a scope over `bound` (its settings) or over the file it stands in.
+static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
+  Node *decl = f.decl;
+  if (refuse_recursion(e, decl, site, span))
+    return val_error();
+  NodeList params = decl->has_params2 ? decl->params2 : decl->params;
+  Scope *scope = scope_new(e, f.bound ? f.bound : f.scope);
+  if (!bind_arguments(e, scope, decl, params, arg, n, span, false))
+    return val_error();
+  Place place = place_save(e);
+  Frame frame;
+  frame_push(e, &frame, decl, site, span);
+  e->context = context_in(e, e->context, site, -1);
+  e->app = NULL;
+  e->yields = NULL;
+  Val v = run_body(e, scope, decl, want);
+  place_restore(e, place);
+  at(e, span);
+  if (v.kind == V_TENSOR)
+    v.span = span;
+  return v;
+}
+
+static Val apply_instance(Elab *e, Instance *instance, Arg *arg, uint32_t n, Node *site, Span span,
+                          const Type *want) {
+  Node *decl = instance->decl;
+  if (refuse_recursion(e, decl, site, span))
+    return val_error();
+  instance_path(e, instance);
+  NodeList params = decl->has_params2 ? decl->params2 : decl->params;
+  Scope *scope = scope_new(e, instance->bound);
+  if (!bind_arguments(e, scope, decl, params, arg, n, span, false))
+    return val_error();
+  Place place = place_save(e);
+  Application *app = arena_new(e->s->perm, Application), *outer = e->app;
+  app->instance = instance;
+  Frame frame;
+  e->inside = instance;
+  frame_push(e, &frame, decl, site, span);
+  e->context = NULL;
+  e->app = app;
+  e->yields = NULL;
+  e->make_state = NULL;
+  if (!instance->applied) {
+    instance->applied = true;
+    buf_push(e->s->perm, &e->applied, instance);
+  }
+  Val v = run_body(e, scope, decl, want);
+  place_restore(e, place);
+  at(e, span);
+  v.app = app;
+  v.span = span;
+  if (v.kind == V_TENSOR)
+    instance->result = v.t->type;
+  app_remember(e, outer, instance->name, v);
+  return v;
+}
+
+// ---- settings ---------------------------------------------------------------------------------------------
+
+static Val bind_settings(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span) {
+  Scope *bound = scope_new(e, f.scope);
+  if (!bind_arguments(e, bound, f.decl, f.decl->params, arg, n, span, true))
+    return val_error();
+  f.bound = bound;
+  f.span = (Span){0};
+  return f.decl->kind == N_FN ? f : instance_at(e, f, site);
+}
+
+static bool needs_settings(Val f) {
+  return f.kind == V_FUNCTION && !f.builtin && f.decl->has_params2 && !f.bound;
+}
+
+Val call_settle(Elab *e, Val f, Node *site, Span span) {
+  if (!needs_settings(f))
+    return f;
+  for (uint32_t i = 0; i < f.decl->params.n; i++)
+    if (!f.decl->params.at[i]->a)
+      return f; // it is passed on as it is: who calls it gives the settings
+  return bind_settings(e, f, NULL, 0, site, span);
+}
+
+Val call_without_arguments(Elab *e, Val f, const Type *want, Span span) {
+  return call_fn(e, f, NULL, 0, f.decl, span, want);
+}
+
+Val elab_optimizer(Elab *e, Val v, Span span) {
+  if (v.kind != V_OPTIMIZER || v.bound)
+    return v;
+  return call_value(e, v, NULL, 0, v.decl, span, NULL);
+}
+
+static Val call_optimizer(Elab *e, Val v, Arg *arg, uint32_t n, Span span) {
+  Scope *bound = scope_new(e, v.scope);
+  if (v.bound) {
+    elab_error(e, span, "not-callable", "the optimizer has its settings already");
+    return val_error();
+  }
+  if (v.decl->has_params2 && !bind_arguments(e, bound, v.decl, v.decl->params, arg, n, span, true))
+    return val_error();
+  v.bound = bound;
+  return v;
+}
+
+// ---- one call -----------------------------------------------------------------------------------------------
+
+Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
+  switch ((int)f.kind) {
+  case V_ERROR:
+    return f;
+  case V_FUNCTION:
+    if (f.builtin)
+      return builtin_call(e, f.builtin, arg, n, span, want);
+    if (needs_settings(f))
+      return bind_settings(e, f, arg, n, site, span);
+    if (f.decl->kind == N_FN)
+      return call_fn(e, f, arg, n, site, span, want);
+    return call_value(e, instance_at(e, f, site), arg, n, site, span, want);
+  case V_INSTANCE:
+    return apply_instance(e, f.instance, arg, n, site, span, want);
+  case V_OPTIMIZER:
+    return call_optimizer(e, f, arg, n, span);
+  case V_SHAPELESS:
+    return draw_call(e, f, arg, n, span, want);
+  }
+  elab_error(e, span, "not-callable", "%s can't be called", val_text(e, f));
+  return val_error();
+}
+
+static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, const Val *first, Span span) {
+  Arg *arg = arena_array(e->s->perm, Arg, list.n + before + 1);
+  if (before)
+    arg[0] = (Arg){.v = *first, .span = span};
+  for (uint32_t i = 0; i < list.n; i++) {
+    Node *a = list.at[i];
+    Node *value = a->kind == N_ARG ? a->a : a;
+    Arg *to = &arg[before + i];
+    *to = (Arg){.v = elab_expr(e, scope, value, NULL), .span = value->span, .node = value};
+    if (a->kind == N_ARG && a->name)
+      to->name = a->name, to->name_span = a->name_span;
+    if (a->kind == N_ARG && a->is_path)
+      elab_error(e, a->span, "not-yet", "arguments named by strings are not supported yet");
+  }
+  return arg;
+}
+
+// `step(x)` is the activation; `step` alone counts updates.
+static Val callee_value(Elab *e, Scope *scope, Node *callee) {
+  if (callee->kind == N_NAME && !scope_find(scope, callee->name)) {
+    const Builtin *b = builtin_find(e, callee->name);
+    if (b && !b->is_draw && !b->is_mode)
+      return (Val){.kind = V_FUNCTION, .builtin = b};
+  }
+  return elab_expr(e, scope, callee, NULL);
+}
+
+Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
+  Val f = callee_value(e, scope, node->a);
+  Arg *arg = arguments(e, scope, node->list, 0, NULL, node->span);
+  return call_value(e, f, arg, node->list.n, node, node->span, want);
+}
+
+// ---- |> ---------------------------------------------------------------------------------------------------------
+
+static Val take_name(Elab *e, Val f, Node *pipe) {
+  if (!pipe->alias)
+    return f;
+  if (f.kind == V_INSTANCE)
+    instance_name(e, f.instance, pipe->alias);
+  else if (f.kind != V_ERROR)
+    elab_error(e, pipe->span, "misplaced", "`as %s` names a layer; %s is none", pipe->alias, val_text(e, f));
+  return f;
+}
+
+// x |> f(a): f(a)(x) where f has settings, else f(x, a).
+Val pipe_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
+  Val x = elab_expr(e, scope, node->a, NULL);
+  Node *stage = node->b;
+  Arg first = {.v = x, .span = node->a->span, .node = node->a};
+  if (stage->kind != N_CALL) {
+    Val f = take_name(e, call_settle(e, callee_value(e, scope, stage), stage, stage->span), node);
+    if (x.kind == V_ERROR || f.kind == V_ERROR)
+      return val_error();
+    return call_value(e, f, &first, 1, stage, stage->span, want);
+  }
+  Val f = callee_value(e, scope, stage->a);
+  if (needs_settings(f)) {
+    Arg *arg = arguments(e, scope, stage->list, 0, NULL, stage->span);
+    f = take_name(e, call_value(e, f, arg, stage->list.n, stage, stage->span, NULL), node);
+    return x.kind == V_ERROR ? x : call_value(e, f, &first, 1, stage, stage->span, want);
+  }
+  take_name(e, f, node);
+  Arg *arg = arguments(e, scope, stage->list, 1, &x, node->a->span);
+  return x.kind == V_ERROR ? x : call_value(e, f, arg, stage->list.n + 1, stage, stage->span, want);
+}
+
+Val elab_apply(Elab *e, Val callee, Val *arg, uint32_t n, Span span, const Type *want) {
+  Arg *list = arena_array(e->s->perm, Arg, n + 1);
+  for (uint32_t i = 0; i < n; i++)
+    list[i] = (Arg){.v = arg[i], .span = span};
+  Node *site = callee.kind == V_INSTANCE ? callee.instance->decl : callee.decl;
+  Val f = call_settle(e, callee, site, span);
+  return call_value(e, f, list, n, site, span, want);
+}

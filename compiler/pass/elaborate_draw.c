@@ -1,0 +1,197 @@
+// Draws and initialisers (rules 7 and 39): `normal`, `uniform`, `zeros`, a fn without arguments. They wait
+// for a shape from an annotation or from the other operand; then they become instructions.
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+bool is_shapeless(Val v) { return v.kind == V_SHAPELESS; }
+
+bool is_initialiser(Val v) {
+  return v.kind == V_FUNCTION && !v.builtin && v.decl->kind == N_FN &&
+         (v.decl->has_params2 ? v.bound && v.decl->params2.n == 0 : v.decl->params.n == 0);
+}
+
+// A name for the stream of random numbers: the place in the expanded program (rule 7).
+const char *elab_stream(Elab *e, const char *name) {
+  const char *path = e->drawing ? e->drawing : e->inside ? instance_path(e, e->inside) : "";
+  const char *base = arena_printf(e->s->perm, "%s%s%s", path, *path ? "/" : "", name);
+  const char *full = intern(e->s, base);
+  Target *t = e->target;
+  for (uint32_t i = 0, times = 1; t && i < t->stream.n; i++)
+    if (t->stream.at[i] == full) {
+      full = intern(e->s, arena_printf(e->s->perm, "%s#%u", base, ++times));
+      i = (uint32_t)-1; // look again for the new name
+    }
+  if (t)
+    buf_push(e->s->perm, &t->stream, full);
+  return full;
+}
+
+static Val shapeless(Elab *e, Shapeless s) {
+  Shapeless *p = arena_new(e->s->perm, Shapeless);
+  *p = s;
+  return (Val){.kind = V_SHAPELESS, .draw = p, .span = s.span};
+}
+
+Val draw_leaf(Elab *e, const char *name, Span span) {
+  return shapeless(e, (Shapeless){.draw = name, .span = span, .stream = elab_stream(e, name)});
+}
+
+Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span span) {
+  Shapeless s = {.op = op, .elementwise = elementwise, .n = n, .span = span};
+  memcpy(s.arg, arg, sizeof *arg * n);
+  return shapeless(e, s);
+}
+
+// ---- settings of a draw: uniform(-1, 1), integers(0, 9), bernoulli(0.8) -----------------------------
+
+static bool wants_settings(const char *name, uint32_t *least, uint32_t *most) {
+  static const struct {
+    const char *name;
+    uint32_t least, most;
+  } table[] = {{"uniform", 0, 2}, {"normal", 0, 2}, {"bernoulli", 1, 1}, {"integers", 2, 2}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp(table[i].name, name) == 0)
+      return *least = table[i].least, *most = table[i].most, true;
+  return false;
+}
+
+Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *want) {
+  (void)want;
+  uint32_t least, most;
+  const char *name = leaf.draw->draw;
+  if (!name || leaf.draw->n || !wants_settings(name, &least, &most)) {
+    elab_error(e, span, "not-callable", "%s can't be called", name ? name : val_text(e, leaf));
+    return val_error();
+  }
+  bool named = false;
+  for (uint32_t i = 0; i < n; i++)
+    named |= arg[i].name != NULL;
+  if (n < least || n > most || named || (most == 2 && n == 1)) {
+    elab_error(e, span, "wrong-arguments", "`%s` takes %s", name,
+               most == 1         ? "one number: the probability of 1"
+               : least == 2      ? "two whole numbers: the least and the greatest"
+               : *name == 'u'    ? "nothing, or the two ends: uniform(-1, 1)"
+                                 : "nothing, or mean and deviation: normal(0, 0.1)");
+    return val_error();
+  }
+  Shapeless s = *leaf.draw;
+  for (uint32_t i = 0; i < n; i++) {
+    if (arg[i].v.kind == V_ERROR)
+      return val_error();
+    s.arg[i] = arg[i].v;
+  }
+  s.n = n;
+  s.span = span;
+  return shapeless(e, s);
+}
+
+// ---- making it ------------------------------------------------------------------------------------------
+
+static Value *random_value(Elab *e, const char *distribution, const char *stream, const Type *type) {
+  Target *t = e->target;
+  Value *arg[3] = {target_seed(t), target_step(t), NULL};
+  uint32_t n = 2;
+  arg[2] = target_example(t);
+  if (arg[2])
+    n = 3;
+  Attr attr[] = {attr_str(intern(e->s, distribution)), attr_str(stream),
+                 attr_dims(e->m->arena, type->dim, type->rank)};
+  return ir_inst(building(e), OP_random, arg, n, attr, 3)->result[0];
+}
+
+static Val made(Value *t) { return val_tensor(t); }
+
+// a + (b - a) * u
+static Val scaled(Elab *e, Val u, Val base, Val scale, Span span) {
+  Val part = arith_binary(e, '*', u, scale, span, span, span);
+  return arith_binary(e, '+', part, base, span, span, span);
+}
+
+static Val make_integers(Elab *e, const Shapeless *s, const Type *type) {
+  int64_t low, high;
+  if (!elab_int(e, s->arg[0], "the least", s->span, &low) ||
+      !elab_int(e, s->arg[1], "the greatest", s->span, &high))
+    return val_error();
+  if (high < low) {
+    elab_error(e, s->span, "wrong-arguments", "from %lld to %lld there is nothing", (long long)low,
+               (long long)high);
+    return val_error();
+  }
+  Val u = made(random_value(e, "uniform", s->stream, type));
+  Val x = scaled(e, u, val_float((double)low), val_float((double)(high - low + 1)), s->span);
+  Value *v = ir_unary(building(e), OP_floor, x.t);
+  bool index = type->elem == TY_I32 && type->range;
+  if (index && (low < 0 || high >= type->range)) {
+    elab_error(e, s->span, "out-of-range", "%lld to %lld are not all in index<%lld>", (long long)low,
+               (long long)high, (long long)type->range);
+    return val_error();
+  }
+  Attr attr[] = {attr_elem(TY_I32), attr_int(index ? type->range : 0)};
+  return made(ir_inst(building(e), OP_convert, &v, 1, attr, 2)->result[0]);
+}
+
+static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
+  Span span = s->span;
+  Type f32 = *type;
+  f32.elem = TY_F32;
+  f32.range = 0;
+  f32.batched = false;
+  if (strcmp(s->draw, "zeros") == 0 || strcmp(s->draw, "ones") == 0)
+    return made(ir_const(building(e), *type, s->draw[0] == 'o'));
+  if (strcmp(s->draw, "integers") == 0)
+    return make_integers(e, s, type);
+  if (strcmp(s->draw, "bernoulli") == 0) {
+    Val u = made(random_value(e, "uniform", s->stream, &f32));
+    Val c = arith_binary(e, '<', u, s->arg[0], span, span, span);
+    if (c.kind == V_ERROR)
+      return c;
+    return made(ir_select(building(e), c.t, ir_const(building(e), f32, 1), ir_const(building(e), f32, 0)));
+  }
+  Val u = made(random_value(e, s->draw, s->stream, &f32));
+  if (!s->n)
+    return u;
+  Val scale = s->arg[1];
+  if (s->draw[0] == 'u')
+    scale = arith_binary(e, '-', s->arg[1], s->arg[0], span, span, span);
+  return scaled(e, u, s->arg[0], scale, span);
+}
+
+// Shapeless operands get the shape; scalars stay; then the operation as written.
+static Val make_operation(Elab *e, const Shapeless *s, const Type *type) {
+  Val arg[3];
+  for (uint32_t i = 0; i < s->n; i++) {
+    arg[i] = s->arg[i];
+    if (is_shapeless(arg[i]) || is_initialiser(arg[i]))
+      arg[i] = val_tensor(draw_make(e, arg[i], type, s->span));
+    if (arg[i].kind == V_ERROR)
+      return arg[i];
+  }
+  if (s->op)
+    return arith_binary(e, s->op, arg[0], arg[1], s->span, s->span, s->span);
+  return arith_elementwise(e, s->elementwise, arg, s->n, s->span);
+}
+
+Value *draw_make(Elab *e, Val v, const Type *type, Span span) {
+  if (is_initialiser(v)) {
+    Val r = call_without_arguments(e, v, type, span);
+    return r.kind == V_ERROR ? NULL : elab_tensor(e, r, type, span);
+  }
+  Shapeless *s = v.draw;
+  if (s->made && s->target == e->target) {
+    if (type_same_shape(&s->type, type))
+      return s->made;
+    Diagnostic *d = elab_error(e, span, "shape-mismatch", "one draw can't be %s and %s",
+                               type_user_text(e, &s->type), type_user_text(e, type));
+    diag_note(e->s, d, s->span, "drawn here; a `let` names one draw");
+    return NULL;
+  }
+  at(e, s->span);
+  Val r = s->draw ? make_draw(e, s, type) : make_operation(e, s, type);
+  if (r.kind != V_TENSOR)
+    return NULL;
+  s->made = r.t;
+  s->target = e->target;
+  s->type = *type;
+  return r.t;
+}

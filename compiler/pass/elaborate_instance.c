@@ -1,0 +1,324 @@
+// Instances of layers and models: made once per occurrence and turn (rule 5), found again when another
+// function elaborates the same body; their names (rule 16), parameters, state and training mode (rule 6).
+#include "pass/elaborate_core.h"
+
+#include <ctype.h>
+#include <string.h>
+
+// The fn or block that would be the one to create parameters here, or NULL inside layers and at top level.
+static Node *creator_fn(const Elab *e) {
+  if (e->frame && e->frame->decl && e->frame->decl->kind == N_FN)
+    return e->frame->decl;
+  return e->inside ? e->inside->in_fn : e->block;
+}
+
+static Instance *find_made(const Elab *e, Instance *creator, const Node *site, uint32_t turn) {
+  uint32_t n = creator ? creator->made.n : e->top.n;
+  Instance *const *list = creator ? creator->made.at : e->top.at;
+  for (uint32_t i = 0; i < n; i++)
+    if (list[i]->site == site && list[i]->turn == turn)
+      return list[i];
+  return NULL;
+}
+
+// Layers given as settings become parts of the layer that got them, named by the setting.
+static void adopt(Elab *e, Instance *child, Instance *parent, const char *name) {
+  if (child->name || child->decl->kind == N_MODEL)
+    return;
+  child->parent = parent;
+  instance_name(e, child, name);
+}
+
+Val instance_at(Elab *e, Val f, Node *site) {
+  bool global = f.decl->kind == N_MODEL && !f.decl->has_params2;
+  Instance *creator = global ? NULL : e->inside;
+  uint32_t turn = global || !e->context ? 0 : e->context->id;
+  if (global)
+    site = f.decl;
+  Instance *instance = find_made(e, creator, site, turn);
+  if (!instance) {
+    instance = arena_new(e->s->perm, Instance);
+    *instance = (Instance){.kind = f.decl->name, .decl = f.decl, .parent = creator, .site = site, .turn = turn};
+    instance->in_fn = global ? NULL : creator_fn(e);
+    if (creator)
+      buf_push(e->s->perm, &creator->made, instance);
+    else
+      buf_push(e->s->perm, &e->top, instance);
+    if (global)
+      instance_name(e, instance, f.decl->name);
+  }
+  instance->bound = f.bound ? f.bound : f.scope; // settings may hold values of this function
+  for (Entry *n = f.bound ? f.bound->first : NULL; n; n = n->next)
+    if (n->val.kind == V_INSTANCE && n->val.instance->parent == creator)
+      adopt(e, n->val.instance, instance, n->name);
+  return (Val){.kind = V_INSTANCE, .instance = instance, .decl = f.decl};
+}
+
+// ---- names -----------------------------------------------------------------------------------------------
+
+static bool name_taken(const Elab *e, const Instance *instance, const char *name) {
+  const Instance *p = instance->parent;
+  uint32_t n = p ? p->part.n : e->top.n;
+  Instance *const *list = p ? p->part.at : e->top.at;
+  for (uint32_t i = 0; i < n; i++)
+    if (list[i] != instance && list[i]->name == name)
+      return true;
+  return false;
+}
+
+void instance_name(Elab *e, Instance *instance, const char *name) {
+  if (instance->name)
+    return;
+  const char *unique = intern(e->s, name);
+  for (uint32_t i = 2; name_taken(e, instance, unique); i++)
+    unique = intern(e->s, arena_printf(e->s->perm, "%s_%u", name, i));
+  instance->name = unique;
+  if (instance->parent)
+    buf_push(e->s->perm, &instance->parent->part, instance);
+}
+
+// "mlp.dense_2": unnamed parts are called after their kind.
+const char *instance_path(Elab *e, Instance *instance) {
+  if (instance->path)
+    return instance->path;
+  if (!instance->name) {
+    char *kind = arena_strndup(e->s->perm, instance->kind, strlen(instance->kind));
+    for (char *p = kind; *p; p++)
+      *p = (char)tolower((unsigned char)*p);
+    instance_name(e, instance, kind);
+  }
+  const char *parent = instance->parent ? instance_path(e, instance->parent) : NULL;
+  instance->path = !parent ? instance->name
+                           : intern(e->s, arena_printf(e->s->perm, "%s.%s", parent, instance->name));
+  return instance->path;
+}
+
+void name_instances(Elab *e, Val v, const char *name) {
+  if (v.kind == V_INSTANCE)
+    instance_name(e, v.instance, name);
+  if (v.kind == V_LIST || v.kind == V_TUPLE)
+    for (uint32_t i = 0; i < v.n; i++)
+      name_instances(e, v.list[i], arena_printf(e->s->perm, "%s.%u", name, i));
+}
+
+Instance *instance_part(Instance *instance, const char *name) {
+  for (uint32_t i = 0; i < instance->part.n; i++)
+    if (instance->part.at[i]->name == name)
+      return instance->part.at[i];
+  return NULL;
+}
+
+Param *instance_param(Instance *instance, const char *name) {
+  for (uint32_t i = 0; i < instance->param.n; i++) {
+    const char *dot = strrchr(instance->param.at[i]->path, '.');
+    if (strcmp(dot ? dot + 1 : instance->param.at[i]->path, name) == 0)
+      return instance->param.at[i];
+  }
+  return NULL;
+}
+
+static bool is_within(const Instance *inner, const Instance *outer) {
+  for (; inner; inner = inner->parent)
+    if (inner == outer)
+      return true;
+  return false;
+}
+
+bool instance_holds(const Instance *instance, const Param *p) { return is_within(p->owner, instance); }
+
+// ---- training mode (rule 6) -----------------------------------------------------------------------------
+
+static bool has_params(const Instance *instance) {
+  if (instance->param.n)
+    return true;
+  for (uint32_t i = 0; i < instance->part.n; i++)
+    if (has_params(instance->part.at[i]))
+      return true;
+  return false;
+}
+
+static bool selected(const Target *t, const Instance *instance) {
+  for (uint32_t i = 0; i < t->over.n; i++)
+    if (is_within(instance, t->over.at[i]) || is_within(t->over.at[i], instance))
+      return true;
+  for (uint32_t i = 0; i < t->over_param.n; i++)
+    if (is_within(t->over_param.at[i]->owner, instance))
+      return true;
+  return false;
+}
+
+bool elab_training(Elab *e) {
+  const Target *t = e->target;
+  if (!t || !t->training)
+    return false;
+  if (t->everything)
+    return true;
+  const Instance *instance = e->inside;
+  while (instance && !has_params(instance) && instance->parent)
+    instance = instance->parent;
+  return !instance || !has_params(instance) || selected(t, instance);
+}
+
+// ---- parameters and state ---------------------------------------------------------------------------------
+
+Value *elab_param(Elab *e, Param *p) {
+  for (uint32_t i = 0; p->is_state && i < e->target->update.n; i++)
+    if (e->target->update.at[i].state == p)
+      return e->target->update.at[i].value;
+  return target_argument(e->target, p->type, p->is_state ? NNRT_STATE : NNRT_PARAM, p->index, p->path);
+}
+
+static bool may_create(Elab *e, const Node *stmt, const char *what) {
+  Node *fn = e->inside ? creator_fn(e) : e->frame ? e->frame->decl : e->block;
+  if (e->inside && !fn)
+    return true;
+  Diagnostic *d;
+  if (fn && e->inside && e->inside->in_fn == fn)
+    d = elab_error(e, stmt->span, "make-it-a-layer",
+                   "the %s %s can't create %s, as it does by calling %s", decl_kind(fn), fn->name, what,
+                   e->inside->kind);
+  else
+    d = elab_error(e, stmt->span, "make-it-a-layer", "a %s can't create %s",
+                   fn ? decl_kind(fn) : "declaration", what);
+  if (fn && fn->kind == N_FN)
+    diag_note(e->s, d, fn->name_span, "make it a layer: `layer %s`; or name the instance outside: `let`",
+              fn->name);
+  else
+    diag_note(e->s, d, (Span){0}, "put it into a layer or a model");
+  return false;
+}
+
+// The param or state of the current instance that `binding` declares; made on the first application.
+static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
+  Instance *owner = e->inside;
+  const char *name = binding->a->name;
+  if (!binding->type) {
+    elab_error(e, binding->span, "wrong-type", "`%s` needs a type: %s %s: f32[..] = ...", name,
+               state ? "state" : "param", name);
+    return NULL;
+  }
+  uint32_t errors = e->s->n_error;
+  Type type = elab_type(e, scope, binding->type);
+  if (e->s->n_error > errors)
+    return NULL;
+  Param *p = instance_param(owner, name);
+  if (!p) {
+    p = arena_new(e->s->perm, Param);
+    const char *path = instance_path(e, owner);
+    *p = (Param){.path = intern(e->s, arena_printf(e->s->perm, "%s.%s", path, name)),
+                 .type = type,
+                 .init = binding->b,
+                 .scope = scope,
+                 .owner = owner,
+                 .is_state = state,
+                 .loc = elab_loc(e, binding->span)};
+    p->index = state ? e->state.n : e->param.n;
+    buf_push(e->s->perm, &owner->param, p);
+    if (state)
+      buf_push(e->s->perm, &e->state, p);
+    else
+      buf_push(e->s->perm, &e->param, p);
+  } else if (!type_equal(&p->type, &type)) {
+    Diagnostic *d = elab_error(e, binding->span, "shared-shape", "`%s` is %s here, but this instance has it "
+                               "as %s", p->path, type_user_text(e, &type), type_user_text(e, &p->type));
+    diag_note(e->s, d, (Span){0}, "an instance that is applied twice needs inputs of the same shape");
+    return NULL;
+  }
+  return p;
+}
+
+static void declare_all(Elab *e, Scope *scope, Node *stmt, bool state) {
+  bool allowed = may_create(e, stmt, state ? "state" : "parameters");
+  for (uint32_t i = 0; i < stmt->list.n; i++) {
+    Node *binding = stmt->list.at[i];
+    if (binding->a->kind != N_NAME) {
+      elab_error(e, binding->span, "wrong-type", "a parameter has one name");
+      continue;
+    }
+    Param *p = allowed ? declare(e, scope, binding, state) : NULL;
+    Val v = p && e->target ? val_tensor(elab_param(e, p)) : val_error();
+    v.span = binding->span;
+    if (p)
+      v.ones = literal_ones(binding->type, &p->type, 0);
+    if (state)
+      scope_add_assignable(e, scope, binding->a->name, v, binding->a->span);
+    else
+      scope_add(e, scope, binding->a->name, v, binding->a->span);
+  }
+}
+
+void param_statement(Elab *e, Scope *scope, Node *stmt) { declare_all(e, scope, stmt, false); }
+
+void state_statement(Elab *e, Scope *scope, Node *stmt) {
+  if (!e->make_state) {
+    declare_all(e, scope, stmt, true);
+    return;
+  }
+  for (uint32_t i = 0; i < stmt->list.n; i++) {
+    Node *binding = stmt->list.at[i];
+    Val v = e->make_state(e, scope, binding, e->state_ctx);
+    scope_add_assignable(e, scope, binding->a->name, v, binding->a->span);
+  }
+}
+
+// `mean = ...` where mean is state of the current instance: kept in training mode only (rule 25).
+void state_assign(Elab *e, const char *name, Val v, Span span) {
+  Param *p = e->inside && !e->make_state ? instance_param(e->inside, name) : NULL;
+  if (!p || !p->is_state || v.kind == V_ERROR)
+    return;
+  Value *t = elab_tensor(e, v, &p->type, span);
+  if (!t)
+    return;
+  if (t->type.batched) {
+    Diagnostic *d = elab_error(e, span, "batched-state", "`%s` is one for all examples, this value is one "
+                               "per example", name);
+    diag_note(e->s, d, (Span){0}, "batch_mean(...) takes the mean over the batch");
+    return;
+  }
+  if (!elab_training(e))
+    return;
+  for (uint32_t i = 0; i < e->target->update.n; i++)
+    if (e->target->update.at[i].state == p) {
+      e->target->update.at[i].value = t;
+      return;
+    }
+  buf_push(e->s->perm, &e->target->update, (StateUpdate){p, t});
+}
+
+// The expression of the declaration, in the function `init`.
+Value *elab_initial(Elab *e, Param *p) {
+  Place place = place_save(e);
+  place_enter_top(e);
+  e->block = NULL;
+  e->inside = p->owner;
+  e->call = e->m->loc.at[p->loc].parent;
+  const char *drawing = e->drawing;
+  e->drawing = p->path;
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", p->path), .span = p->init->span, .fill = true};
+  Val v = elab_expr(e, p->scope, p->init, &p->type);
+  Value *t = v.kind == V_ERROR ? NULL : elab_tensor(e, v, &p->type, fit.span);
+  if (t && !type_same_shape(&t->type, &p->type)) {
+    elab_error(e, fit.span, "type-mismatch", "%s is %s, but its initial value is %s", fit.what,
+               type_user_text(e, &p->type), type_user_text(e, &t->type));
+    t = NULL;
+  }
+  if (t && t->type.batched) {
+    elab_error(e, fit.span, "initial-value", "the initial value of %s differs from example to example",
+               fit.what);
+    t = NULL;
+  }
+  e->drawing = drawing;
+  place_restore(e, place);
+  return t;
+}
+
+void app_remember(Elab *e, Application *app, const char *name, Val v) {
+  if (!app || !name)
+    return;
+  for (uint32_t i = 0; i < app->item.n; i++)
+    if (app->item.at[i].name == name) {
+      app->item.at[i].times++;
+      return;
+    }
+  buf_push(e->s->perm, &app->item, (AppItem){name, v, 1});
+}
