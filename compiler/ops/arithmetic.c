@@ -434,7 +434,7 @@ static EVal emit_neg(Emit *e, const Inst *inst, const EVal *arg) {
 
 OP(neg){
     .name = "neg",
-    .doc = "-x.",
+    .doc = "The negative of x.",
     .sig = "x",
     .math = "dx = -dy",
     .kind = K_ELEM,
