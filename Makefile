@@ -149,6 +149,8 @@ tests: $(UNIT)
 .PHONY: tests
 bless: all
 	BUILD=$(BUILD) sh tests/run.sh --bless $(T)
+bench: deps-test all
+	BUILD=$(BUILD) python3 tests/bench/bench.py
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 fmt-check:

@@ -1,0 +1,163 @@
+"""Side by side with PyTorch in one run: training steps, one-row prediction, start-up, memory, sizes.
+
+Usage: make bench. Alternates the two sides over several rounds and prints the median of each and the
+ratio. PyTorch gets what is best for it: Debian's python3-torch with its OpenMP BLAS, two pinned threads,
+a malloc that keeps its memory, foreach optimizers where they are faster, frozen graphs for prediction.
+"""
+import gzip
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+NNC = os.path.join(ROOT, os.environ.get("BUILD", "build"), "nnc")
+THREADS, ROUNDS = 2, int(os.environ.get("ROUNDS", "3"))
+
+TORCH_ENV = dict(
+    os.environ, OMP_NUM_THREADS=str(THREADS), OMP_PROC_BIND="close", OMP_PLACES="cores",
+    MALLOC_TOP_PAD_=str(1 << 28), MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30))
+for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    TORCH_ENV.pop(name, None)
+    os.environ.pop(name, None)
+
+PROGRAM = """
+use std.layers: Dense, Flatten, Dropout
+data Rows {{
+    train = {source}
+    x: f32[{inputs}] = row[0]{scale}
+    y: {target} = row[1]
+}}
+model Net(x: f32[{inputs}]) -> {result} {{ x {layers} }}
+train Net on Rows {{
+    minimize {loss}(Net(x), y) with rmsprop(0.001)
+    batch {batch}; epochs 1
+}}
+predict Scores on Rows {{ Net(x) }}
+"""
+
+CASES = {
+    "784-512-10 b128": dict(inputs=784, layers="|> Dense(512, relu) |> Dense(10)", batch=128),
+    "784-64-10 b32": dict(inputs=784, layers="|> Dense(64, relu) |> Dense(10)", batch=32),
+    "784-512-512-10 dropout b128": dict(
+        inputs=784, batch=128,
+        layers="|> Dense(512, relu) |> Dropout(0.2) |> Dense(512, relu) |> Dropout(0.2) |> Dense(10)"),
+    "37-64x4-1 b32": dict(
+        inputs=37, layers="|> Dense(64, relu)" * 4 + " |> Dense(1)", batch=32, regression=True),
+}
+WANTED = {"784-512-10 b128": 1.5, "784-64-10 b32": 6, "784-512-512-10 dropout b128": 2, "37-64x4-1 b32": 15}
+
+
+def write_idx(path, dims, kind, values):
+    with gzip.open(path, "wb", 1) as f:
+        f.write(struct.pack(">BBBB", 0, 0, kind, len(dims)) + b"".join(struct.pack(">I", d) for d in dims) + values)
+
+
+def build(folder, name, case):
+    build_data(folder, case)
+    inputs, regression = case["inputs"], case.get("regression", False)
+    text = PROGRAM.format(
+        source='idx("x.gz", "y.gz")', inputs=inputs, scale=" / 255", layers=case["layers"], batch=case["batch"],
+        target="f32" if regression else "index<10>", result="f32" if regression else "f32[10]",
+        loss="mse" if regression else "cross_entropy")
+    source = os.path.join(folder, "bench.nn")
+    with open(source, "w") as f:
+        f.write(text)
+    exe = os.path.join(folder, name.replace(" ", "_"))
+    subprocess.run([NNC, source, "-o", exe] + sys.argv[1:], check=True)
+    return exe
+
+
+def our_step(folder, exe):
+    """Milliseconds of the median step."""
+    out = subprocess.run([exe, "profile", "--log", "json", "--threads", str(THREADS), "--data", folder],
+                         check=True, capture_output=True, text=True).stdout
+    return json.loads(out.splitlines()[0])
+
+
+def torch_steps():
+    out = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "torch_steps.py"), str(THREADS), "300"],
+                         check=True, capture_output=True, text=True, env=TORCH_ENV).stdout
+    return {name: float(ms) for name, ms in (line.split("\t") for line in out.splitlines())}
+
+
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+def compare_steps(folder):
+    exes = {name: build(folder, name, case) for name, case in CASES.items()}
+    ours, theirs, share = {n: [] for n in CASES}, {}, {}
+    for _ in range(ROUNDS):
+        for name, exe in exes.items():
+            build_data(folder, CASES[name])
+            figure = our_step(folder, exe)
+            ours[name].append(figure["microseconds"] / 1e3)
+            share[name] = figure["share_of_peak"]
+        for name, ms in torch_steps().items():
+            theirs.setdefault(name, []).append(ms)
+    print(f"{'training step':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>6} {'of FMA peak':>12}")
+    for name in CASES:
+        a, b = median(ours[name]), median(theirs[name])
+        print(f"{name:32} {a:9.4f} {b:9.4f} {b / a:6.2f}x {WANTED[name]:5}x {100 * share[name]:11.1f}%")
+    return exes, median(theirs["predict one row 784-512-10"])
+
+
+def build_data(folder, case):
+    rows, rng = 1024, random.Random(1)
+    write_idx(os.path.join(folder, "x.gz"), [rows, case["inputs"]], 8, rng.randbytes(rows * case["inputs"]))
+    write_idx(os.path.join(folder, "y.gz"), [rows], 8, bytes(rng.randrange(10) for _ in range(rows)))
+
+
+def wall(command, runs=11, **kw):
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
+        times.append(time.perf_counter() - start)
+    return 1e3 * median(times)
+
+
+def peak_memory(command):
+    """Peak resident KiB of one process."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    return usage.ru_maxrss
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        exes, torch_predict = compare_steps(folder)
+        name = "784-512-10 b128"
+        build_data(folder, CASES[name])
+        print()
+        summary = subprocess.run([exes[name], "profile", "--block", "Scores", "--batch", "1", "--threads", "1",
+                                  "--data", folder, "--log", "json"], capture_output=True, text=True)
+        if summary.returncode == 0:
+            ms = json.loads(summary.stdout.splitlines()[0])["microseconds"] / 1e3
+            print(f"predict one row 784-512-10: {ms:.4f} ms, torch {torch_predict:.4f} ms (bar 0.0174 ms)")
+        weights = os.path.join(folder, "w.safetensors")
+        data_bytes = 1024 * 785
+        kib = peak_memory([exes[name], "--data", folder, "--steps", "20", "--out", weights])
+        print(f"peak memory 784-512-10 b128: {kib / 1024:.1f} MiB with {data_bytes / 2**20:.1f} MiB of data (bar 20 MB)")
+        digits = os.path.join(ROOT, "examples/digits/digits.nn")
+        exe = os.path.join(folder, "digits")
+        subprocess.run([NNC, digits, "-o", exe], check=True)
+        ms = wall([exe, "--steps", "1", "--out", weights], cwd=os.path.dirname(digits))
+        print(f"start to first finished step, digits (whole process): {ms:.1f} ms (bar 20 ms)")
+        mnist = os.path.join(ROOT, "examples/a5-mnist-mlp/mnist-mlp.nn")
+        print(f"nnc check: {wall([NNC, 'check', mnist]):.1f} ms (bar 15 ms)")
+        print(f"nnc -o: {wall([NNC, mnist, '-o', exe], runs=5):.0f} ms (bar 1000 ms)")
+        subprocess.run([NNC, mnist, "--static", "--blas=own", "--strip", "-o", exe], check=True)
+        print(f"static executable, stripped: {os.path.getsize(exe) / 1e6:.2f} MB (bar 1.5 MB)")
+
+
+if __name__ == "__main__":
+    main()
