@@ -1,6 +1,6 @@
-// What kernels in C share. They are compiled to bitcode, once per CPU level, with the optimiser off,
-// and specialised by the code generator: it calls them with constant arguments and inlines them.
-// Explicit FMA only; no contraction, no reassociation. Reductions have 16 fixed lanes.
+// What kernels in C share. They are compiled to bitcode, once per CPU level, with the optimiser
+// off, and specialised by the code generator: it calls them with constant arguments and inlines
+// them. Explicit FMA only; no contraction, no reassociation. Reductions have 16 fixed lanes.
 #ifndef NNRT_KERNEL_H
 #define NNRT_KERNEL_H
 
@@ -32,14 +32,16 @@ typedef double v16d __attribute__((vector_size(128), aligned(8)));
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
-// ---- Vectors of bits and of doubles; selection by a mask of lanes (all ones or zero) ---------------
+// ---- Vectors of bits and of doubles; selection by a mask of lanes (all ones or zero)
+// ---------------
 typedef int64_t v16l __attribute__((vector_size(128), aligned(8)));
 #define SELECT(mask, a, b) ((v16f)(((mask) & (v16i)(a)) | (~(mask) & (v16i)(b))))
 #define SELECT64(mask, a, b) ((v16d)(((mask) & (v16l)(a)) | (~(mask) & (v16l)(b))))
 #define SPLAT(x) ((float)(x) - (v16f){0})
 #define SPLAT64(x) ((double)(x) - (v16d){0})
 
-// ---- Functions of 16 lanes (math.c, math64.c) -------------------------------------------------------
+// ---- Functions of 16 lanes (math.c, math64.c)
+// -------------------------------------------------------
 v16f nnrt_exp_f32(v16f x);
 v16f nnrt_log_f32(v16f x);
 v16f nnrt_log1p_f32(v16f x);
@@ -63,11 +65,38 @@ v16d nnrt_cos_f64(v16d x);
 v16d nnrt_erf_f64(v16d x);
 v16d nnrt_pow_f64(v16d x, v16d y);
 
-// ---- Products (gemm.c) ------------------------------------------------------------------------------
-// A generated function on 16 neighbours of one row of a product: lanes [col, col+16) of row `row`.
-// It may read its operands past the row's end (buffers have slack) but stores extra results only for
-// `lanes` lanes. It returns what is stored in the product's own buffer.
-typedef v16f (*NnrtEpilogue)(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int32_t lanes);
+// sin and cos of 2 pi t, 0 <= t < 1.
+v16f nnrt_sin_turn_f32(v16f t);
+v16f nnrt_cos_turn_f32(v16f t);
+
+// ---- Random draws (random.c); the bits are those of nnrt_random.h
+// ---------------------------------
+typedef enum { NNRT_RANDOM_BITS, NNRT_RANDOM_UNIFORM, NNRT_RANDOM_NORMAL } NnrtRandomKind;
+// Elements [from, to) of a draw of rows of `width` elements; example[row], or NULL: 0. Fastest
+// where from and to are multiples of width, or of 64 in rows of 128 and more. out: i32 for BITS,
+// else f32.
+void nnrt_random_32(NnrtRandomKind kind, int32_t seed, uint64_t hash, int32_t step,
+                    const int32_t *example, int64_t width, void *out, int64_t from, int64_t to);
+// Any 16 elements, for loops: a quarter as fast.
+v16u nnrt_random_lanes(NnrtRandomKind kind, int32_t seed, uint64_t hash, int32_t step, v16u example,
+                       v16u element);
+
+// ---- Rows by number (index.c); an index of u8 (index_bytes) or i32
+// ------------------------------------ out[i, :] = table[index[i], :] for i in [from, to); elements
+// of 4 bytes, `missing` for no row.
+void nnrt_gather_32(const void *table, int64_t rows, const void *index, bool index_bytes,
+                    int64_t width, uint32_t missing, void *out, int64_t from, int64_t to);
+// out[r, :] = sum of update[i, :] over index[i] = r, in order of i, for r in [row0, row1).
+void nnrt_scatter_add_f32(const void *index, bool index_bytes, int64_t count, const float *update,
+                          int64_t width, float *out, int64_t row0, int64_t row1);
+
+// ---- Products (gemm.c)
+// ------------------------------------------------------------------------------ A generated
+// function on 16 neighbours of one row of a product: lanes [col, col+16) of row `row`. It may read
+// its operands past the row's end (buffers have slack) but stores extra results only for `lanes`
+// lanes. It returns what is stored in the product's own buffer.
+typedef v16f (*NnrtEpilogue)(v16f acc, const NnrtArgs *args, int64_t row, int64_t col,
+                             int32_t lanes);
 
 // Stores the first `lanes` lanes (1..16). Never reads or writes past them.
 KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
@@ -85,14 +114,14 @@ KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
 #endif
 }
 
-// A batch of products: C[i][m, n] = epilogue(sum_k A[i][m, k] B[i][k, n]), C one matrix of batch*M rows.
-// A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]; the row given to the
-// epilogue and the row of C are i*M + m; C[row, n] = c[row*ldc + n]. One of b_k, b_n is 1.
+// A batch of products: C[i][m, n] = epilogue(sum_k A[i][m, k] B[i][k, n]), C one matrix of batch*M
+// rows. A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]; the row given
+// to the epilogue and the row of C are i*M + m; C[row, n] = c[row*ldc + n]. One of b_k, b_n is 1.
 // c may be NULL where only the epilogue's own results are wanted; epilogue may be NULL.
-// Each element is one chain of FMAs over k = 0, 1, ..., K-1: the same bits for any blocking. (N = 1 with
-// a_k = b_k = 1 is 16 chains, k mod 16, and a fixed tree.)
-// tile_rows and tile_cols from nnrt_gemm_tile() of nnrt_gemm.h, which also says how many tiles there are
-// and how much args->scratch. Give constants for all that is constant: what isn't needed folds away.
+// Each element is one chain of FMAs over k = 0, 1, ..., K-1: the same bits for any blocking. (N = 1
+// with a_k = b_k = 1 is 16 chains, k mod 16, and a fixed tree.) tile_rows and tile_cols from
+// nnrt_gemm_tile() of nnrt_gemm.h, which also says how many tiles there are and how much
+// args->scratch. Give constants for all that is constant: what isn't needed folds away.
 void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a, int64_t a_i,
                    int64_t a_m, int64_t a_k, const float *b, int64_t b_i, int64_t b_k, int64_t b_n,
                    float *c, int64_t ldc, int64_t M, int64_t N, int64_t K, int64_t tile_rows,

@@ -1,7 +1,6 @@
 // Elementary functions on 16 floats, for loops and epilogues; correct over the whole range:
 // infinities, NaN, denormal arguments and results. The error bounds stated (in units of the last
-// place) are those that tests/kernels/math.c asserts against libm in double. Without FMA (level 2)
-// add 1 ulp.
+// place) are those that tests/kernels/math.c asserts against libm in double.
 #include "kernel.h"
 
 #include <math.h>
@@ -179,6 +178,27 @@ EXPORT v16f nnrt_sin_f32(v16f x) {
 // Error <= 0.6 ulp.
 EXPORT v16f nnrt_cos_f32(v16f x) {
   return trig(x, 1);
+}
+
+// In float, for random draws: the nearest quarter turn is taken off exactly. Absolute error <=
+// 2^-23.
+KERNEL v16f turn(v16f t, int quarter) {
+  const v16f magic = SPLAT(0x1.8p23f);
+  v16f shifted = 4.0f * t + magic;
+  v16i n = bits(shifted) + quarter;
+  v16f r = (t - 0.25f * (shifted - magic)) * 0x1.921fb6p2f, z = r * r;
+  v16f s =
+      FMA(FMA(z, SPLAT(-1.9515295891e-4f), SPLAT(8.3321608736e-3f)), z, SPLAT(-1.6666654611e-1f));
+  v16f c =
+      FMA(FMA(z, SPLAT(2.4433157118e-5f), SPLAT(-1.3887316255e-3f)), z, SPLAT(4.1666645683e-2f));
+  v16f sine = FMA(s * z, r, r), cosine = FMA(FMA(c, z, SPLAT(-0.5f)), z, SPLAT(1));
+  return (v16f)(bits(SELECT((n & 1) != 0, cosine, sine)) ^ ((n & 2) << 30));
+}
+EXPORT v16f nnrt_sin_turn_f32(v16f t) {
+  return turn(t, 0);
+}
+EXPORT v16f nnrt_cos_turn_f32(v16f t) {
+  return turn(t, 1);
 }
 
 // ---- erf (coefficients after N. Juffa)
