@@ -70,8 +70,10 @@ int main(void) {
     for (int by_bytes = 0; by_bytes < 2; by_bytes++) {
       bool g = gathered(by_bytes, widths[i]), s = scattered(by_bytes, widths[i]);
       const char *type = by_bytes ? "u8" : "i32";
-      printf("%s index-v%d/gather-%s-%d%s\n", g ? "PASS" : "FAIL", NNRT_LEVEL, type, (int)widths[i]);
-      printf("%s index-v%d/scatter-%s-%d\n", s ? "PASS" : "FAIL", NNRT_LEVEL, type, (int)widths[i]);
+      printf(g ? "PASS index-v%d/gather-%s-%d\n" : "FAIL index-v%d/gather-%s-%d: differs\n",
+             NNRT_LEVEL, type, (int)widths[i]);
+      printf(s ? "PASS index-v%d/scatter-%s-%d\n" : "FAIL index-v%d/scatter-%s-%d: differs\n",
+             NNRT_LEVEL, type, (int)widths[i]);
       failed += !g + !s;
     }
   return failed != 0;

@@ -114,7 +114,8 @@ static double softplus(double x) {
   }
 MANY(exp)
 MANY(log)
-MANY(log1p) MANY(expm1) MANY(tanh) MANY(sigmoid) MANY(softplus) MANY(sin) MANY(cos) MANY(erf)
+MANY(log1p)
+MANY(expm1) MANY(tanh) MANY(sigmoid) MANY(softplus) MANY(sin) MANY(cos) MANY(erf)
 
     static void test_pow(void) {
   double worst = 0, where = 0;
@@ -167,7 +168,8 @@ static void compare64(const char *name, void (*f)(const double *, double *),
   }
 MANY64(exp)
 MANY64(log)
-MANY64(sigmoid) MANY64(softplus) MANY64(tanh) MANY64(erf)
+MANY64(sigmoid)
+MANY64(softplus) MANY64(tanh) MANY64(erf)
 
     int main(void) {
   if (!test_can_run("math"))
