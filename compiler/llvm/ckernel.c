@@ -1,6 +1,138 @@
 // Groups of kind `kernel`: one operation that a function of runtime/kernels does, called with the
-// constants of the operation.
+// constants of the operation. Tiles are runs of elements of the result; where the kernel works by
+// rows, a tile does the rows that begin in it.
 #include "llvm/gen.h"
 
 #include <string.h>
-void kernel_c(Kernel *k) { ice("codegen: kernel %s", k->kind); }
+
+#include "nnrt_random.h"
+
+typedef struct {
+  const Inst *inst;
+  LLVMValueRef from, to; // elements of the result
+  LLVMValueRef out;
+} Call;
+
+// A region argument, maybe behind reshapes.
+static LLVMValueRef argument_buffer(Kernel *k, const Value *v) {
+  while (v->def && v->def->op == OP_reshape)
+    v = v->def->arg[0];
+  if (v->def)
+    ice("codegen: a kernel's argument is computed in its group");
+  return k->buf[v->index];
+}
+
+static LLVMValueRef argument(Kernel *k, const Call *c, uint32_t i) {
+  return argument_buffer(k, c->inst->arg[i]);
+}
+
+static LLVMValueRef number_argument(Kernel *k, const Call *c, uint32_t i) {
+  return LLVMBuildLoad2(k->g->b, k->g->i32, argument(k, c, i), "");
+}
+
+static LLVMValueRef small(Kernel *k, bool flag) {
+  return LLVMConstInt(k->g->i1, flag, false);
+}
+
+static void must_call(Kernel *k, const char *name, LLVMValueRef *args, unsigned n) {
+  if (!gen_call(k->g, name, args, n))
+    ice("codegen: runtime/kernels has no %s of %u arguments", name, n);
+}
+
+// ---- random ------------------------------------------------------------------------------------------
+
+static int64_t random_kind(const char *kind) {
+  enum { BITS, UNIFORM, NORMAL }; // as NnrtRandomKind of kernel.h
+  return strcmp(kind, "bits") == 0 ? BITS : strcmp(kind, "uniform") == 0 ? UNIFORM : NORMAL;
+}
+
+static void call_random(Kernel *k, const Call *c) {
+  Gen *g = k->g;
+  Type row = {.rank = 0};
+  const Attr *dims = inst_attr(c->inst, "dims");
+  for (uint32_t i = 0; i < dims->n; i++)
+    row.dim[row.rank++] = dims->dims[i];
+  uint64_t hash = nnrt_stream_hash(inst_attr(c->inst, "stream")->s);
+  bool per_example = c->inst->n_args > 2;
+  LLVMValueRef args[] = {gen_i32(g, random_kind(inst_attr(c->inst, "kind")->s)),
+                         number_argument(k, c, 0),
+                         gen_i64(g, (int64_t)hash),
+                         number_argument(k, c, 1),
+                         per_example ? argument(k, c, 2) : LLVMConstNull(g->ptr),
+                         kernel_dim(k, type_count(&row)),
+                         c->out,
+                         c->from,
+                         c->to};
+  must_call(k, "nnrt_random_32", args, sizeof args / sizeof *args);
+}
+
+// ---- rows by number --------------------------------------------------------------------------------------
+
+static LLVMValueRef row_width(Kernel *k, const Type *type, uint32_t from) {
+  Type row = {.rank = 0};
+  for (uint32_t i = from; i < type->rank; i++)
+    row.dim[row.rank++] = type->dim[i];
+  return kernel_dim(k, type_count(&row));
+}
+
+// The first row that begins at element i or after it.
+static LLVMValueRef row_from(Kernel *k, LLVMValueRef i, LLVMValueRef width) {
+  LLVMValueRef up = LLVMBuildSub(k->g->b, build_add(k, i, width), gen_i64(k->g, 1), "");
+  return LLVMBuildUDiv(k->g->b, up, width, "");
+}
+
+static bool of_bytes(const Value *index) { return index->type.elem == TY_U8; }
+
+static void call_gather(Kernel *k, const Call *c) {
+  enum { FLOAT_NAN = 0x7fc00000 };
+  const Value *table = c->inst->arg[0], *index = c->inst->arg[1];
+  if (table->type.elem != TY_F32 && table->type.elem != TY_I32)
+    ice("codegen: gather from %s", elem_name(table->type.elem));
+  LLVMValueRef width = row_width(k, &table->type, 1);
+  LLVMValueRef args[] = {argument(k, c, 0),
+                         kernel_dim(k, table->type.dim[0]),
+                         argument(k, c, 1),
+                         small(k, of_bytes(index)),
+                         width,
+                         gen_i32(k->g, table->type.elem == TY_F32 ? FLOAT_NAN : 0),
+                         c->out,
+                         row_from(k, c->from, width),
+                         row_from(k, c->to, width)};
+  must_call(k, "nnrt_gather_32", args, sizeof args / sizeof *args);
+}
+
+static void call_scatter_add(Kernel *k, const Call *c) {
+  const Value *index = c->inst->arg[0], *update = c->inst->arg[1];
+  if (update->type.elem != TY_F32)
+    ice("codegen: scatter_add of %s", elem_name(update->type.elem));
+  LLVMValueRef width = row_width(k, &update->type, index->type.rank);
+  LLVMValueRef args[] = {argument(k, c, 0),
+                         small(k, of_bytes(index)),
+                         kernel_dim(k, type_count(&index->type)),
+                         argument(k, c, 1),
+                         width,
+                         c->out,
+                         row_from(k, c->from, width),
+                         row_from(k, c->to, width)};
+  must_call(k, "nnrt_scatter_add_f32", args, sizeof args / sizeof *args);
+}
+
+void kernel_c(Kernel *k) {
+  Call c = {.inst = k->body->first};
+  while (c.inst && !op_table[c.inst->op]->kernel)
+    c.inst = c.inst->next;
+  if (!c.inst || k->yield->n_args != 1)
+    ice("codegen: a kernel group without its operation");
+  LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
+  c.from = build_mul(k, k->tile0, tile);
+  c.to = build_min(k, build_mul(k, k->tile1, tile), kernel_dim(k, type_count(&c.inst->result[0]->type)));
+  c.out = k->buf[k->group->n_args];
+  if (c.inst->op == OP_random)
+    call_random(k, &c);
+  else if (c.inst->op == OP_gather)
+    call_gather(k, &c);
+  else if (c.inst->op == OP_scatter_add)
+    call_scatter_add(k, &c);
+  else
+    ice("codegen: no kernel for %s", op_table[c.inst->op]->name);
+}

@@ -86,6 +86,8 @@ typedef struct Pos {
   Dim dim[MAX_RANK];
   Block block[MAX_RANK + 1]; // in order, covering all axes; one with no axes for a scalar
   LLVMValueRef mask;         // <16 x i1>: lanes that are inside; NULL: all
+  bool has_flat;             // `flat` is the whole tensor's flat index
+  Coord flat;
 } Pos;
 
 Coord coord_at(LLVMValueRef base, int64_t step);

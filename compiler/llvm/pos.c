@@ -87,6 +87,8 @@ static Dim block_count(const Pos *pos, const Block *b) {
 }
 
 Coord pos_flat(Kernel *k, const Pos *pos) {
+  if (pos->has_flat)
+    return pos->flat;
   Coord at = pos->block[0].at;
   for (uint32_t i = 1; i < pos->n_block; i++)
     at = coord_add(k, coord_scale(k, at, block_count(pos, &pos->block[i])), pos->block[i].at);
@@ -100,6 +102,10 @@ static void split_before(Kernel *k, Pos *pos, uint32_t axis) {
     i++;
   if (i == pos->n_block || pos->block[i].first == axis)
     return;
+  if (!pos->has_flat) { // simpler now than from the parts
+    pos->flat = pos_flat(k, pos);
+    pos->has_flat = true;
+  }
   for (uint32_t j = pos->n_block++; j > i; j--)
     pos->block[j] = pos->block[j - 1];
   Block *left = &pos->block[i], *right = left + 1;
@@ -231,6 +237,7 @@ Pos *pos_with_axis(Kernel *k, Pos *pos, const Type *type, uint32_t axis, Coord a
   pos_axis(k, pos, axis);
   Pos *to = arena_new(k->g->arena, Pos);
   *to = *pos;
+  to->has_flat = false;
   for (uint32_t i = 0; i < type->rank; i++)
     to->dim[i] = type->dim[i];
   for (uint32_t i = 0; i < to->n_block; i++)
