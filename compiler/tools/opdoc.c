@@ -1,6 +1,6 @@
 // lang/OPS.md, from the records of the operations: `nnc --list-ops`. The committed file is compared
 // with this by the tests.
-#include "tools/opdoc.h"
+#include "tools/tools.h"
 #include "ops/op.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 // lang/OPS.md is what the records say. After a change: build/nnc --list-ops > lang/OPS.md, or
 // BLESS=1 with this test.
 #include "optest.h"
-#include "tools/opdoc.h"
+#include "tools/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
