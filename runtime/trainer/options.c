@@ -17,7 +17,8 @@ const Flag trainer_flags[] = {
     {"history", "FILE", "write the figures of every epoch as csv"},
     {"csv", "FILE", "predict: write the results as csv"},
     {"split", "NAME", "eval, predict: train, validate or test"},
-    {"count", "N", "predict: at most N rows"},
+    {"limit", "N", "predict: at most N rows"},
+    {"count", "N", "predict: N rows of a block that reads no data"},
     {"block", "NAME", "the train or predict block to use, where there are several"},
     {"set", "NAME=X", "set a config, the same as --NAME X"},
     {"help", NULL, "this text"},
@@ -137,7 +138,7 @@ static bool set_flag(const NnrtProgram *program, Options *o, const char *flag, c
     return set_count(flag, text, INT32_MIN, INT32_MAX, &o->seed, f);
   if (!strcmp(flag, "threads"))
     return set_count(flag, text, 1, 1024, &o->threads, f);
-  if (!strcmp(flag, "count"))
+  if (!strcmp(flag, "count") || !strcmp(flag, "limit"))
     return set_count(flag, text, 1, INT32_MAX, &o->count, f);
   if (!strcmp(flag, "log"))
     return set_log(o, text, f);
