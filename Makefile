@@ -84,7 +84,7 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.ta
 # Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
 # its own target in the place of this one, and NNRT_LEVEL says which it will be.
-$(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h runtime/include/nnrt.h
+$(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h $(wildcard runtime/include/*.h)
 	@mkdir -p $(BUILD)/bc-v$*
 	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \
@@ -139,13 +139,20 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_LIB) $(COMPILER_OBJ) $(BUILD)/libnnrt.a
 	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -lpng -ldl -lm -lpthread
 .PRECIOUS: $(BUILD)/tests/unit/%.o
+# Kernels in C: each test is built from the kernel's source, once per CPU level.
+KERNEL_TESTS = $(foreach l,$(LEVELS),$(patsubst tests/kernels/%.c,$(BUILD)/tests/kernels/%-v$(l),$(wildcard tests/kernels/*.c)))
+KERNEL_CC = $(CLANG) -std=gnu11 -O2 -g -ffp-contract=off -fno-math-errno -fno-trapping-math -mprefer-vector-width=512 \
+  -Wall -Wextra -Werror -Wno-psabi -Wno-pass-failed -Iruntime/include -MMD
+$(BUILD)/tests/kernels/%-v2 $(BUILD)/tests/kernels/%-v3 $(BUILD)/tests/kernels/%-v4: tests/kernels/%.c
+	@mkdir -p $(@D)
+	$(call SHORT,cc $@)for l in $(LEVELS); do $(KERNEL_CC) -march=x86-64-v$$l $< -o $(@D)/$*-v$$l -lm || exit 1; done
 check: deps-test
 	@$(MAKE) --no-print-directory -j2 all tests
 	@BUILD=$(BUILD) sh tests/run.sh
 check-full: deps-test
 	@$(MAKE) --no-print-directory -j2 all tests
 	@BUILD=$(BUILD) sh tests/run.sh --full
-tests: $(UNIT)
+tests: $(UNIT) $(KERNEL_TESTS)
 .PHONY: tests
 bless: all
 	BUILD=$(BUILD) sh tests/run.sh --bless $(T)
