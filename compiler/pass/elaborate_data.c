@@ -118,57 +118,48 @@ static bool later_function(Elab *e, Node *n) {
   return n->kind == N_CALL && later_function(e, n->a);
 }
 
-// Types are made once, so that a wrong one is known as such in every function.
-static bool add_field(Elab *e, DataInfo *data, Node *node, const char *name, bool is_field) {
-  Field f = {.node = node, .name = name, .typed = node->type != NULL};
-  uint32_t errors = e->s->n_error;
-  if (f.typed && node->type->name && strcmp(node->type->name, "_") == 0) {
-    not_yet(e, node->type->span, "a field of inferred type");
+static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
+  if (type->name && strcmp(type->name, "_") == 0) {
+    not_yet(e, type->span, "a field of inferred type");
     return false;
   }
-  if (f.typed)
-    f.type = elab_type(e, data->scope, node->type);
-  if (is_field)
-    buf_push(e->m->arena, &data->field, f);
-  else
-    buf_push(e->m->arena, &data->let, f);
+  uint32_t errors = e->s->n_error;
+  *out = elab_type(e, data->scope, type);
   return e->s->n_error == errors;
 }
 
-static bool resolve_field(Elab *e, DataInfo *data, Node *item) {
+// What is wrong with one field is said here, once; the others go on.
+static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, Node *value) {
+  Field f = {.node = node, .name = name, .typed = node->type != NULL};
+  if (!value) {
+    Diagnostic *d =
+        diag_error(e->s, node->span, "field-value", "the field `%s` has no value", name);
+    diag_note(e->s, d, (Span){0}, "say where it comes from: `%s: ... = row[0]`", name);
+  }
+  f.bad =
+      !value || later_function(e, value) || (f.typed && !field_type(e, data, node->type, &f.type));
+  return f;
+}
+
+static void resolve_field(Elab *e, DataInfo *data, Node *item) {
   for (uint32_t i = 0; i < data->field.n; i++)
     if (data->field.at[i].name == item->name) {
       Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-name",
-                                 "the field `%s` is declared "
-                                 "twice",
-                                 item->name);
+                                 "the field `%s` is declared twice", item->name);
       diag_note(e->s, d, data->field.at[i].node->name_span, "first here");
-      return false;
+      return;
     }
-  if (!item->a) {
-    Diagnostic *d =
-        diag_error(e->s, item->span, "field-value", "the field `%s` has no value", item->name);
-    diag_note(e->s, d, (Span){0}, "say where it comes from: `%s: ... = row[0]`", item->name);
-    return false;
-  }
-  if (later_function(e, item->a))
-    return false;
-  return add_field(e, data, item, item->name, true);
+  buf_push(e->m->arena, &data->field, make_field(e, data, item, item->name, item->a));
 }
 
-static bool resolve_let(Elab *e, DataInfo *data, Node *let) {
+static void resolve_let(Elab *e, DataInfo *data, Node *let) {
   for (uint32_t i = 0; i < let->list.n; i++) {
     Node *binding = let->list.at[i];
-    if (binding->a->kind != N_NAME) {
+    if (binding->a->kind != N_NAME)
       not_yet(e, binding->a->span, "a tuple in a `let` of a data block");
-      return false;
-    }
-    if (later_function(e, binding->b))
-      return false;
-    if (!add_field(e, data, binding, binding->a->name, false))
-      return false;
+    else
+      buf_push(e->m->arena, &data->let, make_field(e, data, binding, binding->a->name, binding->b));
   }
-  return true;
 }
 
 static bool resolve_item(Elab *e, DataInfo *data, Node *item) {
@@ -176,9 +167,11 @@ static bool resolve_item(Elab *e, DataInfo *data, Node *item) {
   case N_SETTING:
     return resolve_setting(e, data, item);
   case N_FIELD:
-    return resolve_field(e, data, item);
+    resolve_field(e, data, item);
+    return true;
   case N_LET:
-    return resolve_let(e, data, item);
+    resolve_let(e, data, item);
+    return true;
   case N_WHERE:
     not_yet(e, item->span, "`where` in a data block");
     return false;
@@ -260,6 +253,8 @@ typedef struct {
 
 static Val compute_here(Elab *e, const Computing *c) {
   const Field *f = c->field;
+  if (f->bad)
+    return val_error();
   Node *value = f->node->kind == N_FIELD ? f->node->a : f->node->b;
   Val v = elab_expr(e, c->inner, value, f->typed ? &f->type : NULL);
   if (f->typed && v.kind != V_ERROR)

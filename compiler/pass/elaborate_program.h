@@ -44,6 +44,7 @@ typedef struct {
   const char *name;
   Type type;
   bool typed; // `type` was written
+  bool bad;   // it was reported
 } Field;
 
 struct DataInfo {
@@ -91,6 +92,7 @@ typedef struct {
   Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node;
   BUF(NnrtStopInput) stop_input;
   BUF(uint32_t) slot;
+  bool incomplete; // an item was refused: it may be what seems to be missing
   NnrtTrain table;
 } Train;
 

@@ -37,6 +37,7 @@ static void add_setting(Elab *e, Train *t, Node *item) {
       not_yet(e, item->span, "the setting `%s` of a train block", item->name);
       return;
     }
+  t->incomplete = true;
   Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
                              "a train block has no setting `%s`", item->name);
   const char *near = nearest_name(item->name, settings, 5);
@@ -122,6 +123,7 @@ static void add_item(Elab *e, Train *t, Node *item) {
     break;
   case N_STEP:
     not_yet(e, item->name_span, "a train block of several steps");
+    t->incomplete = true;
     break;
   default: // N_LET: formulas; N_ERROR: the parser said so
     break;
@@ -165,14 +167,14 @@ static void check_length(Elab *e, Train *t) {
     diag_note(e->s, d, t->epochs_node->span, "the other one");
     diag_note(e->s, d, (Span){0},
               "keep one: `epochs` counts passes over the data, `steps` updates");
-  } else if (t->epochs_node && !t->data) {
+  } else if (t->epochs_node && !decl->a) {
     Diagnostic *d =
         diag_error(e->s, t->epochs_node->span, "train-length", "without data there are no epochs");
     diag_note(e->s, d, (Span){0}, "say `steps n`, or `train %s on DATA`", decl->name);
-  } else if (!t->epochs_node && !t->steps_node) {
+  } else if (!t->epochs_node && !t->steps_node && !t->incomplete) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "train-length",
                                "`%s` doesn't say how long to train", decl->name);
-    diag_note(e->s, d, (Span){0}, t->data ? "add `epochs n` or `steps n`" : "add `steps n`");
+    diag_note(e->s, d, (Span){0}, decl->a ? "add `epochs n` or `steps n`" : "add `steps n`");
   }
 }
 
@@ -256,6 +258,10 @@ static Value *batch_sum(Builder *b, Value *x) {
   return x->type.batched ? ir_inst(b, OP_batch_sum, &x, 1, NULL, 0)->result[0] : x;
 }
 
+static Value *rows(Builder *b) {
+  return ir_inst(b, OP_count, NULL, 0, NULL, 0)->result[0];
+}
+
 // The sum of the losses, before any batch sum: batched only if all of them are.
 static Value *loss_sum(Elab *e, const Train *t, Value *const *loss) {
   Builder *b = &e->target->b;
@@ -266,7 +272,7 @@ static Value *loss_sum(Elab *e, const Train *t, Value *const *loss) {
   for (uint32_t i = 0; i < t->minimize.n; i++) {
     Value *x = loss[i];
     if (!all && x->type.batched)
-      x = ir_binary(b, OP_div, batch_sum(b, x), ir_inst(b, OP_count, NULL, 0, NULL, 0)->result[0]);
+      x = ir_binary(b, OP_div, batch_sum(b, x), rows(b));
     sum = sum ? ir_binary(b, OP_add, sum, x) : x;
   }
   return sum;
@@ -332,19 +338,15 @@ static bool make_eval(Elab *e, Train *t) {
 // ---- step.T and grad.T
 // ---------------------------------------------------------------------------
 
-// The gradient of the mean of `loss` over the batch (as it is, if unbatched) for `params`.
+// The gradient of the mean of `loss` over the batch (as it is, if unbatched) for `params`. The mean
+// is taken before: it scales one number per row instead of every gradient.
 static void gradients(Elab *e, Value *loss, Value *const *params, uint32_t n, Value **out) {
   Builder *b = &e->target->b;
   Value **arg = arena_array(e->m->arena, Value *, n + 1);
-  arg[0] = batch_sum(b, loss);
+  arg[0] = loss->type.batched ? ir_binary(b, OP_div, batch_sum(b, loss), rows(b)) : loss;
   memcpy(arg + 1, params, sizeof *arg * n);
   Inst *grad = ir_inst(b, OP_grad, arg, n + 1, NULL, 0);
-  Value *count = loss->type.batched ? ir_inst(b, OP_count, NULL, 0, NULL, 0)->result[0] : NULL;
-  for (uint32_t i = 0; i < n; i++) {
-    out[i] = grad->result[i];
-    if (count)
-      out[i] = ir_binary(b, OP_div, out[i], ir_broadcast(b, count, NULL, out[i]->type));
-  }
+  memcpy(out, grad->result, sizeof *out * n);
 }
 
 static uint32_t selected_params(Elab *e, const bool *selected, Param **params, Value **values) {
@@ -479,13 +481,14 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   bool data = train_data(e, t) && train_name_free(e, t);
   for (uint32_t i = 0; i < decl->list.n; i++)
     add_item(e, t, decl->list.at[i]);
-  if (!t->minimize.n) {
+  if (!t->minimize.n && !t->incomplete) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "nothing-minimized", "`%s` minimizes nothing",
                                decl->name);
     diag_note(e->s, d, (Span){0}, "add `minimize LOSS with OPTIMIZER`");
   }
   read_settings(e, t);
-  if (data && make_eval(e, t) && e->s->n_error == errors && make_step(e, t) && make_grad(e, t))
+  if (data && t->minimize.n && make_eval(e, t) && e->s->n_error == errors && make_step(e, t) &&
+      make_grad(e, t))
     make_stop(e, t);
   e->block = NULL;
   NnrtTrain *n = &t->table;
