@@ -54,7 +54,7 @@ $(BUILD)/nn.lex.c $(BUILD)/nn.lex.h &: lang/nn.l
 	$(call SHORT,flex $<)flex --header-file=$(BUILD)/nn.lex.h -o $(BUILD)/nn.lex.c $<
 # Generated C: our warnings are not the generators'.
 $(BUILD)/nn.%.o: $(BUILD)/nn.%.c $(BUILD)/nn.tab.h $(BUILD)/nn.lex.h
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -MP -c $< -o $@
 $(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "pass/elaborate.h"'; \
@@ -68,18 +68,18 @@ $(BUILD)/errors.c: lang/ERRORS.md
 	@{ echo '#include "tools/tools.h"'; echo 'const char errors_text[] = {'; \
 	  od -An -v -td1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
 $(BUILD)/errors.o: $(BUILD)/errors.c
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/compiler/%.o: compiler/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c $< -o $@
 $(BUILD)/compiler/llvm/%.o: compiler/llvm/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -isystem $(shell $(LLVM_CONFIG) --includedir) -MMD -MP -c $< -o $@
 $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.tab.h
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
@@ -103,7 +103,7 @@ $(BUILD)/nnc-llvm.so: $(call obj,$(LLVM_SRC)) $(BUILD)/kernels.o
 # ---- the runtime
 $(BUILD)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) -Iruntime/include -Iruntime/trainer -Iruntime/core $(CFLAGS) -fPIC -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) -Iruntime/include -Iruntime/trainer -Iruntime/core $(CFLAGS) -fPIC -MMD -MP -c $< -o $@
 $(BUILD)/libnnrt.a: $(CORE_OBJ) $(TRAINER_OBJ)
 	@rm -f $@
 	$(call SHORT,ar $@)ar rcs $@ $^
@@ -135,7 +135,7 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -l '^int mai
 UNIT_LIB = $(patsubst %.c,$(BUILD)/%.o,$(shell grep -L '^int main' tests/unit/*.c 2>/dev/null))
 $(BUILD)/tests/unit/%.o: tests/unit/%.c $(BUILD)/oplist.h $(BUILD)/passes.def
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/unit -MMD -c $< -o $@
+	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/unit -MMD -MP -c $< -o $@
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_LIB) $(COMPILER_OBJ) $(BUILD)/libnnrt.a
 	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -lpng -ldl -lm -lpthread
 .PRECIOUS: $(BUILD)/tests/unit/%.o
