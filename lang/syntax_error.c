@@ -23,6 +23,15 @@ Diagnostic *syntax_error(Parse *p, Span span, const char *code, const char *form
   return diag_error(p->s, span, code, "%s", text);
 }
 
+bool has_syntax_errors(const Session *s) {
+  for (uint32_t i = 0; i < s->diag.n; i++) {
+    const char *code = s->diag.at[i]->code;
+    if (strcmp(code, "syntax") == 0 || strcmp(code, "lexical") == 0 || strcmp(code, "nesting") == 0)
+      return true;
+  }
+  return false;
+}
+
 void report_too_deep(Parse *p, Span span) {
   if (!p->too_deep)
     syntax_error(p, span, "nesting", "nested too deeply: expressions and blocks can be %d deep",

@@ -357,7 +357,7 @@ static void try_model(Elab *e, Scope *scope, Node *decl) {
   }
   uint32_t params = e->param.n, states = e->state.n, applied = e->applied.n;
   Val model = {.kind = V_FUNCTION, .decl = decl, .scope = scope};
-  elab_apply(e, instance_at(e, model, decl), arg, decl->params.n, decl->name_span, NULL);
+  elab_apply(e, instance_at(e, model, decl), arg, decl->params.n, (Span){0}, NULL);
   target_drop(t);
   e->param.n = params;
   e->state.n = states;
@@ -391,6 +391,8 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
     ice("the standard library has no prelude");
   std_module(e, prelude);
   SourceModule *user = add_module(e, s->source.at[file].path, file, false);
+  if (has_syntax_errors(s))
+    return NULL;
   e->file = user->file;
   e->global = user->scope;
   check_defines(e);
