@@ -126,8 +126,8 @@ static bool read_values(Idx *idx, Failure *failure) {
     return failf(
         failure,
         "%s: the header says %s values of %zu bytes, %zu bytes in all, but there are %s%zu",
-        idx->path, sizes, bytes, total, idx->content.size > total ? "at least " : "",
-        idx->content.size);
+        idx->path, sizes, bytes, total,
+        gzip_is(&idx->file) && idx->content.size > total ? "at least " : "", idx->content.size);
   return true;
 }
 

@@ -73,9 +73,11 @@ static void test_figures(void) {
   expect("history", "--epochs 4 --history h.csv", 0, NULL, NULL);
   size_t size = 0;
   char *history = toy_read("h.csv", &size);
-  toy_check(history && !strncmp(history, "block,epoch,step,seconds,loss,accuracy,val_loss,"
-                                         "val_accuracy\nToy,1,13,",
-                                65) &&
+  toy_check(history &&
+                !strncmp(history,
+                         "block,epoch,step,seconds,loss,accuracy,val_loss,"
+                         "val_accuracy\nToy,1,13,",
+                         65) &&
                 count_of(history, "\n") == 5,
             "history_form", "%.200s", history ? history : "none");
   free(history);
@@ -111,15 +113,17 @@ static void test_predict(void) {
   expect("predict_train", "--epochs 60", 0, NULL, NULL);
   expect("predict", "predict --limit 3", 0, "row 0: Class 0 (", NULL);
   toy_check(count_of(o.out, "\n") == 3 && strstr(o.out, "best 1"), "predict_limit", "%s", o.out);
-  expect("predict_json", "predict --log json", 0, "{\"row\":1,\"Class\":[{\"class\":1,\"probability\":",
-         NULL);
+  expect("predict_json", "predict --log json", 0,
+         "{\"row\":1,\"Class\":[{\"class\":1,\"probability\":", NULL);
   toy_check(count_of(o.out, "\n") == 40 && strstr(o.out, "\"best\":2}"), "predict_all", "%.200s",
             o.out);
   expect("predict_csv", "predict --csv p.csv --batch 7", 0, "40 rows written to p.csv", NULL);
   size_t size;
   char *csv = toy_read("p.csv", &size);
-  toy_check(csv && !strncmp(csv, "row,Class_1,Class_1_probability,Class_2,Class_2_probability,best\n0,0,",
-                            69) &&
+  toy_check(csv &&
+                !strncmp(csv,
+                         "row,Class_1,Class_1_probability,Class_2,Class_2_probability,best\n0,0,",
+                         69) &&
                 count_of(csv, "\n") == 41,
             "predict_csv_form", "%.200s", csv ? csv : "none");
   free(csv);
@@ -195,7 +199,8 @@ static void test_nan(void) {
   toy_make(&toy);
 }
 
-// ---- Ctrl-C -------------------------------------------------------------------------------------------
+// ---- Ctrl-C
+// -------------------------------------------------------------------------------------------
 
 static void test_interrupt(void) {
   toy.train.stop = NNRT_NONE;
@@ -251,11 +256,21 @@ static void test_shuffle(void) {
 }
 
 static void test_numbers(void) {
-  static const char *const texts[] = {"1",   "-0.5", "1e5",    "1e-7", ".5",  "5.",
-                                      "1e400", "0.1",  "123456789012345678", "3.4028235e38",
-                                      "0.000001234567890123456789", "1e22", "9007199254740993"};
-  static const char *const bad[] = {"", "-", ".", "1e", "0x10", "nan", "inf", "1 ", " 1", "1,0",
-                                    "1e400", "--1", "1.2.3", "1e+"};
+  static const char *const texts[] = {"1",
+                                      "-0.5",
+                                      "1e5",
+                                      "1e-7",
+                                      ".5",
+                                      "5.",
+                                      "1e400",
+                                      "0.1",
+                                      "123456789012345678",
+                                      "3.4028235e38",
+                                      "0.000001234567890123456789",
+                                      "1e22",
+                                      "9007199254740993"};
+  static const char *const bad[] = {"",   "-",  ".",   "1e",    "0x10", "nan",   "inf",
+                                    "1 ", " 1", "1,0", "1e400", "--1",  "1.2.3", "1e+"};
   bool good = true;
   double value;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

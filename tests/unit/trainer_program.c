@@ -12,7 +12,8 @@
 enum { IN = 4, OUT = 3 };
 #define LEN(a) ((uint32_t)(sizeof(a) / sizeof *(a)))
 
-// ---- Kernels: buffers are the ports of the function, arguments first --------------------------------
+// ---- Kernels: buffers are the ports of the function, arguments first
+// --------------------------------
 
 static void scores_of(const float *w, const float *b, const float *x, double p[OUT]) {
   double sum = 0, top = -INFINITY;
@@ -116,23 +117,39 @@ static void stop(const NnrtArgs *a, int64_t t0, int64_t t1) {
   *(uint8_t *)a->buf[2] = *(const float *)a->buf[0] < 0.001f || *(const float *)a->buf[1] > 0.5f;
 }
 
-// ---- Tables ---------------------------------------------------------------------------------------------
+// ---- Tables
+// ---------------------------------------------------------------------------------------------
 
-#define T_WEIGHT {NNRT_F32, 2, {IN, OUT}, 0}
-#define T_BIAS {NNRT_F32, 1, {OUT}, 0}
-#define T_ONE {NNRT_F32, 0, {0}, 0}
-#define T_INT {NNRT_I32, 0, {0}, 0}
-#define T_BOOL {NNRT_BOOL, 0, {0}, 0}
-#define T_X {NNRT_F32, 3, {-1, 2, 2}, 0}
-#define T_LABEL {NNRT_I32, 1, {-1}, OUT}
-#define T_ROWS {NNRT_I32, 1, {-1}, 0}
-#define T_P {NNRT_F32, 2, {-1, OUT}, 0}
-#define WEIGHT(b) {"weight", T_WEIGHT, NNRT_PARAM, 0, b}
-#define BIAS(b) {"bias", T_BIAS, NNRT_PARAM, 1, b}
-#define X(b) {"x", T_X, NNRT_COLUMN, 0, b}
-#define LABEL(b) {"label", T_LABEL, NNRT_COLUMN, 1, b}
-#define LOSS(b) {"loss", T_ONE, NNRT_METRIC, 0, b}
-#define HITS(b) {"accuracy", T_ONE, NNRT_METRIC, 1, b}
+#define T_WEIGHT                                                                                   \
+  { NNRT_F32, 2, {IN, OUT}, 0 }
+#define T_BIAS                                                                                     \
+  { NNRT_F32, 1, {OUT}, 0 }
+#define T_ONE                                                                                      \
+  { NNRT_F32, 0, {0}, 0 }
+#define T_INT                                                                                      \
+  { NNRT_I32, 0, {0}, 0 }
+#define T_BOOL                                                                                     \
+  { NNRT_BOOL, 0, {0}, 0 }
+#define T_X                                                                                        \
+  { NNRT_F32, 3, {-1, 2, 2}, 0 }
+#define T_LABEL                                                                                    \
+  { NNRT_I32, 1, {-1}, OUT }
+#define T_ROWS                                                                                     \
+  { NNRT_I32, 1, {-1}, 0 }
+#define T_P                                                                                        \
+  { NNRT_F32, 2, {-1, OUT}, 0 }
+#define WEIGHT(b)                                                                                  \
+  { "weight", T_WEIGHT, NNRT_PARAM, 0, b }
+#define BIAS(b)                                                                                    \
+  { "bias", T_BIAS, NNRT_PARAM, 1, b }
+#define X(b)                                                                                       \
+  { "x", T_X, NNRT_COLUMN, 0, b }
+#define LABEL(b)                                                                                   \
+  { "label", T_LABEL, NNRT_COLUMN, 1, b }
+#define LOSS(b)                                                                                    \
+  { "loss", T_ONE, NNRT_METRIC, 0, b }
+#define HITS(b)                                                                                    \
+  { "accuracy", T_ONE, NNRT_METRIC, 1, b }
 
 static const NnrtPort init_arg[] = {{"seed", T_INT, NNRT_SEED, 0, 0}};
 static const NnrtPort init_result[] = {WEIGHT(1), BIAS(2)};
@@ -149,9 +166,8 @@ static const NnrtPort step_result[] = {
     WEIGHT(9), BIAS(10), {"velocity", T_WEIGHT, NNRT_SLOT, 0, 11}, LOSS(12), HITS(13)};
 static const NnrtPort eval_arg[] = {WEIGHT(0), BIAS(1), X(2), LABEL(3)};
 static const NnrtPort eval_result[] = {LOSS(4), HITS(5)};
-static const NnrtPort grad_result[] = {LOSS(4),
-                                       {"weight", T_WEIGHT, NNRT_GRAD, 0, 5},
-                                       {"bias", T_BIAS, NNRT_GRAD, 1, 6}};
+static const NnrtPort grad_result[] = {
+    LOSS(4), {"weight", T_WEIGHT, NNRT_GRAD, 0, 5}, {"bias", T_BIAS, NNRT_GRAD, 1, 6}};
 static const NnrtPort predict_arg[] = {WEIGHT(0), BIAS(1), X(2)};
 static const NnrtPort predict_result[] = {{"Class", T_P, NNRT_OUTPUT, 0, 3},
                                           {"best", T_ROWS, NNRT_OUTPUT, 1, 4}};
@@ -196,8 +212,8 @@ static const NnrtTensor slots[] = {{"Toy/sgd.v/dense.weight", T_WEIGHT, 0}};
 static const bool trainable[] = {true, true};
 static const NnrtConfig configs[] = {{"learning_rate", "size of a step", 0.5, 1e-6, 100}};
 static const NnrtMetric metrics[] = {{"loss", NNRT_METRIC_MEAN}, {"accuracy", NNRT_METRIC_MEAN}};
-static const NnrtStopInput stop_inputs[] = {
-    {NNRT_STOP_VAL, 0, true, 0, 0}, {NNRT_STOP_STALLED, 0, true, 30, 0}};
+static const NnrtStopInput stop_inputs[] = {{NNRT_STOP_VAL, 0, true, 0, 0},
+                                            {NNRT_STOP_STALLED, 0, true, 30, 0}};
 static const uint32_t train_slots[] = {0};
 static const NnrtOutput outputs[] = {{"Class", {NNRT_F32, 1, {OUT}, 0}, NNRT_AS_TOP, 2},
                                      {"best", {NNRT_I32, 0, {0}, OUT}, NNRT_AS_CLASS, 0}};
@@ -215,26 +231,55 @@ void toy_make(ToyProgram *toy) {
   make_function(4, "predict.Class", predict, predict_arg, LEN(predict_arg), predict_result,
                 LEN(predict_result));
   make_function(5, "stop.Toy", stop, stop_arg, LEN(stop_arg), stop_result, LEN(stop_result));
-  *toy = (ToyProgram){
-      .column = {{"x", NULL, {NNRT_F32, 2, {2, 2}, 0}, 0, 0},
-                 {"label", NULL, {NNRT_I32, 0, {0}, OUT}, 4, 0}},
-      .train_file = {"train.csv"},
-      .test_file = {"test.csv"},
-      .train = {.name = "Toy", .step = 1, .eval = 2, .grad = 3, .stop = 5, .metric = metrics,
-                .n_metric = LEN(metrics), .stop_input = stop_inputs,
-                .n_stop_input = LEN(stop_inputs), .batch = 8, .epochs = 10, .seed = 1,
-                .slot = train_slots, .n_slot = 1, .flops_forward = 24, .flops_step = 72},
-      .predict = {{.name = "Class", .function = 4, .output = outputs, .n_output = 2}}};
+  *toy =
+      (ToyProgram){.column = {{"x", NULL, {NNRT_F32, 2, {2, 2}, 0}, 0, 0},
+                              {"label", NULL, {NNRT_I32, 0, {0}, OUT}, 4, 0}},
+                   .train_file = {"train.csv"},
+                   .test_file = {"test.csv"},
+                   .train = {.name = "Toy",
+                             .step = 1,
+                             .eval = 2,
+                             .grad = 3,
+                             .stop = 5,
+                             .metric = metrics,
+                             .n_metric = LEN(metrics),
+                             .stop_input = stop_inputs,
+                             .n_stop_input = LEN(stop_inputs),
+                             .batch = 8,
+                             .epochs = 10,
+                             .seed = 1,
+                             .slot = train_slots,
+                             .n_slot = 1,
+                             .flops_forward = 24,
+                             .flops_step = 72},
+                   .predict = {{.name = "Class", .function = 4, .output = outputs, .n_output = 2}}};
   toy->data = (NnrtData){.name = "Points", .n_column = 2, .path = "toy.nn", .validate_last = 20};
   toy->data.train = (NnrtSource){.kind = NNRT_CSV, .n_file = 1, .separator = ','};
   toy->data.test = toy->data.train;
-  toy->program = (NnrtProgram){
-      .abi = NNRT_ABI, .bytes = sizeof(NnrtProgram), .name = "toy", .compiler = "by hand",
-      .cpu = "x86-64-v2", .source_hash = "1234", .cpu_level = 2, .function = functions,
-      .n_function = LEN(functions), .init = 0, .param = params, .slot = slots,
-      .n_param = LEN(params), .n_slot = LEN(slots), .trainable = trainable, .config = configs,
-      .n_config = LEN(configs), .n_data = 1, .n_train = 1, .n_predict = 1, .layer = layers,
-      .n_layer = LEN(layers), .loc = locs, .n_loc = LEN(locs)};
+  toy->program = (NnrtProgram){.abi = NNRT_ABI,
+                               .bytes = sizeof(NnrtProgram),
+                               .name = "toy",
+                               .compiler = "by hand",
+                               .cpu = "x86-64-v2",
+                               .source_hash = "1234",
+                               .cpu_level = 2,
+                               .function = functions,
+                               .n_function = LEN(functions),
+                               .init = 0,
+                               .param = params,
+                               .slot = slots,
+                               .n_param = LEN(params),
+                               .n_slot = LEN(slots),
+                               .trainable = trainable,
+                               .config = configs,
+                               .n_config = LEN(configs),
+                               .n_data = 1,
+                               .n_train = 1,
+                               .n_predict = 1,
+                               .layer = layers,
+                               .n_layer = LEN(layers),
+                               .loc = locs,
+                               .n_loc = LEN(locs)};
 }
 
 void toy_use_idx(ToyProgram *toy) {
@@ -259,7 +304,8 @@ static void connect(ToyProgram *toy) {
   toy->program.predict = toy->predict;
 }
 
-// ---- Running ----------------------------------------------------------------------------------------------
+// ---- Running
+// ----------------------------------------------------------------------------------------------
 
 static void run_child(ToyProgram *toy, const char *arguments, const char *out) {
   char copy[2000], *argv[64] = {"./toy"};
@@ -301,7 +347,8 @@ void toy_run(const ToyProgram *toy, const char *arguments, Outcome *outcome) {
   toy_run_to(toy, arguments, NULL, outcome);
 }
 
-// ---- Files --------------------------------------------------------------------------------------------------
+// ---- Files
+// --------------------------------------------------------------------------------------------------
 
 void toy_enter_folder(char folder[64]) {
   strcpy(folder, "/tmp/nnc-trainer-XXXXXX");
@@ -326,7 +373,9 @@ void toy_write(const char *path, const void *bytes, size_t size) {
   }
 }
 
-void toy_write_text(const char *path, const char *text) { toy_write(path, text, strlen(text)); }
+void toy_write_text(const char *path, const char *text) {
+  toy_write(path, text, strlen(text));
+}
 
 char *toy_read(const char *path, size_t *size) {
   FILE *file = fopen(path, "rb");
@@ -366,8 +415,8 @@ void toy_write_csv(const char *path, int rows, int seed) {
 }
 
 void toy_write_idx(const char *x_path, const char *label_path, int rows, int seed) {
-  uint8_t x[16 + 1000 * IN] = {0, 0, 8, 3, 0, 0, (uint8_t)(rows >> 8), (uint8_t)rows,
-                               0, 0, 0, 2, 0, 0, 0, 2};
+  uint8_t x[16 + 1000 * IN] = {0, 0, 8, 3, 0, 0, (uint8_t)(rows >> 8), (uint8_t)rows, 0, 0,
+                               0, 2, 0, 0, 0, 2};
   uint8_t label[8 + 1000] = {0, 0, 8, 1, 0, 0, (uint8_t)(rows >> 8), (uint8_t)rows};
   for (int row = 0; row < rows; row++)
     label[8 + row] = (uint8_t)make_row(row, seed, x + 16 + row * IN);

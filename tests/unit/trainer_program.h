@@ -1,5 +1,6 @@
-// A program made by hand for tests of the trainer: x f32[2, 2] and label index<3> to three scores, softmax
-// cross-entropy, SGD with momentum. Its kernels are plain C. And the means to run commands of it.
+// A program made by hand for tests of the trainer: x f32[2, 2] and label index<3> to three scores,
+// softmax cross-entropy, SGD with momentum. Its kernels are plain C. And the means to run commands
+// of it.
 #ifndef TRAINER_PROGRAM_H
 #define TRAINER_PROGRAM_H
 
