@@ -191,7 +191,8 @@ static SourceModule *add_module(Elab *e, const char *path, uint32_t source, bool
   if (is_std && !e->prelude)
     e->prelude = m->scope; // the first file read is the prelude itself
   m->file = parse_source(e->s, source);
-  declare_file(e, m);
+  if (!has_syntax_errors(e->s))
+    declare_file(e, m);
   return m;
 }
 
@@ -400,6 +401,8 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   elab_program(e, user->scope);
   if (s->n_error == errors)
     try_models(e, user->scope);
-  warn_unused(e, user->file);
+  elab_finish_errors(e);
+  if (s->n_error == 0)
+    warn_unused(e, user->file);
   return s->n_error ? NULL : e->m;
 }
