@@ -1,10 +1,9 @@
-// does:   turns the trees of a program and of what it uses into per-example IR and the program tables
-// needs:  parsed files
-// leaves: a module without user errors (the last pass that reports any), or NULL
-// cost:   linear in the expanded program
+// does:   turns the trees of a program and of what it uses into per-example IR and the program
+// tables needs:  parsed files leaves: a module without user errors (the last pass that reports
+// any), or NULL cost:   linear in the expanded program
 //
-// This file: the order of work, files (`use`), top-level names. Names are lazy: a declaration is looked
-// at when something names it, so that their order doesn't matter.
+// This file: the order of work, files (`use`), top-level names. Names are lazy: a declaration is
+// looked at when something names it, so that their order doesn't matter.
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
@@ -12,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- -D ----------------------------------------------------------------------------------------------------
+// ---- -D
+// ----------------------------------------------------------------------------------------------------
 
 typedef BUF(const char *) Names;
 
@@ -84,7 +84,8 @@ static void check_defines(Elab *e) {
   }
 }
 
-// ---- values of top-level names -------------------------------------------------------------------------------
+// ---- values of top-level names
+// -------------------------------------------------------------------------------
 
 typedef struct {
   Node *binding;
@@ -106,12 +107,14 @@ static Val make_const(Elab *e, void *ctx) {
   bool constant = is_number(v) || v.kind == V_BOOL || v.kind == V_STRING || v.kind == V_LIST ||
                   v.kind == V_TUPLE || v.kind == V_ERROR;
   if (!constant) {
-    diag_error(e->s, t->binding->b->span, "not-constant", "a const is a number known when compiling, found %s",
-               val_text(e, v));
+    diag_error(e->s, t->binding->b->span, "not-constant",
+               "a const is a number known when compiling, found %s", val_text(e, v));
     return val_error();
   }
   v.span = t->binding->span;
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name), .from = "this", .span = t->binding->b->span};
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name),
+             .from = "this",
+             .span = t->binding->b->span};
   return fit_type(e, t->scope, t->binding->type, v, &fit);
 }
 
@@ -122,8 +125,11 @@ static Val make_let(Elab *e, void *ctx) {
   Type want;
   bool known = t->binding->type && type_known(e, t->scope, t->binding->type, &want);
   Val v = elab_expr(e, t->scope, t->binding->b, known ? &want : NULL);
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name), .from = "this", .span = t->binding->b->span,
-             .declared = true, .fill = true};
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name),
+             .from = "this",
+             .span = t->binding->b->span,
+             .declared = true,
+             .fill = true};
   v = fit_type(e, t->scope, t->binding->type, v, &fit);
   e->block = block;
   if (t->part >= 0 && v.kind != V_ERROR) {
@@ -145,7 +151,8 @@ static void shadow_warning(Elab *e, const SourceModule *m, const char *name, Spa
   diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name);
 }
 
-static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, int part, bool constant) {
+static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, int part,
+                         bool constant) {
   if (name->kind != N_NAME)
     return;
   TopName *t = arena_new(e->s->perm, TopName);
@@ -172,13 +179,16 @@ static void declare_bindings(Elab *e, SourceModule *m, Node *decl) {
 }
 
 static void declare_function(Elab *e, SourceModule *m, Node *decl) {
-  Val v = {.kind = decl->kind == N_OPTIMIZER ? V_OPTIMIZER : V_FUNCTION, .decl = decl, .scope = m->scope};
+  Val v = {.kind = decl->kind == N_OPTIMIZER ? V_OPTIMIZER : V_FUNCTION,
+           .decl = decl,
+           .scope = m->scope};
   v.span = decl->name_span;
   shadow_warning(e, m, decl->name, decl->name_span);
   scope_add(e, m->scope, decl->name, v, decl->name_span);
 }
 
-// ---- files ---------------------------------------------------------------------------------------------------
+// ---- files
+// ---------------------------------------------------------------------------------------------------
 
 static void declare_file(Elab *e, SourceModule *m);
 
@@ -222,7 +232,8 @@ static SourceModule *use_std(Elab *e, Node *use) {
   const StdlibFile *f = std ? find_stdlib(dot + 1) : NULL;
   if (f)
     return std_module(e, f);
-  Diagnostic *d = diag_error(e->s, use->name_span, "unknown-module", "there is no module `%s`", use->name);
+  Diagnostic *d =
+      diag_error(e->s, use->name_span, "unknown-module", "there is no module `%s`", use->name);
   Names names = {0};
   for (const StdlibFile *s = stdlib_files; s->name; s++)
     buf_push(e->s->perm, &names, s->name);
@@ -230,7 +241,8 @@ static SourceModule *use_std(Elab *e, Node *use) {
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", near);
   else if (!std)
-    diag_note(e->s, d, (Span){0}, "a file of yours is named in quotes: use \"%s.nn\": ...", use->name);
+    diag_note(e->s, d, (Span){0}, "a file of yours is named in quotes: use \"%s.nn\": ...",
+              use->name);
   return NULL;
 }
 
@@ -271,7 +283,8 @@ static void import_name(Elab *e, SourceModule *to, SourceModule *from, Node *nam
     to->scope->last->constant = n->constant;
     return;
   }
-  Diagnostic *d = diag_error(e->s, name->span, "unknown-name", "%s has no `%s`", from->path, name->name);
+  Diagnostic *d =
+      diag_error(e->s, name->span, "unknown-name", "%s has no `%s`", from->path, name->name);
   Names names = {0};
   for (Entry *k = from->scope->first; k; k = k->next)
     buf_push(e->s->perm, &names, k->name);
@@ -337,7 +350,8 @@ const char *module_with(Elab *e, const char *name) {
   return NULL;
 }
 
-// ---- models that nothing applies --------------------------------------------------------------------------------
+// ---- models that nothing applies
+// --------------------------------------------------------------------------------
 
 // They are elaborated for their errors alone; nothing of it is kept.
 static void try_model(Elab *e, Scope *scope, Node *decl) {
@@ -353,7 +367,8 @@ static void try_model(Elab *e, Scope *scope, Node *decl) {
       return;
     }
     type.batched = true;
-    arg[i] = val_tensor(ir_add_arg(t->fn, type, (Port){.role = NNRT_COLUMN, .index = i, .name = p->name}));
+    arg[i] = val_tensor(
+        ir_add_arg(t->fn, type, (Port){.role = NNRT_COLUMN, .index = i, .name = p->name}));
     arg[i].span = p->span;
   }
   uint32_t params = e->param.n, states = e->state.n, applied = e->applied.n;
@@ -363,6 +378,13 @@ static void try_model(Elab *e, Scope *scope, Node *decl) {
   e->param.n = params;
   e->state.n = states;
   e->applied.n = applied;
+}
+
+// Consts that nothing uses are looked at too.
+static void try_consts(Elab *e, Scope *scope) {
+  for (Entry *n = scope->first; n; n = n->next)
+    if (n->make == make_const)
+      entry_value(e, n);
 }
 
 static bool is_applied(const Elab *e, const Node *decl) {
@@ -380,7 +402,8 @@ static void try_models(Elab *e, Scope *scope) {
   }
 }
 
-// ---- the pass --------------------------------------------------------------------------------------------------
+// ---- the pass
+// --------------------------------------------------------------------------------------------------
 
 Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   Elab *e = arena_new(s->perm, Elab);
@@ -398,6 +421,7 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   e->global = user->scope;
   check_defines(e);
   uint32_t errors = s->n_error;
+  try_consts(e, user->scope);
   elab_program(e, user->scope);
   if (s->n_error == errors)
     try_models(e, user->scope);
