@@ -283,6 +283,8 @@ static void import_name(Elab *e, SourceModule *to, SourceModule *from, Node *nam
     to->scope->last->constant = n->constant;
     return;
   }
+  if (has_syntax_errors(e->s))
+    return; // it may be there, unread
   Diagnostic *d =
       diag_error(e->s, name->span, "unknown-name", "%s has no `%s`", from->path, name->name);
   Names names = {0};
