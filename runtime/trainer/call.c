@@ -73,8 +73,7 @@ void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed) {
   }
 }
 
-// ---- Shuffling
-// ------------------------------------------------------------------------------------------
+// ---- Shuffling --------------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t x) { // the finaliser of splitmix64
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
@@ -109,8 +108,7 @@ int64_t shuffle_at(const Shuffle *shuffle, int64_t i) {
   return (int64_t)x;
 }
 
-// ---- Batches
-// ----------------------------------------------------------------------------------------------
+// ---- Batches ----------------------------------------------------------------------------------
 
 static void copy_row(char *to, uint32_t elem, const TableColumn *column, int64_t row) {
   size_t size = elem_bytes(column->elem) * (size_t)column->count;

@@ -55,8 +55,7 @@ const NnrtProgram *cpu_choose(const NnrtProgram *const *programs, Failure *failu
   return NULL;
 }
 
-// ---- Peak: independent chains of multiply-adds in registers
-// --------------------------------------------
+// ---- Peak: independent chains of multiply-adds in registers -----------------------------------
 
 enum { CHAINS = 12, TURNS = 20000 };
 

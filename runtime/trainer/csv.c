@@ -132,8 +132,20 @@ static const char *field_text(Field field, char text[48]) {
   return text;
 }
 
-// ---- Which field goes where
-// ------------------------------------------------------------------------------
+// ---- Which field goes where -------------------------------------------------------------------
+
+// A first line of numbers is a row whose file has no header: taking it for names would lose it.
+// 0,1,2,... are names that some programs write.
+static bool names_are_numbers(const Csv *csv) {
+  double value;
+  bool counting = true;
+  for (int64_t i = 0; i < csv->n_field; i++) {
+    if (!parse_number(csv->field[i].at, csv->field[i].length, &value))
+      return false;
+    counting = counting && value == (double)i;
+  }
+  return !counting;
+}
 
 static bool read_header(Csv *csv, Failure *failure) {
   bool end = false;
@@ -141,6 +153,11 @@ static bool read_header(Csv *csv, Failure *failure) {
     return false;
   if (end)
     return failf(failure, "%s: is empty, expected a line with the names of the columns", csv->path);
+  if (names_are_numbers(csv))
+    return failf(failure,
+                 "%s: line %lld is all numbers, expected the names of the columns; if the file has "
+                 "no such line, say header = false",
+                 csv->path, (long long)csv->line);
   size_t length = 0;
   for (int64_t i = 0; i < csv->n_field; i++)
     length += csv->field[i].length + 1;
@@ -195,14 +212,13 @@ static bool find_positions(const Csv *csv, const TableRequest *request, int64_t 
                    csv->path, column->header);
     if (column->header && !find_by_name(csv, column, &position[i], failure))
       return false;
-    int64_t end = position[i] + type_count(&column->type);
+    int64_t end = position[i] + type_elements(&column->type);
     *width = end > *width ? end : *width;
   }
   return true;
 }
 
-// ---- Rows
-// ---------------------------------------------------------------------------------------------------
+// ---- Rows -------------------------------------------------------------------------------------
 
 static bool bad_field(const Csv *csv, int64_t field, const char *column, const char *expected,
                       bool header_likely, Failure *failure) {

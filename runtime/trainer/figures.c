@@ -44,6 +44,8 @@ bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figu
                     Failure *failure) {
   figures_clear(figures);
   for (int64_t first = 0; first < split->rows; first += batch) {
+    if (figures->interrupted && *figures->interrupted)
+      break;
     int64_t n = split->rows - first < batch ? split->rows - first : batch;
     call_gather(eval, split, NULL, first, n);
     if (!call_run(eval, n, failure))
@@ -80,8 +82,7 @@ void figures_print(const Figures *figures, SplitKind kind, const char *block, Lo
   string_free(&line);
 }
 
-// ---- eval
-// ------------------------------------------------------------------------------------------------
+// ---- eval -------------------------------------------------------------------------------------
 
 // Rows, or for a block without data one batch of draws.
 static bool evaluate_block(Dataset *dataset, Call *eval, const Options *options, int64_t batch,

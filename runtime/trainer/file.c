@@ -51,8 +51,7 @@ bool file_exists(const char *path) {
   return !stat(path, &about);
 }
 
-// ---- Replacing a file
-// ------------------------------------------------------------------------------
+// ---- Replacing a file -------------------------------------------------------------------------
 
 static bool write_pieces(int file, const Piece *pieces, size_t count) {
   for (size_t i = 0; i < count; i++) {
@@ -153,8 +152,7 @@ bool file_check_writable(const char *path, Failure *failure) {
   return true;
 }
 
-// ---- Data files
-// --------------------------------------------------------------------------------------
+// ---- Data files -------------------------------------------------------------------------------
 
 static const struct {
   const char *part, *other; // both are in the name (other may be NULL)

@@ -87,8 +87,7 @@ static bool check_direction(const Checker *c, float *param, const float *base,
   return true;
 }
 
-// ---- The checks of one parameter
-// -----------------------------------------------------------------------
+// ---- The checks of one parameter --------------------------------------------------------------
 
 static void scale_to_length(float *direction, int64_t count, double length) {
   double sum = 0;
@@ -135,7 +134,7 @@ typedef struct {
 static bool check_param(Checker *c, uint32_t index, const float *gradient_now, Tally *tally,
                         Check *bad, Failure *failure) {
   const NnrtTensor *tensor = &c->program->param[index];
-  int64_t count = type_count(&tensor->type);
+  int64_t count = type_elements(&tensor->type);
   float *memory = allocate(3 * count, sizeof *memory, tensor->name, failure);
   if (!memory)
     return false;
@@ -183,8 +182,7 @@ static void print_param(const Run *run, const char *name, const Tally *tally, co
   string_free(&line);
 }
 
-// ---- The command
-// ---------------------------------------------------------------------------------------------
+// ---- The command ------------------------------------------------------------------------------
 
 static bool check_all(const Run *run, Checker *c, int *status, Failure *failure) {
   const NnrtFunction *f = c->call->function;

@@ -93,9 +93,12 @@ static bool trainer_open(Trainer *t, Failure *failure) {
     return false;
   if (t->has_data && t->batch > t->rows.rows) // memory for more would be for nothing
     t->batch = t->rows.rows;
-  return open_calls(t, failure) && figures_open(&t->epoch_figures, train, failure) &&
-         figures_open(&t->log_figures, train, failure) &&
-         figures_open(&t->validation_figures, train, failure);
+  if (!open_calls(t, failure) || !figures_open(&t->epoch_figures, train, failure) ||
+      !figures_open(&t->log_figures, train, failure) ||
+      !figures_open(&t->validation_figures, train, failure))
+    return false;
+  t->validation_figures.interrupted = &interrupted;
+  return true;
 }
 
 static void trainer_close(Trainer *t) {
@@ -111,8 +114,7 @@ static void trainer_close(Trainer *t) {
   free(t->best_epoch);
 }
 
-// ---- Steps
-// ---------------------------------------------------------------------------------------------
+// ---- Steps ------------------------------------------------------------------------------------
 
 // A loss that is no number never becomes one again.
 static bool check_loss(const Trainer *t, Failure *failure) {
@@ -172,8 +174,7 @@ static bool run_steps_without_data(Trainer *t, Failure *failure) {
   return true;
 }
 
-// ---- Stop
-// ------------------------------------------------------------------------------------------------
+// ---- Stop -------------------------------------------------------------------------------------
 
 static double stop_input(Trainer *t, uint32_t index) {
   const NnrtStopInput *input = &t->train->stop_input[index];
@@ -206,13 +207,15 @@ static bool check_stop(Trainer *t, bool *stop, Failure *failure) {
   if (!call_run(&t->stop_call, 1, failure))
     return false;
   *stop = f->n_result && *(const uint8_t *)t->stop_call.result[0];
-  if (*stop && t->progress->log != LOG_JSON)
-    printf("stopped: the condition of `stop when` holds after epoch %lld\n", (long long)t->epoch);
+  if (*stop)
+    printf(t->progress->log == LOG_JSON
+               ? "{\"stopped_after_epoch\":%lld}\n"
+               : "stopped: the condition of `stop when` holds after epoch %lld\n",
+           (long long)t->epoch);
   return true;
 }
 
-// ---- A block
-// ------------------------------------------------------------------------------------------------
+// ---- A block ----------------------------------------------------------------------------------
 
 static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
   Figures *validation = NULL;
@@ -221,6 +224,8 @@ static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
     validation = &t->validation_figures;
     if (!evaluate_split(&t->eval_call, &t->validation, t->batch, validation, failure))
       return false;
+    if (interrupted)
+      validation = NULL; // of a part of the rows: no figure
   }
   *stop = false;
   if (!t->epoch_figures.rows)
@@ -253,8 +258,9 @@ static bool print_test(Trainer *t, Failure *failure) {
   if (!dataset_split(&t->dataset, SPLIT_TEST, &split, failure) ||
       !evaluate_split(&t->eval_call, &split, t->batch, &t->validation_figures, failure))
     return false;
-  figures_print(&t->validation_figures, SPLIT_TEST, t->program->n_train > 1 ? t->train->name : NULL,
-                t->progress->log);
+  if (!interrupted)
+    figures_print(&t->validation_figures, SPLIT_TEST,
+                  t->program->n_train > 1 ? t->train->name : NULL, t->progress->log);
   return true;
 }
 

@@ -29,8 +29,7 @@ const size_t trainer_flag_count = sizeof trainer_flags / sizeof *trainer_flags;
 static const char *const commands[] = {"train",     "eval",    "predict", "summary",
                                        "gradcheck", "profile", "help"};
 
-// ---- Values of flags
-// -------------------------------------------------------------------------------
+// ---- Values of flags --------------------------------------------------------------------------
 
 static bool set_count(const char *flag, const char *text, int64_t min, int64_t max, int64_t *to,
                       Failure *failure) {
@@ -155,8 +154,7 @@ static bool set_flag(const NnrtProgram *program, Options *o, const char *flag, c
   return set_text(flag, text, to, f);
 }
 
-// ---- The line
-// ------------------------------------------------------------------------------------------
+// ---- The line ---------------------------------------------------------------------------------
 
 static bool unknown_flag(const NnrtProgram *program, const char *flag, size_t length,
                          Failure *failure) {

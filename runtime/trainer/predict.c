@@ -31,8 +31,7 @@ static bool print_table(Predictor *p, const Split *split, const char *file, bool
   return true;
 }
 
-// ---- Files
-// -------------------------------------------------------------------------------------------
+// ---- Files ------------------------------------------------------------------------------------
 
 // Columns as they lie in a file of the user's: `stride` 1 counts files (idx), otherwise values
 // (csv).
@@ -48,7 +47,7 @@ static NnrtColumn *pack_columns(const Predictor *p, bool by_file, Failure *failu
     column[i].first = next;
     column[i].header = NULL;
     if (p->needed[i])
-      next += by_file ? 1 : (uint32_t)type_count(&column[i].type);
+      next += by_file ? 1 : (uint32_t)type_elements(&column[i].type);
   }
   return column;
 }
@@ -145,7 +144,7 @@ static bool read_picture(const char *path, const Bytes *file, const NnrtColumn *
   if (!png_read(path, file, channels, pixels, &height, &width, &found, failure))
     return false;
   bool fits = channels ? height == size[0] && width == size[1]
-                       : (int64_t)height * width * found == type_count(&column->type);
+                       : (int64_t)height * width * found == type_elements(&column->type);
   if (fits)
     return true;
   free(pixels->at);
@@ -206,8 +205,7 @@ static bool predict_file(Predictor *p, size_t *index, Failure *failure) {
   return good;
 }
 
-// ---- Rows
-// -------------------------------------------------------------------------------------------------
+// ---- Rows -------------------------------------------------------------------------------------
 
 static bool predict_data(Predictor *p, Failure *failure) {
   Dataset dataset;

@@ -120,7 +120,7 @@ static void put_csv_names(String *csv, const Cell *cell) {
 
 static Cell cell_of(const Printer *printer, uint32_t output, int64_t row) {
   const NnrtOutput *o = &printer->predict->output[output];
-  int64_t count = type_count(&o->type);
+  int64_t count = type_elements(&o->type);
   return (Cell){o, call_result(printer->call, NNRT_OUTPUT, output), row * count, count};
 }
 

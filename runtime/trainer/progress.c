@@ -11,8 +11,7 @@ LogForm log_form(const Options *options) {
   return isatty(STDOUT_FILENO) ? LOG_BAR : LOG_PLAIN;
 }
 
-// ---- The bar
-// ----------------------------------------------------------------------------------------
+// ---- The bar ----------------------------------------------------------------------------------
 
 void progress_clear_bar(Progress *progress) {
   if (!progress->bar_shown)
@@ -88,8 +87,7 @@ void progress_step(Progress *progress, int64_t epoch, int64_t step_in_epoch, int
     draw_bar(progress, epoch, step, progress->steps, figures, now);
 }
 
-// ---- Lines
-// ----------------------------------------------------------------------------------------------
+// ---- Lines ------------------------------------------------------------------------------------
 
 static void put_json_figures(String *line, const Figures *figures, const char *prefix) {
   for (uint32_t i = 0; i < figures->train->n_metric; i++) {
@@ -157,8 +155,7 @@ static void print_epoch(Progress *progress, int64_t epoch, int64_t step, const F
   print_line(progress, &line);
 }
 
-// ---- History: a csv with a line per epoch
-// -------------------------------------------------------------------
+// ---- History: a csv with a line per epoch -----------------------------------------------------
 
 // Columns are those of all train blocks together, in order of first use.
 static bool named_before(const NnrtProgram *program, uint32_t block, uint32_t metric) {

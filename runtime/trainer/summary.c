@@ -7,14 +7,14 @@
 static int64_t tensors_count(const NnrtTensor *tensor, uint32_t count) {
   int64_t sum = 0;
   for (uint32_t i = 0; i < count; i++)
-    sum += type_count(&tensor[i].type);
+    sum += type_elements(&tensor[i].type);
   return sum;
 }
 
 static int64_t tensors_bytes(const NnrtTensor *tensor, uint32_t count) {
   int64_t sum = 0;
   for (uint32_t i = 0; i < count; i++)
-    sum += type_count(&tensor[i].type) * (int64_t)elem_bytes(tensor[i].type.elem);
+    sum += type_elements(&tensor[i].type) * (int64_t)elem_bytes(tensor[i].type.elem);
   return sum;
 }
 
@@ -28,10 +28,10 @@ static bool directly_in(const char *name, const char *path) {
 static int64_t layer_count(const NnrtProgram *program, const NnrtLayer *layer) {
   int64_t sum = 0;
   for (uint32_t i = 0; i < layer->n_param; i++)
-    sum += type_count(&program->param[layer->param[i]].type);
+    sum += type_elements(&program->param[layer->param[i]].type);
   for (uint32_t i = 0; i < program->n_state; i++)
     if (directly_in(program->state[i].name, layer->path))
-      sum += type_count(&program->state[i].type);
+      sum += type_elements(&program->state[i].type);
   return sum;
 }
 
@@ -45,7 +45,7 @@ static Totals totals_of(const NnrtProgram *program) {
                    0};
   for (uint32_t i = 0; i < program->n_param; i++)
     if (program->trainable && program->trainable[i])
-      totals.trainable += type_count(&program->param[i].type);
+      totals.trainable += type_elements(&program->param[i].type);
   return totals;
 }
 
@@ -107,8 +107,7 @@ static int64_t train_batch(const Run *run, const NnrtTrain *train) {
   return option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
 }
 
-// ---- Text
-// -----------------------------------------------------------------------------------------------
+// ---- Text -------------------------------------------------------------------------------------
 
 // One row of the table; widths are those of the widest entries.
 typedef struct {
@@ -201,8 +200,7 @@ static void print_block(const NnrtProgram *program, const NnrtTrain *train, int6
   string_free(&line);
 }
 
-// ---- JSON
-// ------------------------------------------------------------------------------------------------
+// ---- JSON -------------------------------------------------------------------------------------
 
 static void put_json_layer(String *json, const NnrtProgram *program, const NnrtLayer *layer) {
   string_put(json, "{\"name\":");

@@ -17,7 +17,7 @@ bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Fai
   for (uint32_t i = 0; i < request->n_column; i++) {
     TableColumn *column = &table->column[i];
     column->elem = request->column[i].type.elem;
-    column->count = type_count(&request->column[i].type);
+    column->count = type_elements(&request->column[i].type);
     int64_t values;
     if (!wanted(request, i))
       continue;

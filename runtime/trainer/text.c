@@ -258,7 +258,7 @@ void *allocate(int64_t count, size_t item, const char *what, Failure *failure) {
   return at;
 }
 
-int64_t type_count(const NnrtType *type) {
+int64_t type_elements(const NnrtType *type) {
   int64_t count = 1;
   for (uint32_t i = 0; i < type->rank; i++)
     count *= type->dim[i] < 0 ? -type->dim[i] : type->dim[i];

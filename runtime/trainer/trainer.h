@@ -4,11 +4,11 @@
 #ifndef NNRT_TRAINER_H
 #define NNRT_TRAINER_H
 
+#include <signal.h>
 #include <stdio.h>
 #include "nnrt.h"
 
-// ---- Failures, strings, numbers (text.c)
-// -----------------------------------------------------------
+// ---- Failures, strings, numbers (text.c) ------------------------------------------------------
 
 typedef struct {
   char text[4096]; // one message, without "error: " and without the newline at its end
@@ -44,13 +44,12 @@ const char *closest_name(const char *name, const char *const *names, size_t coun
 
 // Zeroed memory with NNRT_ALIGN alignment and slack; freed by free(). NULL after failf.
 void *allocate(int64_t count, size_t item, const char *what, Failure *failure);
-int64_t type_count(const NnrtType *type); // elements, with N = 1
+int64_t type_elements(const NnrtType *type); // elements, with N = 1
 size_t elem_bytes(uint32_t elem);
 const char *elem_text(uint32_t elem);
 double seconds_now(void);
 
-// ---- Files (file.c, gzip.c, image.c)
-// ------------------------------------------------------------------
+// ---- Files (file.c, gzip.c, image.c) ----------------------------------------------------------
 
 typedef struct {
   uint8_t *at;
@@ -85,8 +84,7 @@ bool png_is(const Bytes *bytes);
 bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels,
               uint32_t *height, uint32_t *width, uint32_t *found_channels, Failure *failure);
 
-// ---- JSON (json.c)
-// ---------------------------------------------------------------------------------------
+// ---- JSON (json.c) ----------------------------------------------------------------------------
 
 typedef enum { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
 typedef struct Json {
@@ -102,8 +100,7 @@ Json *json_parse(const char *text, size_t size, String *why); // NULL, and why
 void json_free(Json *json);
 const Json *json_member(const Json *object, const char *name);
 
-// ---- Options (options.c, help.c)
-// ---------------------------------------------------------------------------
+// ---- Options (options.c, help.c) --------------------------------------------------------------
 
 typedef enum {
   COMMAND_TRAIN,
@@ -141,8 +138,7 @@ extern const Flag trainer_flags[];
 extern const size_t trainer_flag_count;
 void help_print(const NnrtProgram *program, const char *self);
 
-// ---- Data (data.c, table.c, idx.c, csv.c)
-// ------------------------------------------------------------------------
+// ---- Data (data.c, table.c, idx.c, csv.c) -----------------------------------------------------
 
 // The rows of one source, a column at a time. Values lie as stored in the file where that is
 // smaller (u8 for f32) and are converted when a batch is gathered.
@@ -212,8 +208,7 @@ SplitKind dataset_default_split(const Dataset *dataset, const Options *options);
 void dataset_close(Dataset *dataset);
 const char *split_name(SplitKind kind);
 
-// ---- Weights and calls (values.c, call.c, weights.c)
-// ----------------------------------------------------------------
+// ---- Weights and calls (values.c, call.c, weights.c) ------------------------------------------
 
 // Everything that lives between calls, in one block.
 typedef struct {
@@ -266,13 +261,13 @@ void call_close(Call *call);
 bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
                 const uint32_t *functions, uint32_t count, Failure *failure);
 
-// ---- Figures (figures.c)
-// --------------------------------------------------------------------------------------------
+// ---- Figures (figures.c) ----------------------------------------------------------------------
 
 typedef struct { // metrics on their way to an epoch's figures
   const NnrtTrain *train;
   double *sum;
   int64_t rows;
+  const volatile sig_atomic_t *interrupted; // ends evaluate_split early; may be NULL
 } Figures;
 
 bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure);
@@ -285,8 +280,7 @@ bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figu
 // One line or one JSON object of a split's figures.
 void figures_print(const Figures *figures, SplitKind kind, const char *block, LogForm log);
 
-// ---- Progress and history (progress.c)
-// ----------------------------------------------------------------------------
+// ---- Progress and history (progress.c) --------------------------------------------------------
 
 typedef struct {
   const NnrtProgram *program;
@@ -312,8 +306,7 @@ void progress_clear_bar(Progress *progress);
 bool progress_finish(Progress *progress, Failure *failure);
 void progress_close(Progress *progress);
 
-// ---- Commands
-// ---------------------------------------------------------------------------------------------------------
+// ---- Commands ---------------------------------------------------------------------------------
 
 typedef struct {
   const NnrtProgram *program;
@@ -345,8 +338,7 @@ typedef struct {
 // the row.
 void print_row(Printer *printer, int64_t i, int64_t row, const char *file);
 
-// ---- CPU (cpu.c)
-// ----------------------------------------------------------------------------------------------------------
+// ---- CPU (cpu.c) ------------------------------------------------------------------------------
 
 int cpu_level(void); // 1 .. 4 of x86-64-v1 .. v4
 // The first program that this CPU can run.

@@ -4,7 +4,7 @@
 #include "trainer.h"
 
 static int64_t room(const NnrtTensor *tensor) {
-  int64_t bytes = type_count(&tensor->type) * (int64_t)elem_bytes(tensor->type.elem);
+  int64_t bytes = type_elements(&tensor->type) * (int64_t)elem_bytes(tensor->type.elem);
   return (bytes + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN; // with slack behind it
 }
 

@@ -31,7 +31,7 @@ static Entry *list_entries(const Values *values, size_t *count, Failure *failure
     entry[i].tensor = param ? &program->param[k] : &program->state[k];
     entry[i].bytes = param ? values->param[k] : values->state[k];
     entry[i].size =
-        (size_t)type_count(&entry[i].tensor->type) * elem_bytes(entry[i].tensor->type.elem);
+        (size_t)type_elements(&entry[i].tensor->type) * elem_bytes(entry[i].tensor->type.elem);
   }
   return entry;
 }
@@ -43,8 +43,7 @@ char *weights_path(const NnrtProgram *program, const Options *options) {
   return path.at;
 }
 
-// ---- Writing
-// ------------------------------------------------------------------------------------------
+// ---- Writing ----------------------------------------------------------------------------------
 
 static void put_header(String *header, const NnrtProgram *program, const Entry *entry,
                        size_t count) {
@@ -102,8 +101,7 @@ bool weights_save(const Values *values, const char *path, Failure *failure) {
   return good;
 }
 
-// ---- Reading: is the file sound?
-// ------------------------------------------------------------------------
+// ---- Reading: is the file sound? --------------------------------------------------------------
 
 static bool whole(const Json *json, size_t *value) {
   if (!json || json->kind != JSON_NUMBER ||
@@ -208,8 +206,7 @@ static bool list_stored(const char *path, const Json *header, size_t data_size, 
   return check_places(path, stored, *count, data_size, failure);
 }
 
-// ---- Reading: does it fit this program?
-// ---------------------------------------------------------------------
+// ---- Reading: does it fit this program? -------------------------------------------------------
 
 static bool same_type(const Json *about, const NnrtType *type, String *found) {
   const char *dtype = json_member(about, "dtype")->text;

@@ -38,8 +38,7 @@ static void accept(const char *name, const char *arguments, const char *in_out) 
             "status %d, out %.100s, error %.300s", o.status, o.out, o.error);
 }
 
-// ---- csv
-// ------------------------------------------------------------------------------------------------
+// ---- csv --------------------------------------------------------------------------------------
 
 static void test_bad_csv(void) {
   static const struct {
@@ -131,6 +130,8 @@ static void test_good_csv(void) {
   }
   toy.column[1].header = "labels";
   toy.data.train.header = true;
+  toy_write_text("train.csv", "1,2,3,4,0\n1,2,3,4,1\n");
+  refuse("csv_numbers_as_names", "", "line 1 is all numbers, expected the names");
   toy_write_text("train.csv", "a,b,c,d,label\n1,2,3,4,0\n");
   refuse("csv_name_near", "", "has no column \"labels\"; did you mean \"label\"?");
   toy_write_text("train.csv", "labels,b,c,d,labels\n1,2,3,4,0\n");
@@ -139,8 +140,7 @@ static void test_good_csv(void) {
   toy_write_csv("train.csv", 120, 1);
 }
 
-// ---- idx
-// ------------------------------------------------------------------------------------------------
+// ---- idx --------------------------------------------------------------------------------------
 
 static void gzip_to(const char *path, const void *bytes, size_t size) {
   gzFile file = gzopen(path, "wb");
@@ -227,8 +227,7 @@ static void test_idx(void) {
   toy_make(&toy);
 }
 
-// ---- weights
-// ----------------------------------------------------------------------------------------------
+// ---- weights ----------------------------------------------------------------------------------
 
 static void write_weights(const char *header, size_t data) {
   FILE *file = fopen("w.safetensors", "wb");
@@ -306,8 +305,7 @@ static void test_weights(void) {
   free(good);
 }
 
-// ---- Pictures
-// -----------------------------------------------------------------------------------------------
+// ---- Pictures ---------------------------------------------------------------------------------
 
 static void write_png(const char *path, int width, int height, int format, const uint8_t *pixels) {
   png_image image = {.version = PNG_IMAGE_VERSION,
@@ -343,8 +341,7 @@ static void test_pictures(void) {
   refuse("png_text", "predict not.png", "there are no rows");
 }
 
-// ---- Damage at random: nothing may crash
-// ----------------------------------------------------------------------
+// ---- Damage at random: nothing may crash ------------------------------------------------------
 
 static uint32_t random_state = 7;
 static uint32_t next_random(uint32_t below) {
@@ -429,8 +426,7 @@ static void test_damage(void) {
   damage("damage_png", "grey.png", 101);
 }
 
-// ---- Where nothing can be written
-// --------------------------------------------------------------------------
+// ---- Where nothing can be written -------------------------------------------------------------
 
 static void compare_kept(const char *name, const char *before, size_t size, const char *path) {
   size_t now = 0;

@@ -12,8 +12,7 @@
 enum { IN = 4, OUT = 3 };
 #define LEN(a) ((uint32_t)(sizeof(a) / sizeof *(a)))
 
-// ---- Kernels: buffers are the ports of the function, arguments first
-// --------------------------------
+// ---- Kernels: buffers are the ports of the function, arguments first --------------------------
 
 static void scores_of(const float *w, const float *b, const float *x, double p[OUT]) {
   double sum = 0, top = -INFINITY;
@@ -117,8 +116,7 @@ static void stop(const NnrtArgs *a, int64_t t0, int64_t t1) {
   *(uint8_t *)a->buf[2] = *(const float *)a->buf[0] < 0.001f || *(const float *)a->buf[1] > 0.5f;
 }
 
-// ---- Tables
-// ---------------------------------------------------------------------------------------------
+// ---- Tables -----------------------------------------------------------------------------------
 
 #define T_WEIGHT                                                                                   \
   { NNRT_F32, 2, {IN, OUT}, 0 }
@@ -304,8 +302,7 @@ static void connect(ToyProgram *toy) {
   toy->program.predict = toy->predict;
 }
 
-// ---- Running
-// ----------------------------------------------------------------------------------------------
+// ---- Running ----------------------------------------------------------------------------------
 
 static void run_child(ToyProgram *toy, const char *arguments, const char *out) {
   char copy[2000], *argv[64] = {"./toy"};
@@ -347,8 +344,7 @@ void toy_run(const ToyProgram *toy, const char *arguments, Outcome *outcome) {
   toy_run_to(toy, arguments, NULL, outcome);
 }
 
-// ---- Files
-// --------------------------------------------------------------------------------------------------
+// ---- Files ------------------------------------------------------------------------------------
 
 void toy_enter_folder(char folder[64]) {
   strcpy(folder, "/tmp/nnc-trainer-XXXXXX");
