@@ -2,7 +2,8 @@
 // the function `init`, and NnrtProgram at the end.
 #include "pass/elaborate_program.h"
 
-#include <stdio.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 Program *program_of(Elab *e) {
@@ -225,6 +226,12 @@ static void fill_configs(Elab *e, NnrtProgram *n) {
   n->n_config = p->config.n;
 }
 
+// Where the program lies, for executables that run elsewhere.
+static const char *absolute_path(Elab *e, const char *path) {
+  char *full = arena_alloc(e->m->arena, PATH_MAX + 1);
+  return realpath(path, full) ? full : path;
+}
+
 static void fill_data(Elab *e, NnrtProgram *n) {
   Program *p = program_of(e);
   NnrtData *data = arena_array(e->m->arena, NnrtData, p->used.n);
@@ -237,7 +244,7 @@ static void fill_data(Elab *e, NnrtProgram *n) {
                          .validate_last = d->validate_last,
                          .column = d->column.at.at,
                          .n_column = d->column.at.n,
-                         .path = e->s->source.at[d->decl->span.file].path};
+                         .path = absolute_path(e, e->s->source.at[d->decl->span.file].path)};
   }
   n->data = data;
   n->n_data = p->used.n;
