@@ -69,13 +69,18 @@ static void add_user(Fuse *fz, uint32_t leaf, uint32_t user) {
     buf_push(fz->arena, users, user);
 }
 
-// Later values first: what leads only to updates is known when a value's users are.
+static const Node *user_of(const Fuse *fz, const Node *node, uint32_t k) {
+  return &fz->node[node->user.at[k]];
+}
+
+// Elementwise chains that end in new params, slots or state. Later values first: a value's users
+// are known when it is looked at.
 static void fill_update_only(Fuse *fz) {
   for (uint32_t id = fz->n; id-- > 0;) {
     Node *node = &fz->node[id];
     bool only = node->overwrites != NO_VALUE || (node->user.n && !node->returned);
     for (uint32_t k = 0; k < node->user.n; k++)
-      only &= fz->node[node->user.at[k]].update_only;
+      only &= user_of(fz, node, k)->update_only && is_elementwise(user_of(fz, node, k));
     node->update_only = only;
   }
 }

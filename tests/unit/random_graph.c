@@ -1,0 +1,346 @@
+// See random_graph.h. A pool of values grows by one operation at a time, mostly over recent values,
+// so that chains, diamonds and values with several readers all occur.
+#include "random_graph.h"
+#include "ops/op.h"
+#include "optest.h"
+
+enum { MAX_COUNT = 4096, MAX_ARGS = 14 };
+
+typedef struct {
+  Builder b;
+  Function *f;
+  Draw draw;
+  RandomGraph kind;
+  BUF(Value *) pool; // f32
+  uint32_t n_param, n_slot, n_column;
+} Graph;
+
+static uint32_t below(Graph *g, uint32_t n) {
+  return (uint32_t)(draw_unit(&g->draw) * n);
+}
+
+static Value *keep(Graph *g, Value *v) {
+  buf_push(g->b.m->arena, &g->pool, v);
+  return v;
+}
+
+// Recent values more often than old ones.
+static Value *any_value(Graph *g) {
+  uint32_t back = below(g, below(g, 2) ? 6 : g->pool.n);
+  return g->pool.at[g->pool.n - 1 - back % g->pool.n];
+}
+
+static Dim any_dim(Graph *g) {
+  static const Dim small[] = {1, 2, 3, 4, 5, 7, 8, 16}, big[] = {1, 3, 10, 16, 17, 31, 33, 64};
+  return (g->kind.big ? big : small)[below(g, 8)];
+}
+
+static bool has_rows(const Type *type) {
+  for (uint32_t i = 0; i < type->rank; i++)
+    if (type->dim[i] < 0)
+      return true;
+  return false;
+}
+
+static Dim size_of(const Type *type) {
+  Dim count = type_count(type);
+  return count < 0 ? -count * 8 : count;
+}
+
+static Value *argument(Graph *g, NnrtRole role, Type type) {
+  uint32_t *n = role == NNRT_PARAM ? &g->n_param : role == NNRT_SLOT ? &g->n_slot : &g->n_column;
+  const char *name = role == NNRT_PARAM ? "p" : role == NNRT_SLOT ? "s" : "x";
+  Port port = {role, *n, intern(g->b.m->s, arena_printf(g->b.m->arena, "%s%u", name, *n))};
+  (*n)++;
+  return ir_add_arg(g->f, type, port);
+}
+
+// A value of exactly this shape: one of the pool, a broadcast number, or a new argument.
+static Value *of_shape(Graph *g, const Type *type) {
+  for (uint32_t k = 0; k < 8; k++) {
+    Value *v = any_value(g);
+    if (type_same_shape(&v->type, type))
+      return v;
+  }
+  Type wanted = *type;
+  wanted.elem = TY_F32, wanted.range = 0;
+  if (below(g, 3) == 0 || g->f->body->n_arg >= MAX_ARGS)
+    return ir_const(&g->b, wanted, (double)below(g, 64) / 16 - 2);
+  return keep(g, argument(g, has_rows(type) ? NNRT_COLUMN : NNRT_PARAM, wanted));
+}
+
+// ---- one operation
+// -------------------------------------------------------------------------------
+
+static Value *make_unary(Graph *g) {
+  static const Op ops[] = {OP_neg,     OP_abs,      OP_relu, OP_tanh,
+                           OP_sigmoid, OP_softplus, OP_sin,  OP_step};
+  Value *x = any_value(g);
+  if (below(g, 6) == 0) // exp of something bounded
+    return ir_unary(&g->b, OP_exp, ir_unary(&g->b, OP_tanh, x));
+  return ir_unary(&g->b, ops[below(g, 8)], x);
+}
+
+static Value *make_binary(Graph *g) {
+  static const Op ops[] = {OP_add, OP_sub, OP_max, OP_min, OP_mul};
+  Value *x = any_value(g), *y = of_shape(g, &x->type);
+  Op op = ops[below(g, 5)];
+  if (op == OP_mul) // bounded
+    x = ir_unary(&g->b, OP_sin, x);
+  return below(g, 2) ? ir_binary(&g->b, op, x, y) : ir_binary(&g->b, op, y, x);
+}
+
+static Value *make_select(Graph *g) {
+  Value *x = any_value(g), *y = of_shape(g, &x->type);
+  Value *c = ir_binary(&g->b, OP_gt, x, ir_const(&g->b, x->type, 0.2501));
+  return ir_select(&g->b, c, y, below(g, 2) ? x : ir_const(&g->b, x->type, 0.5));
+}
+
+// New axes before, between or after: a bias, a value per row, a number.
+static Value *make_broadcast(Graph *g) {
+  Value *x = any_value(g);
+  uint32_t axes[MAX_RANK], rank = x->type.rank, more = 1 + below(g, 2);
+  if (rank + more > 4)
+    return NULL;
+  Type to = x->type;
+  to.rank = (uint8_t)(rank + more);
+  uint32_t from = 0, left = more;
+  bool rows = has_rows(&x->type);
+  for (uint32_t i = 0; i < to.rank; i++) {
+    bool new_axis = left && (from == rank || below(g, 2));
+    if (!new_axis) {
+      axes[from] = i;
+      to.dim[i] = x->type.dim[from++];
+      continue;
+    }
+    left--;
+    to.dim[i] = !rows && i == 0 && below(g, 2) ? -1 : any_dim(g);
+    rows |= to.dim[i] < 0;
+  }
+  return size_of(&to) > MAX_COUNT ? NULL : ir_broadcast(&g->b, x, axes, to);
+}
+
+static Value *make_reduce(Graph *g) {
+  Value *x = any_value(g);
+  uint32_t axes[MAX_RANK], n = 0, op = below(g, 4);
+  if (!x->type.rank)
+    return NULL;
+  if (op == 0)
+    return ir_convert(&g->b, ir_unary(&g->b, OP_argmax, x), TY_F32);
+  for (uint32_t i = 0; i < x->type.rank; i++)
+    if (below(g, 2))
+      axes[n++] = i;
+  if (!n)
+    axes[n++] = below(g, x->type.rank);
+  if (op == 1)
+    return ir_max(&g->b, x, axes, n);
+  return ir_unary(&g->b, below(g, 2) ? OP_tanh : OP_neg, ir_sum(&g->b, x, axes, n));
+}
+
+// Shifted by the greatest, exp, over the sum: what losses are made of.
+static Value *make_softmax(Graph *g) {
+  Value *x = any_value(g);
+  if (x->type.rank < 2)
+    return NULL;
+  uint32_t axis = x->type.rank - 1u, kept[MAX_RANK];
+  for (uint32_t i = 0; i < axis; i++)
+    kept[i] = i;
+  Value *m = ir_broadcast(&g->b, ir_max(&g->b, x, &axis, 1), kept, x->type);
+  Value *e = ir_unary(&g->b, OP_exp, ir_binary(&g->b, OP_sub, x, m));
+  Value *s = ir_broadcast(&g->b, ir_sum(&g->b, e, &axis, 1), kept, x->type);
+  return ir_binary(&g->b, OP_div, e, s);
+}
+
+static Value *make_transpose(Graph *g) {
+  Value *x = any_value(g);
+  uint32_t perm[MAX_RANK];
+  for (uint32_t i = 0; i < x->type.rank; i++)
+    perm[i] = i;
+  for (uint32_t i = x->type.rank; i > 1; i--) {
+    uint32_t k = below(g, i), t = perm[k];
+    perm[k] = perm[i - 1];
+    perm[i - 1] = t;
+  }
+  return x->type.rank < 2 ? NULL : ir_transpose(&g->b, x, perm);
+}
+
+// Joins two neighbouring axes, or cuts one in two.
+static Value *make_reshape(Graph *g) {
+  Value *x = any_value(g);
+  const Type *type = &x->type;
+  Dim dims[MAX_RANK];
+  uint32_t n = 0, at = type->rank ? below(g, type->rank) : 0;
+  bool join = at + 1u < type->rank && below(g, 2);
+  if (!type->rank || type->rank > 3)
+    return NULL;
+  for (uint32_t i = 0; i < type->rank; i++) {
+    Dim d = type->dim[i], by = d % 2 == 0 ? 2 : d % 3 == 0 ? 3 : 1;
+    if (join && i == at)
+      d *= type->dim[++i];
+    else if (i == at) {
+      dims[n++] = d / by;
+      d = by;
+    }
+    dims[n++] = d;
+  }
+  return ir_reshape(&g->b, x, dims, n);
+}
+
+static Value *make_window(Graph *g) {
+  Value *x = any_value(g);
+  Type t = x->type;
+  uint32_t axis = t.rank ? below(g, t.rank) : 0;
+  Arena *arena = g->b.m->arena;
+  if (!t.rank || t.dim[axis] < 2)
+    return NULL;
+  Dim zero[MAX_RANK] = {0}, low[MAX_RANK] = {0}, one[MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+  switch (below(g, 4)) {
+  case 0:
+    return ir_inst(&g->b, OP_reverse, &x, 1, (Attr[]){attr_int(axis)}, 1)->result[0];
+  case 1:
+    return ir_inst(&g->b, OP_concat, (Value *[]){x, x}, 2, (Attr[]){attr_int(axis)}, 1)->result[0];
+  case 2: {
+    low[axis] = 1 + below(g, 2);
+    zero[axis] = below(g, 2);
+    Attr attr[] = {attr_dims(arena, low, t.rank), attr_dims(arena, zero, t.rank), attr_float(0.25)};
+    return ir_inst(&g->b, OP_pad, &x, 1, attr, 3)->result[0];
+  }
+  default: {
+    low[axis] = below(g, 2);
+    one[axis] = 1 + below(g, 2);
+    Attr attr[] = {attr_dims(arena, low, t.rank), attr_dims(arena, t.dim, t.rank),
+                   attr_dims(arena, one, t.rank)};
+    return ir_inst(&g->b, OP_slice, &x, 1, attr, 3)->result[0];
+  }
+  }
+}
+
+// The other side: [K, M] or [M, K], a new param or what the pool has.
+static Value *make_dot(Graph *g) {
+  Value *x = any_value(g), *y = any_value(g);
+  if (!x->type.rank)
+    return NULL;
+  uint32_t ca = below(g, x->type.rank), cb = 0;
+  Dim depth = x->type.dim[ca];
+  if (below(g, 2) || !y->type.rank || y->type.dim[cb] != depth ||
+      (has_rows(&y->type) && depth > 0)) {
+    Type other = {.elem = TY_F32, .rank = 2};
+    cb = below(g, 2);
+    other.dim[cb] = depth;
+    other.dim[1 - cb] = any_dim(g);
+    y = of_shape(g, &other);
+  }
+  Type result = {.rank = 2, .dim = {type_count(&x->type) / depth, type_count(&y->type) / depth}};
+  if ((result.dim[0] < 0 && result.dim[1] < 0) || size_of(&result) > MAX_COUNT ||
+      x->type.rank + y->type.rank > 6)
+    return NULL;
+  Value *v = ir_dot(&g->b, x, y, &ca, &cb, 1, 0);
+  return below(g, 4) ? ir_unary(&g->b, OP_tanh, v) : v;
+}
+
+// One product per row: [N, a, k] with [N, k, b].
+static Value *make_batched_dot(Graph *g) {
+  Value *x = any_value(g);
+  if (x->type.rank != 3 || (has_rows(&x->type) && x->type.dim[0] > 0))
+    return NULL;
+  Value *y = of_shape(g, &x->type);
+  uint32_t axis = 1 + below(g, 2);
+  return ir_unary(&g->b, OP_tanh, ir_dot(&g->b, x, y, &axis, &axis, 1, 1));
+}
+
+static Value *make_gather(Graph *g) {
+  Value *table = any_value(g);
+  if (table->type.rank != 2 || has_rows(&table->type))
+    return NULL;
+  Type index = {.elem = TY_I32, .rank = 1, .dim = {-1}, .range = table->type.dim[0]};
+  if (g->f->body->n_arg >= MAX_ARGS)
+    return NULL;
+  Value *at = argument(g, NNRT_COLUMN, index);
+  return ir_inst(&g->b, OP_gather, (Value *[]){table, at}, 2, NULL, 0)->result[0];
+}
+
+static Value *make_one(Graph *g) {
+  static Value *(*const make[])(Graph *) = {
+      make_unary,  make_unary,  make_binary,      make_binary,    make_binary,
+      make_binary, make_select, make_select,      make_broadcast, make_broadcast,
+      make_reduce, make_reduce, make_transpose,   make_reshape,   make_window,
+      make_dot,    make_dot,    make_batched_dot, make_softmax,   make_gather};
+  return make[below(g, sizeof make / sizeof *make)](g);
+}
+
+// ---- the whole function
+// ----------------------------------------------------------------------------
+
+// p' = p - v/16 and a moving average, for a value of p's shape.
+static void make_update(Graph *g, Value *p, Value **results, Port *ports, uint32_t *n) {
+  const Port *port = &g->f->arg_port[p->index];
+  Value *v = of_shape(g, &p->type), *rate = ir_const(&g->b, p->type, 0.0625);
+  if (below(g, 2)) {
+    Type type = p->type;
+    Value *s = argument(g, NNRT_SLOT, type);
+    Value *kept = ir_binary(&g->b, OP_mul, s, ir_const(&g->b, type, 0.9));
+    v = ir_binary(&g->b, OP_add, kept, ir_unary(&g->b, OP_tanh, v));
+    results[*n] = v;
+    ports[(*n)++] = g->f->arg_port[s->index];
+  }
+  results[*n] = ir_binary(&g->b, OP_sub, p, ir_binary(&g->b, OP_mul, v, rate));
+  ports[(*n)++] = *port;
+}
+
+static void finish(Graph *g) {
+  Value *results[64];
+  Port ports[64];
+  uint32_t n = 0, n_arg = g->f->body->n_arg, outputs = 1 + below(g, 3);
+  for (uint32_t i = 0; i < outputs; i++) {
+    results[n] = any_value(g);
+    ports[n] = (Port){NNRT_OUTPUT, i, intern(g->b.m->s, arena_printf(g->b.m->arena, "y%u", i))};
+    n++;
+  }
+  for (uint32_t i = 0; i < n_arg && g->kind.updates; i++)
+    if (g->f->arg_port[i].role == NNRT_PARAM && below(g, 4))
+      make_update(g, g->f->body->arg[i], results, ports, &n);
+  uint32_t axes[MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+  Value *v = any_value(g);
+  results[n] = ir_sum(&g->b, v, axes, v->type.rank);
+  ports[n++] = (Port){NNRT_METRIC, 0, intern(g->b.m->s, "loss")};
+  ir_return(&g->b, results, ports, n);
+}
+
+Function *random_graph(Module *m, const char *name, uint64_t seed, RandomGraph kind) {
+  Graph g = {.kind = kind, .draw = {seed * 0x9e3779b97f4a7c15u + 1}};
+  g.f = ir_function(m, name);
+  g.b = (Builder){.m = m, .region = g.f->body};
+  for (uint32_t i = 0; i < 3; i++) {
+    Type x = {
+        .elem = TY_F32, .rank = (uint8_t)(1 + below(&g, 3)), .dim = {-1, any_dim(&g), any_dim(&g)}};
+    keep(&g, argument(&g, NNRT_COLUMN, x));
+  }
+  keep(&g, argument(&g, NNRT_PARAM,
+                    (Type){.elem = TY_F32, .rank = 2, .dim = {any_dim(&g), any_dim(&g)}}));
+  for (uint32_t i = 0; i < kind.operations; i++) {
+    Value *v = make_one(&g);
+    if (v && size_of(&v->type) <= MAX_COUNT)
+      keep(&g, v);
+  }
+  finish(&g);
+  ir_remove_dead(g.f);
+  const char *wrong = ir_verify(m);
+  if (wrong)
+    ice("random_graph: %s", wrong);
+  return g.f;
+}
+
+const Tensor **random_arguments(Arena *arena, const Function *f, int64_t n, uint64_t seed) {
+  Draw draw = {seed * 0x9e3779b97f4a7c15u + 77};
+  const Tensor **args = arena_array(arena, const Tensor *, f->body->n_arg + 1);
+  for (uint32_t i = 0; i < f->body->n_arg; i++) {
+    Tensor *t = tensor_new(arena, f->body->arg[i]->type, n);
+    for (int64_t k = 0; k < t->count; k++) {
+      double u = draw_unit(&draw);
+      t->at[k] = t->type.range ? (double)(int64_t)(u * (double)t->type.range)
+                               : (double)(int64_t)(u * 256 - 128) / 64;
+    }
+    args[i] = t;
+  }
+  return args;
+}
