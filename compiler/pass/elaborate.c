@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- -D
-// ----------------------------------------------------------------------------------------------------
+// ---- -D ---------------------------------------------------------------------------------------
 
 typedef BUF(const char *) Names;
 
@@ -84,8 +83,7 @@ static void check_defines(Elab *e) {
   }
 }
 
-// ---- values of top-level names
-// -------------------------------------------------------------------------------
+// ---- values of top-level names ----------------------------------------------------------------
 
 typedef struct {
   Node *binding;
@@ -187,8 +185,7 @@ static void declare_function(Elab *e, SourceModule *m, Node *decl) {
   scope_add(e, m->scope, decl->name, v, decl->name_span);
 }
 
-// ---- files
-// ---------------------------------------------------------------------------------------------------
+// ---- files ------------------------------------------------------------------------------------
 
 static void declare_file(Elab *e, SourceModule *m);
 
@@ -352,8 +349,7 @@ const char *module_with(Elab *e, const char *name) {
   return NULL;
 }
 
-// ---- models that nothing applies
-// --------------------------------------------------------------------------------
+// ---- models that nothing applies --------------------------------------------------------------
 
 // They are elaborated for their errors alone; nothing of it is kept.
 static void try_model(Elab *e, Scope *scope, Node *decl) {
@@ -404,8 +400,7 @@ static void try_models(Elab *e, Scope *scope) {
   }
 }
 
-// ---- the pass
-// --------------------------------------------------------------------------------------------------
+// ---- the pass ---------------------------------------------------------------------------------
 
 Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   Elab *e = arena_new(s->perm, Elab);
@@ -422,11 +417,9 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   e->file = user->file;
   e->global = user->scope;
   check_defines(e);
-  uint32_t errors = s->n_error;
   try_consts(e, user->scope);
   elab_program(e, user->scope);
-  if (s->n_error == errors)
-    try_models(e, user->scope);
+  try_models(e, user->scope);
   elab_finish_errors(e);
   if (s->n_error == 0)
     warn_unused(e, user->file);

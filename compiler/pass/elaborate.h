@@ -97,6 +97,11 @@ typedef struct {
   Value *value;
 } StateUpdate;
 
+typedef struct { // the calls that led to an error, to be added to its notes
+  Diagnostic *of;
+  DiagNote *first, *last;
+} CallChain;
+
 // The function being built. Values that come from outside become its arguments on first use.
 struct Target {
   Elab *e;
@@ -146,6 +151,7 @@ struct Elab {
   struct Context *contexts;     // all of them
   struct Yields *yields;        // of the innermost `for`
   struct Builtin *builtins;     // by Op: operations that are called by their names
+  BUF(CallChain) chains;        // of errors, until the end
   const char *drawing;          // prefix for names of random streams: the param being initialised
 };
 

@@ -1,155 +1,8 @@
-// Arithmetic: folding of what is known when compiling, broadcasting (rule 3), operators on tensors, `@`.
+// Arithmetic on tensors: broadcasting (rule 3), operators, `@`.
 // In: values and the places they were written; out: a value, or V_ERROR after a message.
 #include "pass/elaborate_core.h"
 
-#include <math.h>
-#include <string.h>
-
-bool is_number(Val v) { return v.kind == V_INT || v.kind == V_FLOAT; }
-double number_of(Val v) { return v.kind == V_INT ? (double)v.i : v.f; }
-
-static const char *operator_text(int op) {
-  static const struct {
-    int op;
-    const char *text;
-  } table[] = {{OP_NOT, "not"}, {OP_AND, "and"}, {OP_OR, "or"}, {OP_EQ, "=="},
-               {OP_NE, "!="},   {OP_LE, "<="},   {OP_GE, ">="}, {'+', "+"},
-               {'-', "-"},      {'*', "*"},      {'/', "/"},    {'%', "%"},
-               {'@', "@"},      {'^', "^"},      {'<', "<"},    {'>', ">"}};
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (table[i].op == op)
-      return table[i].text;
-  return "?";
-}
-
-// ---- numbers known when compiling ------------------------------------------------------------------
-
-bool fold_function(const char *name, const double *x, uint32_t n, double *out) {
-  static const struct {
-    const char *name;
-    double (*f)(double);
-  } one[] = {{"sqrt", sqrt},   {"exp", exp},     {"log", log},   {"abs", fabs},   {"floor", floor},
-             {"round", rint},  {"ceil", ceil},   {"sin", sin},   {"cos", cos},    {"tanh", tanh},
-             {"log1p", log1p}, {"expm1", expm1}, {"erf", erf}};
-  static const struct {
-    const char *name;
-    double (*f)(double, double);
-  } two[] = {{"pow", pow}, {"max", fmax}, {"min", fmin}};
-  for (size_t i = 0; n == 1 && i < sizeof one / sizeof *one; i++)
-    if (strcmp(one[i].name, name) == 0)
-      return *out = one[i].f(x[0]), true;
-  for (size_t i = 0; n == 2 && i < sizeof two / sizeof *two; i++)
-    if (strcmp(two[i].name, name) == 0)
-      return *out = two[i].f(x[0], x[1]), true;
-  return false;
-}
-
-static Val val_bool(bool b) { return (Val){.kind = V_BOOL, .i = b}; }
-
-static Val fold_ints(Elab *e, int op, int64_t x, int64_t y, Span span) {
-  int64_t r = 0;
-  bool over = false;
-  switch (op) {
-  case '+':
-    over = __builtin_add_overflow(x, y, &r);
-    break;
-  case '-':
-    over = __builtin_sub_overflow(x, y, &r);
-    break;
-  case '*':
-    over = __builtin_mul_overflow(x, y, &r);
-    break;
-  case '/':
-    if (y == 0 || x % y) {
-      Diagnostic *d = elab_error(e, span, "inexact-division", "%lld / %lld is not a whole number",
-                                 (long long)x, (long long)y);
-      diag_note(e->s, d, (Span){0}, "write %lld.0 / %lld for a fraction, div(%lld, %lld) to round down",
-                (long long)x, (long long)y, (long long)x, (long long)y);
-      return val_error();
-    }
-    r = x / y;
-    break;
-  case '%':
-    if (y <= 0) {
-      elab_error(e, span, "inexact-division", "`%%` by %lld: it needs a positive number", (long long)y);
-      return val_error();
-    }
-    r = (x % y + y) % y;
-    break;
-  case '^':
-    if (y < 0)
-      return val_float(pow((double)x, (double)y));
-    r = 1;
-    for (int64_t i = 0; i < y && !over; i++)
-      over = __builtin_mul_overflow(r, x, &r);
-    break;
-  }
-  if (over) {
-    elab_error(e, span, "too-large", "the result does not fit into 64 bits");
-    return val_error();
-  }
-  return val_int(r);
-}
-
-static bool fold_compare(int op, double x, double y) {
-  switch (op) {
-  case OP_EQ:
-    return x == y;
-  case OP_NE:
-    return x != y;
-  case '<':
-    return x < y;
-  case '>':
-    return x > y;
-  case OP_LE:
-    return x <= y;
-  default:
-    return x >= y;
-  }
-}
-
-static bool is_comparison(int op) {
-  return op == OP_EQ || op == OP_NE || op == '<' || op == '>' || op == OP_LE || op == OP_GE;
-}
-
-static Val fold_numbers(Elab *e, int op, Val a, Val b, Span span) {
-  if (is_comparison(op))
-    return val_bool(fold_compare(op, number_of(a), number_of(b)));
-  if (a.kind == V_INT && b.kind == V_INT)
-    return fold_ints(e, op, a.i, b.i, span);
-  double x = number_of(a), y = number_of(b);
-  switch (op) {
-  case '+':
-    return val_float(x + y);
-  case '-':
-    return val_float(x - y);
-  case '*':
-    return val_float(x * y);
-  case '/':
-    return val_float(x / y);
-  case '^':
-    return val_float(pow(x, y));
-  }
-  elab_error(e, span, "wrong-type", "`%s` needs whole numbers, found %s and %s", operator_text(op),
-             val_text(e, a), val_text(e, b));
-  return val_error();
-}
-
-static bool is_simple(Val v) { return is_number(v) || v.kind == V_BOOL || v.kind == V_STRING; }
-
-// Equality of names of modes (`padding == same`) and of true and false; and, or.
-static bool fold_other(int op, Val a, Val b, Val *out) {
-  if (a.kind != b.kind || !is_simple(a))
-    return false;
-  bool same = a.kind == V_STRING ? strcmp(a.s, b.s) == 0 : a.i == b.i;
-  if (op == OP_EQ || op == OP_NE)
-    return *out = val_bool(same == (op == OP_EQ)), true;
-  if (a.kind != V_BOOL || (op != OP_AND && op != OP_OR))
-    return false;
-  return *out = val_bool(op == OP_AND ? a.i && b.i : a.i || b.i), true;
-}
-
-// ---- shapes ------------------------------------------------------------------------------------------
+// ---- shapes -----------------------------------------------------------------------------------
 
 // The shape that two operands have together (rule 3); false if they don't fit.
 static bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
@@ -189,8 +42,10 @@ Value *broadcast_to(Elab *e, Value *x, const Type *to) {
       axes[n++] = skip + i;
     }
   Builder *b = building(e);
-  x = ir_reshape(b, x, dims, n); // drops the axes that stretch
-  return ir_broadcast(b, x, axes, *to);
+  bool was_kept = n < x->type.rank && x->def && x->def->op == OP_reshape; // sum(x, keep = true)
+  if (was_kept && x->def->arg[0]->type.rank == n)
+    x = x->def->arg[0];
+  return ir_broadcast(b, ir_reshape(b, x, dims, n), axes, *to); // without the axes that stretch
 }
 
 // "from here" notes for operands that were made elsewhere.
@@ -207,21 +62,22 @@ static void shape_error(Elab *e, const char *what, const Val *v, uint32_t n, Spa
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < n; i++)
     text_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " and ", val_text(e, v[i]));
-  Diagnostic *d = elab_error(e, span, "shape-mismatch", "%s: the shapes %s don't fit together", what,
-                             list.at);
+  Diagnostic *d =
+      elab_error(e, span, "shape-mismatch", "%s: the shapes %s don't fit together", what, list.at);
   note_origins(e, d, v, n, span);
   const Type *a = &v[0].t->type, *b = n > 1 && v[1].kind == V_TENSOR ? &v[1].t->type : a;
   bool one = (a->rank == b->rank + 1 && a->dim[a->rank - 1] == 1) ||
              (b->rank == a->rank + 1 && b->dim[b->rank - 1] == 1);
   if (one)
-    diag_note(e->s, d, (Span){0}, "an axis of length 1 is an axis: x[.., 0] takes it away, x[.., _] adds "
-                                  "one");
+    diag_note(e->s, d, (Span){0},
+              "an axis of length 1 is an axis: x[.., 0] takes it away, x[.., _] adds "
+              "one");
   else if (a->rank != b->rank && type_count(a) == type_count(b))
     diag_note(e->s, d, (Span){0}, "both have %lld elements: reshape or Flatten makes them alike",
               (long long)type_count(a));
 }
 
-// ---- elements ------------------------------------------------------------------------------------------
+// ---- elements ---------------------------------------------------------------------------------
 
 static bool is_tensor_like(Val v) {
   return v.kind == V_TENSOR || v.kind == V_LIST || is_simple(v) || v.kind == V_SHAPELESS;
@@ -232,14 +88,16 @@ static bool not_a_tensor(Elab *e, const char *what, Val v, Span span) {
     return true;
   if (is_tensor_like(v) && v.kind != V_STRING)
     return false;
-  Diagnostic *d = elab_error(e, span, "wrong-type", "%s needs numbers, found %s", what, val_text(e, v));
+  Diagnostic *d =
+      elab_error(e, span, "wrong-type", "%s needs numbers, found %s", what, val_text(e, v));
   if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
     diag_note(e->s, d, (Span){0}, "it has not been called");
   return true;
 }
 
 // The element type of a set of operands: f32 where any is, bool only where all are.
-static bool join_elements(Elab *e, const char *what, const Val *v, uint32_t n, Span span, Type *out) {
+static bool join_elements(Elab *e, const char *what, const Val *v, uint32_t n, Span span,
+                          Type *out) {
   bool any_float = false, any_int = false, any_bool = false;
   *out = type_scalar(TY_F32);
   for (uint32_t i = 0; i < n; i++) {
@@ -256,7 +114,8 @@ static bool join_elements(Elab *e, const char *what, const Val *v, uint32_t n, S
     }
   }
   if (any_bool && (any_float || any_int)) {
-    elab_error(e, span, "wrong-type", "%s mixes truth values and numbers: write select(c, 1, 0)", what);
+    elab_error(e, span, "wrong-type", "%s mixes truth values and numbers: write select(c, 1, 0)",
+               what);
     return false;
   }
   out->elem = any_bool ? TY_BOOL : any_int && !any_float ? TY_I32 : TY_F32;
@@ -299,7 +158,8 @@ bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Spa
   want.batched = false;
   want.range = 0;
   for (uint32_t i = 0; i < n; i++) {
-    Value *x = is_shapeless(v[i]) ? draw_make(e, v[i], &want, span) : elab_tensor(e, v[i], &want, span);
+    Value *x =
+        is_shapeless(v[i]) ? draw_make(e, v[i], &want, span) : elab_tensor(e, v[i], &want, span);
     if (!x)
       return false;
     at(e, span);
@@ -339,7 +199,7 @@ Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span) {
   return r;
 }
 
-// ---- operators ---------------------------------------------------------------------------------------------
+// ---- operators --------------------------------------------------------------------------------
 
 static Value *compare(Elab *e, int op, Value *x, Value *y) {
   Builder *b = building(e);
@@ -400,7 +260,9 @@ static Value *emit_binary(Elab *e, int op, Value *x, Value *y, Val exponent) {
   }
 }
 
-static int64_t range_of(Val v) { return v.kind == V_TENSOR ? v.t->type.range : 0; }
+static int64_t range_of(Val v) {
+  return v.kind == V_TENSOR ? v.t->type.range : 0;
+}
 
 // Rule 22: indices are compared, never added; two kinds of index are never the same thing.
 static bool check_indices(Elab *e, int op, Val a, Val b, Span span) {
@@ -408,20 +270,22 @@ static bool check_indices(Elab *e, int op, Val a, Val b, Span span) {
   if (!n && !m)
     return true;
   if (!is_comparison(op)) {
-    Diagnostic *d = elab_error(e, span, "index-arithmetic", "`%s` on %s: an index is a name, not a number",
-                               operator_text(op), val_text(e, n ? a : b));
+    Diagnostic *d =
+        elab_error(e, span, "index-arithmetic", "`%s` on %s: an index is a name, not a number",
+                   operator_text(op), val_text(e, n ? a : b));
     diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
     return false;
   }
   if (n && m && n != m) {
-    Diagnostic *d = elab_error(e, span, "range-mismatch", "`%s` compares %s with %s", operator_text(op),
-                               val_text(e, a), val_text(e, b));
+    Diagnostic *d = elab_error(e, span, "range-mismatch", "`%s` compares %s with %s",
+                               operator_text(op), val_text(e, a), val_text(e, b));
     note_origins(e, d, (Val[]){a, b}, 2, span);
     return false;
   }
   Val k = n ? b : a;
   if (k.kind == V_INT && (k.i < 0 || k.i >= (n ? n : m))) {
-    elab_error(e, span, "out-of-range", "%lld is never an %s", (long long)k.i, val_text(e, n ? a : b));
+    elab_error(e, span, "out-of-range", "%lld is never an %s", (long long)k.i,
+               val_text(e, n ? a : b));
     return false;
   }
   return true;
@@ -487,7 +351,8 @@ Val arith_unary(Elab *e, int op, Val a, Span span) {
     return draw_op(e, '-', 0, (Val[]){val_float(0), a}, 2, span);
   const char *what = op == OP_NOT ? "`not`" : "`-`";
   if (op == '-' && range_of(a)) {
-    elab_error(e, span, "index-arithmetic", "`-` on %s: an index is a name, not a number", val_text(e, a));
+    elab_error(e, span, "index-arithmetic", "`-` on %s: an index is a name, not a number",
+               val_text(e, a));
     return val_error();
   }
   Value *x;
@@ -505,7 +370,7 @@ Val arith_unary(Elab *e, int op, Val a, Span span) {
   return r;
 }
 
-// ---- @ -------------------------------------------------------------------------------------------------------
+// ---- @ ----------------------------------------------------------------------------------------
 
 static bool matmul_operand(Elab *e, Val *v, Span span) {
   if (v->kind == V_LIST) {
@@ -516,7 +381,8 @@ static bool matmul_operand(Elab *e, Val *v, Span span) {
     return false;
   if (v->kind == V_TENSOR && v->t->type.rank && v->t->type.elem == TY_F32)
     return true;
-  elab_error(e, span, "wrong-type", "`@` needs vectors or matrices of f32, found %s", val_text(e, *v));
+  elab_error(e, span, "wrong-type", "`@` needs vectors or matrices of f32, found %s",
+             val_text(e, *v));
   return false;
 }
 
@@ -533,11 +399,13 @@ Val arith_matmul(Elab *e, Val a, Val b, Span span) {
   if (!fits) {
     Diagnostic *d;
     if (!batch)
-      d = elab_error(e, span, "shape-mismatch", "`@`: %s @ %s, but the inner sizes %lld and %lld differ",
-                     val_text(e, a), val_text(e, b), (long long)x->dim[ca], (long long)y->dim[cb]);
+      d = elab_error(e, span, "shape-mismatch",
+                     "`@`: %s @ %s, but the inner sizes %lld and %lld differ", val_text(e, a),
+                     val_text(e, b), (long long)x->dim[ca], (long long)y->dim[cb]);
     else
-      d = elab_error(e, span, "shape-mismatch", "`@`: %s @ %s, but leading and inner sizes must agree",
-                     val_text(e, a), val_text(e, b));
+      d = elab_error(e, span, "shape-mismatch",
+                     "`@`: %s @ %s, but leading and inner sizes must agree", val_text(e, a),
+                     val_text(e, b));
     note_origins(e, d, (Val[]){a, b}, 2, span);
     if (!batch && type_count(x) == y->dim[cb])
       diag_note(e->s, d, (Span){0}, "Flatten makes %s into f32[%lld]", val_text(e, a),

@@ -1,15 +1,18 @@
-// Arguments to parameters: by position and by name, defaults, types (principle 9: what is wrong is said
-// with both sides).
+// Arguments to parameters: by position and by name, defaults, types (principle 9: what is wrong is
+// said with both sides).
 #include "pass/elaborate_core.h"
 
 #include <string.h>
 
-static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
+static const char *plural(uint32_t n) {
+  return n == 1 ? "" : "s";
+}
 
 static void too_many(Elab *e, const Node *decl, NodeList params, const Arg *extra, uint32_t n,
                      bool settings) {
-  Diagnostic *d = elab_error(e, extra->span, "wrong-arguments", "%s takes %u %s%s, found %u", decl->name,
-                             params.n, settings ? "setting" : "argument", plural(params.n), n);
+  Diagnostic *d =
+      elab_error(e, extra->span, "wrong-arguments", "%s takes %u %s%s, found %u", decl->name,
+                 params.n, settings ? "setting" : "argument", plural(params.n), n);
   diag_note(e->s, d, decl->name_span, "declared here");
   if (settings && extra->v.kind == V_TENSOR)
     diag_note(e->s, d, (Span){0}, "settings come first: %s(settings)(x)", decl->name);
@@ -29,8 +32,8 @@ static void unknown_argument(Elab *e, const Node *decl, NodeList params, const A
     names[i] = params.at[i]->name;
     text_printf(&list, "%s%s", i ? ", " : "", names[i]);
   }
-  Diagnostic *d = elab_error(e, arg->name_span, "wrong-arguments", "%s has no argument `%s`", decl->name,
-                             arg->name);
+  Diagnostic *d = elab_error(e, arg->name_span, "wrong-arguments", "%s has no argument `%s`",
+                             decl->name, arg->name);
   const char *near = nearest_name(arg->name, names, params.n);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
@@ -64,9 +67,20 @@ static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *ar
 // Dense(x): the input where a setting belongs.
 static bool is_input_as_setting(const Node *decl, const Node *param, Val v, bool settings) {
   const Node *t = param->type;
-  return settings && decl->has_params2 && v.kind == V_TENSOR && t && t->kind == N_TYPE && !t->has_shape &&
-         (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0 || strcmp(t->name, "fn") == 0 ||
-          v.t->type.rank > 0);
+  return settings && decl->has_params2 && v.kind == V_TENSOR && t && t->kind == N_TYPE &&
+         !t->has_shape &&
+         (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0 ||
+          strcmp(t->name, "fn") == 0 || v.t->type.rank > 0);
+}
+
+// "units, kernel": the settings that have no default.
+static const char *required_settings(Elab *e, const Node *decl) {
+  Text list = {.arena = e->s->perm};
+  text_put(&list, "");
+  for (uint32_t i = 0; i < decl->params.n; i++)
+    if (!decl->params.at[i]->a)
+      text_printf(&list, "%s%s", list.n ? ", " : "", decl->params.at[i]->name);
+  return list.at;
 }
 
 static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
@@ -74,10 +88,12 @@ static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
   bool wanted = t && t->kind == N_TYPE && !t->has_shape &&
                 (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0);
   const Value *v = arg->v.kind == V_TENSOR ? arg->v.t : NULL;
-  bool config = arg->v.kind == V_CONFIG || (v && !v->def && v->name && v->type.rank == 0 && !v->type.batched);
+  bool config =
+      arg->v.kind == V_CONFIG || (v && !v->def && v->name && v->type.rank == 0 && !v->type.batched);
   if (!wanted || !config)
     return false;
-  Diagnostic *d = elab_error(e, arg->span, "not-constant", "`%s` must be known when compiling", param->name);
+  Diagnostic *d =
+      elab_error(e, arg->span, "not-constant", "`%s` must be known when compiling", param->name);
   diag_note(e->s, d, arg->v.span, "a config is only known when the program runs: make it `const`");
   return true;
 }
@@ -96,10 +112,11 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   if (arg && config_as_constant(e, param, arg))
     return val_error();
   if (arg && is_input_as_setting(decl, param, arg->v, settings)) {
-    Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s(%s)(x)", decl->name,
-                               param->name);
+    const char *list = required_settings(e, decl);
+    Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s(%s)(x)",
+                               decl->name, list);
     diag_label(e->s, d, "this is an input");
-    diag_note(e->s, d, (Span){0}, "or x |> %s(%s)", decl->name, param->name);
+    diag_note(e->s, d, (Span){0}, "or x |> %s(%s)", decl->name, list);
     return val_error();
   }
   Type want;

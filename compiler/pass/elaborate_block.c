@@ -1,9 +1,10 @@
-// Blocks and statements: let, assignment, yield; compile-time `if`; unrolled `for` (rules 12, 13, 40).
+// Blocks and statements: let, assignment, yield; compile-time `if`; unrolled `for` (rules 12, 13,
+// 40).
 #include "pass/elaborate_core.h"
 
 #include <string.h>
 
-// ---- names of patterns -----------------------------------------------------------------------------------
+// ---- names of patterns ------------------------------------------------------------------------
 
 static void bind_one(Elab *e, Scope *scope, Node *name, Val v, bool assignable, bool remember) {
   if (name->kind == N_HOLE)
@@ -47,8 +48,11 @@ static Val binding_value(Elab *e, Scope *scope, Node *binding) {
   }
   // A draw that still waits for its shape is drawn once, for all uses of the name.
   const char *name = binding->a->kind == N_NAME ? binding->a->name : "the value";
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", name), .from = "this", .span = binding->b->span,
-             .declared = true, .fill = true};
+  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", name),
+             .from = "this",
+             .span = binding->b->span,
+             .declared = true,
+             .fill = true};
   return fit_type(e, scope, binding->type, v, &fit);
 }
 
@@ -60,7 +64,7 @@ void elab_let(Elab *e, Scope *scope, Node *let) {
   }
 }
 
-// ---- assignment ------------------------------------------------------------------------------------------
+// ---- assignment -------------------------------------------------------------------------------
 
 static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   if (name->kind == N_HOLE)
@@ -75,10 +79,12 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
     return;
   }
   if (!n->assignable) {
-    Diagnostic *d = elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
+    Diagnostic *d =
+        elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
     diag_note(e->s, d, n->where, "declared here");
-    diag_note(e->s, d, (Span){0}, "what a loop carries (`for ... with x = ...`), `state`, and the parameter "
-                                  "of an optimizer can; `let` makes a new name");
+    diag_note(e->s, d, (Span){0},
+              "what a loop carries (`for ... with x = ...`), `state`, and the parameter "
+              "of an optimizer can; `let` makes a new name");
     return;
   }
   if (!v.span.file)
@@ -112,8 +118,9 @@ static void unused_value(Elab *e, Node *stmt, Val v) {
   if (v.kind == V_NONE || v.kind == V_ERROR)
     return;
   Diagnostic *d = elab_error(e, stmt->span, "unused-value", "this value is not used");
-  diag_note(e->s, d, (Span){0}, "only the last line of a block may be a bare value: did the line above end "
-                                "too early?");
+  diag_note(e->s, d, (Span){0},
+            "only the last line of a block may be a bare value: did the line above end "
+            "too early?");
 }
 
 Val elab_block(Elab *e, Scope *outer, Node *block, const Type *want) {
@@ -148,15 +155,17 @@ Val elab_block(Elab *e, Scope *outer, Node *block, const Type *want) {
   return last;
 }
 
-// ---- if ----------------------------------------------------------------------------------------------------
+// ---- if ---------------------------------------------------------------------------------------
 
 Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val c = elab_expr(e, scope, node->a, NULL);
   if (c.kind == V_ERROR)
     return c;
   if (c.kind != V_BOOL) {
-    Diagnostic *d = elab_error(e, node->a->span, "not-constant", "`if` needs a condition known when "
-                               "compiling, found %s", val_text(e, c));
+    Diagnostic *d = elab_error(e, node->a->span, "not-constant",
+                               "`if` needs a condition known when "
+                               "compiling, found %s",
+                               val_text(e, c));
     if (c.kind == V_TENSOR)
       diag_note(e->s, d, (Span){0}, "select(condition, a, b) chooses between values");
     return val_error();
@@ -164,11 +173,12 @@ Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Node *branch = c.i ? node->b : node->c;
   if (!branch)
     return val_kind(V_NONE);
-  Val v = branch->kind == N_BLOCK ? elab_block(e, scope, branch, want) : elab_expr(e, scope, branch, want);
+  Val v = branch->kind == N_BLOCK ? elab_block(e, scope, branch, want)
+                                  : elab_expr(e, scope, branch, want);
   return node->c ? v : val_kind(v.kind == V_ERROR ? V_ERROR : V_NONE);
 }
 
-// ---- for -----------------------------------------------------------------------------------------------------
+// ---- for --------------------------------------------------------------------------------------
 
 enum { MAX_TURNS = 100000 };
 
@@ -183,8 +193,8 @@ static bool turns_of(Elab *e, Scope *scope, Node *node, Val *out) {
         !elab_int(e, elab_expr(e, scope, node->c, NULL), "the second bound", node->c->span, &b))
       return false;
     if (b - a > MAX_TURNS) {
-      elab_error(e, node->span, "too-large", "%lld turns; `for` is unrolled, at most %d", (long long)(b - a),
-                 MAX_TURNS);
+      elab_error(e, node->span, "too-large", "%lld turns; `for` is unrolled, at most %d",
+                 (long long)(b - a), MAX_TURNS);
       return false;
     }
     uint32_t n = b > a ? (uint32_t)(b - a) : 0;
@@ -196,8 +206,10 @@ static bool turns_of(Elab *e, Scope *scope, Node *node, Val *out) {
   if (from.kind == V_LIST || from.kind == V_TUPLE)
     return *out = from, true;
   if (from.kind != V_TENSOR || !from.t->type.rank) {
-    elab_error(e, node->b->span, "wrong-type", "`for` goes over numbers (0..n), a list or the first axis of "
-               "a tensor, found %s", val_text(e, from));
+    elab_error(e, node->b->span, "wrong-type",
+               "`for` goes over numbers (0..n), a list or the first axis of "
+               "a tensor, found %s",
+               val_text(e, from));
     return false;
   }
   const Type *t = &from.t->type;

@@ -1,23 +1,24 @@
-// What names of the core mean: one table (name, signature, handler), then every operation record that
-// is flagged OPF_USER under its own name. Everything else is in stdlib/.
+// What names of the core mean: one table (name, signature, handler), then every operation record
+// that is flagged OPF_USER under its own name. Everything else is in stdlib/.
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_shape.h"
 
 #include <math.h>
 #include <string.h>
 
-// ---- small ones ----------------------------------------------------------------------------------------
+// ---- small ones -------------------------------------------------------------------------------
 
 static Val do_assert(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
   if (arg[0].v.kind != V_BOOL) {
-    elab_error(e, arg[0].span, "not-constant", "assert needs a condition known when compiling, found %s",
-               val_text(e, arg[0].v));
+    elab_error(e, arg[0].span, "not-constant",
+               "assert needs a condition known when compiling, found %s", val_text(e, arg[0].v));
     return val_error();
   }
   if (arg[0].v.i)
     return val_kind(V_NONE);
-  elab_error(e, span, "assertion", "%s", arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold");
+  elab_error(e, span, "assertion", "%s",
+             arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold");
   return val_error();
 }
 
@@ -137,15 +138,18 @@ static Val do_stop_gradient(Elab *e, const Builtin *b, Arg *arg, Span span, cons
 // grad(e, x): row i is the derivative of the batch sum, that of example i (rule 24).
 static Val do_grad(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
-  Value *loss = elab_tensor(e, arg[0].v, NULL, arg[0].span), *x = elab_tensor(e, arg[1].v, NULL, arg[1].span);
+  Value *loss = elab_tensor(e, arg[0].v, NULL, arg[0].span),
+        *x = elab_tensor(e, arg[1].v, NULL, arg[1].span);
   if (!loss || !x)
     return val_error();
   if (loss->type.rank || loss->type.elem != TY_F32) {
-    elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s", val_text(e, arg[0].v));
+    elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s",
+               val_text(e, arg[0].v));
     return val_error();
   }
   if (loss->type.batched && !x->type.batched) {
-    Diagnostic *d = elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
+    Diagnostic *d =
+        elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
     diag_note(e->s, d, (Span){0}, "say batch_mean(e) or batch_sum(e)");
     return val_error();
   }
@@ -164,7 +168,8 @@ static Val do_top(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
     return val_error();
   if (r.t->type.rank == 1 && r.i >= 1 && r.i <= r.t->type.dim[0])
     return r;
-  elab_error(e, span, "wrong-type", "top(%lld) of %s", (long long)r.i, type_user_text(e, &r.t->type));
+  elab_error(e, span, "wrong-type", "top(%lld) of %s", (long long)r.i,
+             type_user_text(e, &r.t->type));
   return val_error();
 }
 
@@ -228,7 +233,7 @@ static Val do_ceil(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *w
   return f.kind == V_ERROR ? f : arith_unary(e, '-', f, span);
 }
 
-// ---- the table --------------------------------------------------------------------------------------------
+// ---- the table --------------------------------------------------------------------------------
 
 static const Builtin table[] = {
     {"sum", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
@@ -283,8 +288,10 @@ static const Builtin *operation(Elab *e, Op op) {
     e->builtins = arena_array(e->s->perm, Builtin, N_OPS);
   Builtin *b = &e->builtins[op];
   if (!b->name)
-    *b = (Builtin){.name = intern(e->s, op_table[op]->name), .sig = op_table[op]->sig,
-                   .make = do_elementwise, .op = op};
+    *b = (Builtin){.name = intern(e->s, op_table[op]->name),
+                   .sig = op_table[op]->sig,
+                   .make = do_elementwise,
+                   .op = op};
   return b;
 }
 
@@ -307,7 +314,7 @@ uint32_t builtin_names(Elab *e, const char *const **names) {
   return list.n;
 }
 
-// ---- arguments by the signature -----------------------------------------------------------------------------
+// ---- arguments by the signature ---------------------------------------------------------------
 
 enum { MAX_PARAMS = 6 };
 typedef struct {
@@ -353,8 +360,9 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
       k++;
     if (k >= sig.n)
       return wrong_arguments(e, b, &sig, arg[i].name ? arg[i].name_span : arg[i].span,
-                             arg[i].name ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
-                                         : "too many arguments");
+                             arg[i].name
+                                 ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
+                                 : "too many arguments");
     if (given[k])
       return wrong_arguments(e, b, &sig, arg[i].span,
                              arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]));
@@ -365,6 +373,7 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
   }
   for (uint32_t k = 0; k < sig.n; k++)
     if (!given[k] && !sig.optional[k])
-      return wrong_arguments(e, b, &sig, span, arena_printf(e->s->perm, "`%s` is missing", sig.name[k]));
+      return wrong_arguments(e, b, &sig, span,
+                             arena_printf(e->s->perm, "`%s` is missing", sig.name[k]));
   return b->make(e, b, of, span, want);
 }

@@ -1,10 +1,10 @@
-// Calls: of fn, of layers and models (in two steps where they have settings), the pipe, what the data and
-// train parts call by hand.
+// Calls: of fn, of layers and models (in two steps where they have settings), the pipe, what the
+// data and train parts call by hand.
 #include "pass/elaborate_core.h"
 
 #include <string.h>
 
-// ---- running a body --------------------------------------------------------------------------------------
+// ---- running a body ---------------------------------------------------------------------------
 
 // Binds the variables of the result type that only the surroundings know (rule 39).
 static void bind_result(Elab *e, Scope *scope, Node *decl, const Type *want) {
@@ -15,7 +15,8 @@ static void bind_result(Elab *e, Scope *scope, Node *decl, const Type *want) {
 
 static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
   if (v.kind == V_NONE) {
-    elab_error(e, decl->name_span, "wrong-type", "%s has no value: its last line must be one", decl->name);
+    elab_error(e, decl->name_span, "wrong-type", "%s has no value: its last line must be one",
+               decl->name);
     return val_error();
   }
   const Node *last = decl->body->list.n ? decl->body->list.at[decl->body->list.n - 1] : decl->body;
@@ -85,8 +86,8 @@ static Val apply_instance(Elab *e, Instance *instance, Arg *arg, uint32_t n, Nod
   Application *app = arena_new(e->s->perm, Application), *outer = e->app;
   app->instance = instance;
   Frame frame;
-  e->inside = instance;
   frame_push(e, &frame, decl, site, span);
+  e->inside = instance;
   e->context = NULL;
   e->app = app;
   e->yields = NULL;
@@ -106,7 +107,7 @@ static Val apply_instance(Elab *e, Instance *instance, Arg *arg, uint32_t n, Nod
   return v;
 }
 
-// ---- settings ---------------------------------------------------------------------------------------------
+// ---- settings ---------------------------------------------------------------------------------
 
 static Val bind_settings(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span) {
   Scope *bound = scope_new(e, f.scope);
@@ -152,7 +153,7 @@ static Val call_optimizer(Elab *e, Val v, Arg *arg, uint32_t n, Span span) {
   return v;
 }
 
-// ---- one call -----------------------------------------------------------------------------------------------
+// ---- one call ---------------------------------------------------------------------------------
 
 Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
   switch ((int)f.kind) {
@@ -177,7 +178,8 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
   return val_error();
 }
 
-static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, const Val *first, Span span) {
+static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, const Val *first,
+                      Span span) {
   Arg *arg = arena_array(e->s->perm, Arg, list.n + before + 1);
   if (before)
     arg[0] = (Arg){.v = *first, .span = span};
@@ -210,7 +212,7 @@ Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   return call_value(e, f, arg, node->list.n, node, node->span, want);
 }
 
-// ---- |> ---------------------------------------------------------------------------------------------------------
+// ---- |> ---------------------------------------------------------------------------------------
 
 static Val take_name(Elab *e, Val f, Node *pipe) {
   if (!pipe->alias)
@@ -218,7 +220,8 @@ static Val take_name(Elab *e, Val f, Node *pipe) {
   if (f.kind == V_INSTANCE)
     instance_name(e, f.instance, pipe->alias);
   else if (f.kind != V_ERROR)
-    elab_error(e, pipe->span, "misplaced", "`as %s` names a layer; %s is none", pipe->alias, val_text(e, f));
+    elab_error(e, pipe->span, "misplaced", "`as %s` names a layer; %s is none", pipe->alias,
+               val_text(e, f));
   return f;
 }
 

@@ -119,6 +119,7 @@ Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n);
 Val val_kind(ValKind kind);
 void at(Elab *e, Span span); // place of the instructions that follow
 Builder *building(Elab *e);
+void elab_finish_errors(Elab *e);
 
 // ---- elaborate_type.c
 // The value of a dimension; false without a message if it names something unknown.
@@ -126,8 +127,8 @@ bool dim_known(Elab *e, Scope *scope, Node *dim, Dim *out);
 // A type whose every dimension is known; false without a message otherwise.
 bool type_known(Elab *e, Scope *scope, Node *type, Type *out);
 // Makes v fit a declared type: binds dimension variables in `scope` if `bind`. `what` names v in
-// messages ("argument `x` of Dense"), `from` it in notes about variables. `declared`: a result or field,
-// where axes of length 1 may come and go (rule 4).
+// messages ("argument `x` of Dense"), `from` it in notes about variables. `declared`: a result or
+// field, where axes of length 1 may come and go (rule 4).
 typedef struct {
   const char *what, *from;
   Span span; // of the value
@@ -138,11 +139,28 @@ Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit);
 bool type_bind(Elab *e, Scope *scope, Node *type, const Type *want);
 uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);
 
+bool elem_of(Elab *e, const Node *type, ElemType *out); // false after an error
+// NULL, or how `actual` disagrees with `type` ("" if that was reported); other: the variable that
+// had another value, or NULL. unify_shape looks at the dimensions alone.
+const char *unify(Elab *e, Scope *scope, Node *type, const Type *actual, const Fit *fit,
+                  Entry **other);
+const char *unify_shape(Elab *e, Scope *scope, Node *type, const Type *actual, const Fit *fit,
+                        Entry **other);
+
+// ---- elaborate_fold.c
+Val val_bool(bool b);
+const char *operator_text(int op);
+bool is_comparison(int op);
+bool is_simple(Val v); // a number, truth value or word known when compiling
+Val fold_numbers(Elab *e, int op, Val a, Val b, Span span);
+bool fold_other(int op, Val a, Val b, Val *out);
+
 // ---- elaborate_arith.c
 Val arith_binary(Elab *e, int op, Val a, Val b, Span span, Span a_span, Span b_span);
 Val arith_unary(Elab *e, int op, Val a, Span span);
 // Equal shapes by rule 3, equal elements; false after an error.
-bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span, uint8_t *ones);
+bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span,
+                 uint8_t *ones);
 Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span);
 Value *broadcast_to(Elab *e, Value *x, const Type *to);
 Val arith_matmul(Elab *e, Val a, Val b, Span span);
@@ -197,7 +215,7 @@ typedef struct Builtin Builtin;
 struct Builtin {
   const char *name, *sig; // "x, axes = all, keep = false"
   Val (*make)(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
-  Op op; // elementwise operation called by its own name
+  Op op;                 // elementwise operation called by its own name
   bool is_draw, is_mode; // `normal`: waits for a shape; `leading`: a word for an argument
 };
 const Builtin *builtin_find(Elab *e, const char *name);

@@ -1,10 +1,13 @@
-// Draws and initialisers (rules 7 and 39): `normal`, `uniform`, `zeros`, a fn without arguments. They wait
-// for a shape from an annotation or from the other operand; then they become instructions.
+// Draws and initialisers (rules 7 and 39): `normal`, `uniform`, `zeros`, a fn without arguments.
+// They wait for a shape from an annotation or from the other operand; then they become
+// instructions.
 #include "pass/elaborate_core.h"
 
 #include <string.h>
 
-bool is_shapeless(Val v) { return v.kind == V_SHAPELESS; }
+bool is_shapeless(Val v) {
+  return v.kind == V_SHAPELESS;
+}
 
 bool is_initialiser(Val v) {
   return v.kind == V_FUNCTION && !v.builtin && v.decl->kind == N_FN &&
@@ -43,7 +46,7 @@ Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span sp
   return shapeless(e, s);
 }
 
-// ---- settings of a draw: uniform(-1, 1), integers(0, 9), bernoulli(0.8) -----------------------------
+// ---- settings of a draw: uniform(-1, 1), integers(0, 9), bernoulli(0.8) -----------------------
 
 static bool wants_settings(const char *name, uint32_t *least, uint32_t *most) {
   static const struct {
@@ -69,10 +72,10 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
     named |= arg[i].name != NULL;
   if (n < least || n > most || named || (most == 2 && n == 1)) {
     elab_error(e, span, "wrong-arguments", "`%s` takes %s", name,
-               most == 1         ? "one number: the probability of 1"
-               : least == 2      ? "two whole numbers: the least and the greatest"
-               : *name == 'u'    ? "nothing, or the two ends: uniform(-1, 1)"
-                                 : "nothing, or mean and deviation: normal(0, 0.1)");
+               most == 1      ? "one number: the probability of 1"
+               : least == 2   ? "two whole numbers: the least and the greatest"
+               : *name == 'u' ? "nothing, or the two ends: uniform(-1, 1)"
+                              : "nothing, or mean and deviation: normal(0, 0.1)");
     return val_error();
   }
   Shapeless s = *leaf.draw;
@@ -86,9 +89,10 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
   return shapeless(e, s);
 }
 
-// ---- making it ------------------------------------------------------------------------------------------
+// ---- making it --------------------------------------------------------------------------------
 
-static Value *random_value(Elab *e, const char *distribution, const char *stream, const Type *type) {
+static Value *random_value(Elab *e, const char *distribution, const char *stream,
+                           const Type *type) {
   Target *t = e->target;
   Value *arg[3] = {target_seed(t), target_step(t), NULL};
   uint32_t n = 2;
@@ -100,7 +104,9 @@ static Value *random_value(Elab *e, const char *distribution, const char *stream
   return ir_inst(building(e), OP_random, arg, n, attr, 3)->result[0];
 }
 
-static Val made(Value *t) { return val_tensor(t); }
+static Val made(Value *t) {
+  return val_tensor(t);
+}
 
 // a + (b - a) * u
 static Val scaled(Elab *e, Val u, Val base, Val scale, Span span) {
@@ -123,8 +129,8 @@ static Val make_integers(Elab *e, const Shapeless *s, const Type *type) {
   Value *v = ir_unary(building(e), OP_floor, x.t);
   bool index = type->elem == TY_I32 && type->range;
   if (index && (low < 0 || high >= type->range)) {
-    elab_error(e, s->span, "out-of-range", "%lld to %lld are not all in index<%lld>", (long long)low,
-               (long long)high, (long long)type->range);
+    elab_error(e, s->span, "out-of-range", "%lld to %lld are not all in index<%lld>",
+               (long long)low, (long long)high, (long long)type->range);
     return val_error();
   }
   Attr attr[] = {attr_elem(TY_I32), attr_int(index ? type->range : 0)};
@@ -146,7 +152,8 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
     Val c = arith_binary(e, '<', u, s->arg[0], span, span, span);
     if (c.kind == V_ERROR)
       return c;
-    return made(ir_select(building(e), c.t, ir_const(building(e), f32, 1), ir_const(building(e), f32, 0)));
+    return made(
+        ir_select(building(e), c.t, ir_const(building(e), f32, 1), ir_const(building(e), f32, 0)));
   }
   Val u = made(random_value(e, s->draw, s->stream, &f32));
   if (!s->n)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-// ---- names -------------------------------------------------------------------------------------------------
+// ---- names ------------------------------------------------------------------------------------
 
 // Names that mean something without being declared.
 static bool special_name(Elab *e, const char *name, Span span, Val *out) {
@@ -36,7 +36,8 @@ static Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
   return val_error();
 }
 
-// A run-time scalar, where there is a program to run; elsewhere it stays V_CONFIG and its user complains.
+// A run-time scalar, where there is a program to run; elsewhere it stays V_CONFIG and its user
+// complains.
 static Val config_value(Elab *e, Val v) {
   if (!e->target)
     return v;
@@ -71,7 +72,7 @@ static Val name_expr(Elab *e, Scope *scope, Node *node) {
   return layer ? instance_at(e, v, node) : v;
 }
 
-// ---- to tensors ----------------------------------------------------------------------------------------------
+// ---- to tensors -------------------------------------------------------------------------------
 
 static bool all_numbers(Val v, Type *shape, uint32_t depth) {
   if (is_number(v) || v.kind == V_BOOL)
@@ -120,8 +121,8 @@ static Value *literal_tensor(Elab *e, Val v, const Type *want, Span span) {
   for (int64_t i = 0; type.elem == TY_I32 && i < data->count; i++)
     if (data->at[i] != (double)(int64_t)data->at[i] ||
         (type.range && (data->at[i] < 0 || data->at[i] >= (double)type.range))) {
-      elab_error(e, span, "out-of-range", "%g is not one of the %lld values of the index", data->at[i],
-                 (long long)type.range);
+      elab_error(e, span, "out-of-range", "%g is not one of the %lld values of the index",
+                 data->at[i], (long long)type.range);
       return NULL;
     }
   at(e, span);
@@ -138,9 +139,11 @@ static Value *stacked(Elab *e, Val v, const Type *want, Span span) {
     if (!t)
       return NULL;
     part[i] = val_tensor(t);
-    if (i && (!type_same_shape(&t->type, &part[0].t->type) || t->type.elem != part[0].t->type.elem)) {
-      elab_error(e, span, "shape-mismatch", "the elements of an array must be alike, found %s and %s",
-                 val_text(e, part[0]), val_text(e, part[i]));
+    if (i &&
+        (!type_same_shape(&t->type, &part[0].t->type) || t->type.elem != part[0].t->type.elem)) {
+      elab_error(e, span, "shape-mismatch",
+                 "the elements of an array must be alike, found %s and %s", val_text(e, part[0]),
+                 val_text(e, part[i]));
       return NULL;
     }
     Dim dims[MAX_RANK + 1] = {1};
@@ -161,7 +164,8 @@ static Value *constant(Elab *e, Val v, const Type *want, Span span) {
   Type type = want ? *want : type_scalar(v.kind == V_BOOL ? TY_BOOL : TY_F32);
   type.batched = false;
   if ((v.kind == V_BOOL) != (type.elem == TY_BOOL)) {
-    elab_error(e, span, "wrong-type", "%s is wanted, found %s", type_user_text(e, &type), val_text(e, v));
+    elab_error(e, span, "wrong-type", "%s is wanted, found %s", type_user_text(e, &type),
+               val_text(e, v));
     return NULL;
   }
   double x = v.kind == V_BOOL ? (double)v.i : number_of(v);
@@ -174,7 +178,8 @@ static Value *constant(Elab *e, Val v, const Type *want, Span span) {
 }
 
 static Value *no_shape(Elab *e, Val v, Span span) {
-  Diagnostic *d = elab_error(e, span, "no-shape", "how many? The shape of this draw is not known here");
+  Diagnostic *d =
+      elab_error(e, span, "no-shape", "how many? The shape of this draw is not known here");
   if (v.kind == V_SHAPELESS && v.draw->draw)
     diag_note(e->s, d, (Span){0}, "write %s[150] for a vector, %s[] for one number", v.draw->draw,
               v.draw->draw);
@@ -187,7 +192,8 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
     return NULL;
   case V_TENSOR:
     if (e->target && v.t->region->fn != e->target->fn) {
-      elab_error(e, span, "initial-value", "this value is computed elsewhere and can't be used here");
+      elab_error(e, span, "initial-value",
+                 "this value is computed elsewhere and can't be used here");
       return NULL;
     }
     return v.t;
@@ -222,13 +228,14 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
   return NULL;
 }
 
-// ---- to numbers ------------------------------------------------------------------------------------------------
+// ---- to numbers -------------------------------------------------------------------------------
 
 static void not_constant(Elab *e, Val v, const char *what, const char *wanted, Span span) {
   if (v.kind == V_ERROR)
     return;
-  Diagnostic *d = elab_error(e, span, "not-constant", "%s must be %s known when compiling, found %s", what,
-                             wanted, val_text(e, v));
+  Diagnostic *d =
+      elab_error(e, span, "not-constant", "%s must be %s known when compiling, found %s", what,
+                 wanted, val_text(e, v));
   if (v.kind == V_CONFIG || (v.kind == V_TENSOR && v.t->name && !v.t->type.rank && !v.t->def))
     diag_note(e->s, d, v.span, "a config is only known when the program runs: make it `const`");
 }
@@ -247,7 +254,7 @@ bool elab_number(Elab *e, Val v, const char *what, Span span, double *out) {
   return false;
 }
 
-// ---- expressions -------------------------------------------------------------------------------------------------
+// ---- expressions ------------------------------------------------------------------------------
 
 static Val list_expr(Elab *e, Scope *scope, Node *node, const Type *want, ValKind kind) {
   Val *list = arena_array(e->s->perm, Val, node->list.n + 1);
@@ -276,7 +283,8 @@ static Val binary_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
     b = draw_op(e, '+', 0, (Val[]){b, val_float(0)}, 2, node->b->span);
   if (a.kind == V_CONFIG || b.kind == V_CONFIG) {
     int64_t n;
-    elab_int(e, a.kind == V_CONFIG ? a : b, "this", a.kind == V_CONFIG ? node->a->span : node->b->span, &n);
+    elab_int(e, a.kind == V_CONFIG ? a : b, "this",
+             a.kind == V_CONFIG ? node->a->span : node->b->span, &n);
     return val_error();
   }
   return arith_binary(e, node->op, a, b, node->span, node->a->span, node->b->span);
@@ -317,7 +325,8 @@ static Val expression(Elab *e, Scope *scope, Node *node, const Type *want) {
   case N_FOR:
     return for_expr(e, scope, node);
   case N_SCAN:
-    elab_error(e, node->span, "not-yet", "`scan` is not supported yet; `for` is unrolled when compiling");
+    elab_error(e, node->span, "not-yet",
+               "`scan` is not supported yet; `for` is unrolled when compiling");
     return val_error();
   case N_ERROR:
     return val_error();
@@ -327,7 +336,8 @@ static Val expression(Elab *e, Scope *scope, Node *node, const Type *want) {
 }
 
 Val elab_expr(Elab *e, Scope *scope, Node *expr, const Type *want) {
-  at(e, expr->span);
+  if (expr->kind == N_CALL || expr->kind == N_INDEX || expr->kind == N_MEMBER)
+    at(e, expr->span);
   Val v = expression(e, scope, expr, want);
   if (!v.span.file)
     v.span = expr->span;

@@ -29,7 +29,7 @@ static Value *drop_axis(Elab *e, Value *x, uint32_t axis) {
   return ir_reshape(building(e), x, dims, n);
 }
 
-// ---- by an index value -----------------------------------------------------------------------------------
+// ---- by an index value ------------------------------------------------------------------------
 
 // sum(select(i == k, x, 0)) over axis k: the row of x, as products would pick it.
 static Value *pick_row(Elab *e, Value *x, Value *i, uint32_t axis) {
@@ -50,8 +50,10 @@ static bool check_range(Elab *e, const Type *x, uint32_t axis, const Type *i, Sp
   if (i->range && i->range == x->dim[axis])
     return true;
   if (!i->range)
-    elab_error(e, span, "wrong-type", "an axis is indexed by a number known when compiling or by an index "
-                                      "value, found %s", type_user_text(e, i));
+    elab_error(e, span, "wrong-type",
+               "an axis is indexed by a number known when compiling or by an index "
+               "value, found %s",
+               type_user_text(e, i));
   else
     elab_error(e, span, "range-mismatch", "%s picks from %lld, but this axis has %lld",
                type_user_text(e, i), (long long)i->range, (long long)x->dim[axis]);
@@ -62,10 +64,12 @@ static Val index_axis(Elab *e, Value *x, uint32_t axis, Value *i, Span span) {
   if (!check_range(e, &x->type, axis, &i->type, span))
     return val_error();
   at(e, span);
-  if (i->type.rank == 0 && (x->type.batched || axis > 0 || x->type.rank == 1) && x->type.elem == TY_F32)
+  if (i->type.rank == 0 && (x->type.batched || axis > 0 || x->type.rank == 1) &&
+      x->type.elem == TY_F32)
     return val_tensor(pick_row(e, x, i, axis));
   if (axis != 0 || x->type.batched) {
-    elab_error(e, span, "not-yet", "indexing a computed tensor by an array of indices is not supported yet");
+    elab_error(e, span, "not-yet",
+               "indexing a computed tensor by an array of indices is not supported yet");
     return val_error();
   }
   Type result;
@@ -77,12 +81,15 @@ static Val index_axis(Elab *e, Value *x, uint32_t axis, Value *i, Span span) {
   return val_tensor(ir_inst(building(e), OP_gather, (Value *[]){x, i}, 2, NULL, 0)->result[0]);
 }
 
-Val index_take(Elab *e, Value *x, Value *i, Span span) { return index_axis(e, x, 0, i, span); }
+Val index_take(Elab *e, Value *x, Value *i, Span span) {
+  return index_axis(e, x, 0, i, span);
+}
 
-// ---- by what is known when compiling -----------------------------------------------------------------------
+// ---- by what is known when compiling ----------------------------------------------------------
 
 // A bound or position: negative ones count from the end.
-static bool position(Elab *e, Scope *scope, Node *item, Dim size, Dim most, const char *what, Dim *out) {
+static bool position(Elab *e, Scope *scope, Node *item, Dim size, Dim most, const char *what,
+                     Dim *out) {
   if (!elab_int(e, elab_expr(e, scope, item, NULL), what, item->span, out))
     return false;
   Dim k = *out < 0 ? *out + size : *out;
@@ -156,8 +163,9 @@ static bool take_one(Walk *w, Node *item) {
   if (!elab_int(e, v, "a position", item->span, &k))
     return false;
   if (k < -size || k >= size) {
-    elab_error(e, item->span, "out-of-range", "position %lld is outside: this axis has %lld (0..%lld)",
-               (long long)k, (long long)size, (long long)size - 1);
+    elab_error(e, item->span, "out-of-range",
+               "position %lld is outside: this axis has %lld (0..%lld)", (long long)k,
+               (long long)size, (long long)size - 1);
     return false;
   }
   k = k < 0 ? k + size : k;
@@ -194,7 +202,8 @@ static Val index_tensor(Elab *e, Scope *scope, Node *node, Value *x, Span from) 
 }
 
 static Val index_list(Elab *e, Scope *scope, Node *node, Val list) {
-  if (node->list.n != 1 || node->list.at[0]->kind == N_HOLE || node->list.at[0]->kind == N_DIM_REST) {
+  if (node->list.n != 1 || node->list.at[0]->kind == N_HOLE ||
+      node->list.at[0]->kind == N_DIM_REST) {
     at(e, node->span);
     Value *t = elab_tensor(e, list, NULL, node->span);
     return t ? index_tensor(e, scope, node, t, list.span) : val_error();
@@ -231,7 +240,8 @@ static Val index_draw(Elab *e, Scope *scope, Node *node, Val draw, const Type *w
     Node *item = node->list.at[i];
     Dim d;
     if (item->kind == N_RANGE || item->kind == N_DIM_REST || item->kind == N_HOLE) {
-      elab_error(e, item->span, "wrong-type", "the shape of a draw is a list of numbers: normal[3, 4]");
+      elab_error(e, item->span, "wrong-type",
+                 "the shape of a draw is a list of numbers: normal[3, 4]");
       return val_error();
     }
     if (!elab_int(e, elab_expr(e, scope, item, NULL), "a dimension", item->span, &d))
@@ -272,10 +282,11 @@ Val index_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   return val_error();
 }
 
-// ---- x.name --------------------------------------------------------------------------------------------------
+// ---- x.name -----------------------------------------------------------------------------------
 
 static Val no_member(Elab *e, Node *node, const char *of, const char *const *names, uint32_t n) {
-  Diagnostic *d = elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
+  Diagnostic *d =
+      elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
   const char *near = nearest_name(node->name, names, n);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
@@ -334,8 +345,10 @@ Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   if (base.app)
     return member_of_application(e, node, base.app);
   if (base.kind == V_DATA)
-    elab_error(e, node->span, "not-yet", "facts about data (`%s`) are not supported yet", node->name);
+    elab_error(e, node->span, "not-yet", "facts about data (`%s`) are not supported yet",
+               node->name);
   else
-    elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", val_text(e, base), node->name);
+    elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", val_text(e, base),
+               node->name);
   return val_error();
 }

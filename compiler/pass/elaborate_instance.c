@@ -1,11 +1,13 @@
-// Instances of layers and models: made once per occurrence and turn (rule 5), found again when another
-// function elaborates the same body; their names (rule 16), parameters, state and training mode (rule 6).
+// Instances of layers and models: made once per occurrence and turn (rule 5), found again when
+// another function elaborates the same body; their names (rule 16), parameters, state and training
+// mode (rule 6).
 #include "pass/elaborate_core.h"
 
 #include <ctype.h>
 #include <string.h>
 
-// The fn or block that would be the one to create parameters here, or NULL inside layers and at top level.
+// The fn or block that would be the one to create parameters here, or NULL inside layers and at top
+// level.
 static Node *creator_fn(const Elab *e) {
   if (e->frame && e->frame->decl && e->frame->decl->kind == N_FN)
     return e->frame->decl;
@@ -38,7 +40,8 @@ Val instance_at(Elab *e, Val f, Node *site) {
   Instance *instance = find_made(e, creator, site, turn);
   if (!instance) {
     instance = arena_new(e->s->perm, Instance);
-    *instance = (Instance){.kind = f.decl->name, .decl = f.decl, .parent = creator, .site = site, .turn = turn};
+    *instance = (Instance){
+        .kind = f.decl->name, .decl = f.decl, .parent = creator, .site = site, .turn = turn};
     instance->in_fn = global ? NULL : creator_fn(e);
     if (creator)
       buf_push(e->s->perm, &creator->made, instance);
@@ -54,7 +57,7 @@ Val instance_at(Elab *e, Val f, Node *site) {
   return (Val){.kind = V_INSTANCE, .instance = instance, .decl = f.decl};
 }
 
-// ---- names -----------------------------------------------------------------------------------------------
+// ---- names ------------------------------------------------------------------------------------
 
 static bool name_taken(const Elab *e, const Instance *instance, const char *name) {
   const Instance *p = instance->parent;
@@ -88,8 +91,9 @@ const char *instance_path(Elab *e, Instance *instance) {
     instance_name(e, instance, kind);
   }
   const char *parent = instance->parent ? instance_path(e, instance->parent) : NULL;
-  instance->path = !parent ? instance->name
-                           : intern(e->s, arena_printf(e->s->perm, "%s.%s", parent, instance->name));
+  instance->path = !parent
+                       ? instance->name
+                       : intern(e->s, arena_printf(e->s->perm, "%s.%s", parent, instance->name));
   return instance->path;
 }
 
@@ -124,9 +128,11 @@ static bool is_within(const Instance *inner, const Instance *outer) {
   return false;
 }
 
-bool instance_holds(const Instance *instance, const Param *p) { return is_within(p->owner, instance); }
+bool instance_holds(const Instance *instance, const Param *p) {
+  return is_within(p->owner, instance);
+}
 
-// ---- training mode (rule 6) -----------------------------------------------------------------------------
+// ---- training mode (rule 6) -------------------------------------------------------------------
 
 static bool has_params(const Instance *instance) {
   if (instance->param.n)
@@ -159,13 +165,14 @@ bool elab_training(Elab *e) {
   return !instance || !has_params(instance) || selected(t, instance);
 }
 
-// ---- parameters and state ---------------------------------------------------------------------------------
+// ---- parameters and state ---------------------------------------------------------------------
 
 Value *elab_param(Elab *e, Param *p) {
   for (uint32_t i = 0; p->is_state && i < e->target->update.n; i++)
     if (e->target->update.at[i].state == p)
       return e->target->update.at[i].value;
-  return target_argument(e->target, p->type, p->is_state ? NNRT_STATE : NNRT_PARAM, p->index, p->path);
+  return target_argument(e->target, p->type, p->is_state ? NNRT_STATE : NNRT_PARAM, p->index,
+                         p->path);
 }
 
 static bool may_create(Elab *e, const Node *stmt, const char *what) {
@@ -175,20 +182,21 @@ static bool may_create(Elab *e, const Node *stmt, const char *what) {
   Diagnostic *d;
   if (fn && e->inside && e->inside->in_fn == fn)
     d = elab_error(e, stmt->span, "make-it-a-layer",
-                   "the %s %s can't create %s, as it does by calling %s", decl_kind(fn), fn->name, what,
-                   e->inside->kind);
+                   "the %s %s can't create %s, as it does by calling %s", decl_kind(fn), fn->name,
+                   what, e->inside->kind);
   else
     d = elab_error(e, stmt->span, "make-it-a-layer", "a %s can't create %s",
                    fn ? decl_kind(fn) : "declaration", what);
   if (fn && fn->kind == N_FN)
-    diag_note(e->s, d, fn->name_span, "make it a layer: `layer %s`; or name the instance outside: `let`",
-              fn->name);
+    diag_note(e->s, d, fn->name_span,
+              "make it a layer: `layer %s`; or name the instance outside: `let`", fn->name);
   else
     diag_note(e->s, d, (Span){0}, "put it into a layer or a model");
   return false;
 }
 
-// The param or state of the current instance that `binding` declares; made on the first application.
+// The param or state of the current instance that `binding` declares; made on the first
+// application.
 static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
   Instance *owner = e->inside;
   const char *name = binding->a->name;
@@ -219,9 +227,12 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
     else
       buf_push(e->s->perm, &e->param, p);
   } else if (!type_equal(&p->type, &type)) {
-    Diagnostic *d = elab_error(e, binding->span, "shared-shape", "`%s` is %s here, but this instance has it "
-                               "as %s", p->path, type_user_text(e, &type), type_user_text(e, &p->type));
-    diag_note(e->s, d, (Span){0}, "an instance that is applied twice needs inputs of the same shape");
+    Diagnostic *d = elab_error(e, binding->span, "shared-shape",
+                               "`%s` is %s here, but this instance has it "
+                               "as %s",
+                               p->path, type_user_text(e, &type), type_user_text(e, &p->type));
+    diag_note(e->s, d, (Span){0},
+              "an instance that is applied twice needs inputs of the same shape");
     return NULL;
   }
   return p;
@@ -247,7 +258,9 @@ static void declare_all(Elab *e, Scope *scope, Node *stmt, bool state) {
   }
 }
 
-void param_statement(Elab *e, Scope *scope, Node *stmt) { declare_all(e, scope, stmt, false); }
+void param_statement(Elab *e, Scope *scope, Node *stmt) {
+  declare_all(e, scope, stmt, false);
+}
 
 void state_statement(Elab *e, Scope *scope, Node *stmt) {
   if (!e->make_state) {
@@ -270,8 +283,10 @@ void state_assign(Elab *e, const char *name, Val v, Span span) {
   if (!t)
     return;
   if (t->type.batched) {
-    Diagnostic *d = elab_error(e, span, "batched-state", "`%s` is one for all examples, this value is one "
-                               "per example", name);
+    Diagnostic *d = elab_error(e, span, "batched-state",
+                               "`%s` is one for all examples, this value is one "
+                               "per example",
+                               name);
     diag_note(e->s, d, (Span){0}, "batch_mean(...) takes the mean over the batch");
     return;
   }
@@ -294,7 +309,8 @@ Value *elab_initial(Elab *e, Param *p) {
   e->call = e->m->loc.at[p->loc].parent;
   const char *drawing = e->drawing;
   e->drawing = p->path;
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", p->path), .span = p->init->span, .fill = true};
+  Fit fit = {
+      .what = arena_printf(e->s->perm, "`%s`", p->path), .span = p->init->span, .fill = true};
   Val v = elab_expr(e, p->scope, p->init, &p->type);
   Value *t = v.kind == V_ERROR ? NULL : elab_tensor(e, v, &p->type, fit.span);
   if (t && !type_same_shape(&t->type, &p->type)) {
@@ -303,8 +319,8 @@ Value *elab_initial(Elab *e, Param *p) {
     t = NULL;
   }
   if (t && t->type.batched) {
-    elab_error(e, fit.span, "initial-value", "the initial value of %s differs from example to example",
-               fit.what);
+    elab_error(e, fit.span, "initial-value",
+               "the initial value of %s differs from example to example", fit.what);
     t = NULL;
   }
   e->drawing = drawing;

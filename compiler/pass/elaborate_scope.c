@@ -1,16 +1,26 @@
-// Names and places: scopes with lazy entries, the chain of calls being elaborated, small constructors
-// of Val, and how values are named in messages.
+// Names and places: scopes with lazy entries, the chain of calls being elaborated, small
+// constructors of Val, and how values are named in messages.
 #include "pass/elaborate_core.h"
 
 #include <string.h>
 
-// ---- values ------------------------------------------------------------------------------------
+// ---- values -----------------------------------------------------------------------------------
 
-Val val_kind(ValKind kind) { return (Val){.kind = kind}; }
-Val val_int(int64_t i) { return (Val){.kind = V_INT, .i = i}; }
-Val val_float(double f) { return (Val){.kind = V_FLOAT, .f = f}; }
-Val val_tensor(Value *t) { return t ? (Val){.kind = V_TENSOR, .t = t} : val_error(); }
-Val val_error(void) { return (Val){.kind = V_ERROR}; }
+Val val_kind(ValKind kind) {
+  return (Val){.kind = kind};
+}
+Val val_int(int64_t i) {
+  return (Val){.kind = V_INT, .i = i};
+}
+Val val_float(double f) {
+  return (Val){.kind = V_FLOAT, .f = f};
+}
+Val val_tensor(Value *t) {
+  return t ? (Val){.kind = V_TENSOR, .t = t} : val_error();
+}
+Val val_error(void) {
+  return (Val){.kind = V_ERROR};
+}
 
 Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n) {
   Val v = {.kind = kind, .n = n, .list = arena_array(e->s->perm, Val, n + 1)};
@@ -90,7 +100,7 @@ const char *val_text(Elab *e, Val v) {
   return "?";
 }
 
-// ---- scopes --------------------------------------------------------------------------------------
+// ---- scopes -----------------------------------------------------------------------------------
 
 Scope *scope_new(Elab *e, Scope *parent) {
   Scope *scope = arena_new(e->s->perm, Scope);
@@ -193,7 +203,7 @@ uint32_t scope_names(Elab *e, Scope *scope, const char *const **names) {
   return list.n;
 }
 
-// ---- places --------------------------------------------------------------------------------------
+// ---- places -----------------------------------------------------------------------------------
 
 Place place_save(const Elab *e) {
   return (Place){e->inside, e->call,   e->frame, e->context,
@@ -237,7 +247,9 @@ void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call) {
 }
 
 // Who pushes also saves and restores the place; this is for those who don't.
-void frame_pop(Elab *e) { e->frame = e->frame->up; }
+void frame_pop(Elab *e) {
+  e->frame = e->frame->up;
+}
 
 bool frame_recursive(const Elab *e, const Node *decl, const Node *site) {
   for (const Frame *f = e->frame; f; f = f->up)
@@ -261,14 +273,45 @@ Builder *building(Elab *e) {
   return &e->target->b;
 }
 
+static bool is_library(const Elab *e, Span span) {
+  return span.file && strncmp(e->s->source.at[span.file].path, "<std>/", 6) == 0;
+}
+
 Diagnostic *elab_error(Elab *e, Span span, const char *code, const char *format, ...) {
   va_list args;
   va_start(args, format);
   const char *text = arena_vprintf(e->s->perm, format, args);
   va_end(args);
-  Diagnostic *d = diag_error(e->s, span, code, "%s", text);
-  for (const Frame *f = e->frame; f; f = f->up)
+  const Frame *f = e->frame;
+  Span library = {0};
+  while (is_library(e, span) && f) { // the user's line that led into the library is the place
+    if (f->call.file && !is_library(e, f->call)) {
+      library = span;
+      span = f->call;
+      text = arena_printf(e->s->perm, "in %s: %s", f->decl->name, text);
+    }
+    f = f->up;
+  }
+  Diagnostic *d = diag_error(e->s, span, code, "%s", text), chain = {0};
+  if (library.file)
+    diag_note(e->s, &chain, library, "the line of the library");
+  for (; f; f = f->up)
     if (f->decl && f->call.file)
-      diag_note(e->s, d, f->call, "in %s, called from here", f->decl->name);
+      diag_note(e->s, &chain, f->call, "in %s, called from here", f->decl->name);
+  if (chain.note)
+    buf_push(e->s->perm, &e->chains, (CallChain){d, chain.note, chain.last_note});
   return d;
+}
+
+// The calls come after all other notes: once nobody adds any more.
+void elab_finish_errors(Elab *e) {
+  for (uint32_t i = 0; i < e->chains.n; i++) {
+    CallChain *c = &e->chains.at[i];
+    if (c->of->last_note)
+      c->of->last_note->next = c->first;
+    else
+      c->of->note = c->first;
+    c->of->last_note = c->last;
+  }
+  e->chains.n = 0;
 }

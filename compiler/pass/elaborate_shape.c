@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static bool given(const Arg *arg) { return arg->v.kind != V_NONE; }
+static bool given(const Arg *arg) {
+  return arg->v.kind != V_NONE;
+}
 
 static Value *operand(Elab *e, const Arg *arg) {
   Value *x = elab_tensor(e, arg->v, NULL, arg->span);
@@ -72,7 +74,9 @@ static Value *reduce(Elab *e, const char *name, Value *x, const uint32_t *axes, 
   if (strcmp(name, "max") == 0)
     return ir_max(b, x, axes, n);
   if (strcmp(name, "min") == 0)
-    return n ? ir_inst(b, OP_min_along, &x, 1, (Attr[]){attr_axes(e->m->arena, axes, n)}, 1)->result[0] : x;
+    return n ? ir_inst(b, OP_min_along, &x, 1, (Attr[]){attr_axes(e->m->arena, axes, n)}, 1)
+                   ->result[0]
+             : x;
   Value *sum = ir_sum(b, x, axes, n);
   Type t = sum->type;
   t.batched = false;
@@ -96,8 +100,8 @@ Val shape_reduce(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
     return val_error();
   bool truth = b->name[0] == 'a';
   if (x->type.range || truth != (x->type.elem == TY_BOOL && truth)) {
-    elab_error(e, arg[0].span, x->type.range ? "index-arithmetic" : "wrong-type", "%s of %s", b->name,
-               type_user_text(e, &x->type));
+    elab_error(e, arg[0].span, x->type.range ? "index-arithmetic" : "wrong-type", "%s of %s",
+               b->name, type_user_text(e, &x->type));
     return val_error();
   }
   bool chosen[MAX_RANK], keeps;
@@ -152,7 +156,8 @@ Val shape_one_hot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   if (!i)
     return val_error();
   if (!i->type.range || (n && n != i->type.range)) {
-    elab_error(e, arg[0].span, "wrong-type", "one_hot needs an index, found %s", val_text(e, arg[0].v));
+    elab_error(e, arg[0].span, "wrong-type", "one_hot needs an index, found %s",
+               val_text(e, arg[0].v));
     return val_error();
   }
   Type to = i->type;
@@ -182,7 +187,8 @@ Val shape_dot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
   uint32_t axes[MAX_RANK];
   for (uint32_t i = 0; i < x[0]->type.rank; i++)
     axes[i] = i;
-  return val_tensor(ir_sum(building(e), ir_binary(building(e), OP_mul, x[0], x[1]), axes, x[0]->type.rank));
+  return val_tensor(
+      ir_sum(building(e), ir_binary(building(e), OP_mul, x[0], x[1]), axes, x[0]->type.rank));
 }
 
 Val shape_norm(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
@@ -191,12 +197,13 @@ Val shape_norm(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want)
   return square.kind == V_ERROR ? square : val_tensor(ir_unary(building(e), OP_sqrt, square.t));
 }
 
-// ---- shapes ----------------------------------------------------------------------------------------------
+// ---- shapes -----------------------------------------------------------------------------------
 
 static bool dims_of(Elab *e, const Arg *arg, Dim *dims, uint32_t *n) {
   Val v = arg->v;
   if (v.kind != V_LIST && v.kind != V_TUPLE && v.kind != V_INT) {
-    elab_error(e, arg->span, "wrong-type", "a shape is a list of numbers, found %s", val_text(e, v));
+    elab_error(e, arg->span, "wrong-type", "a shape is a list of numbers, found %s",
+               val_text(e, v));
     return false;
   }
   *n = v.kind == V_INT ? 1 : v.n;
@@ -232,7 +239,8 @@ Val shape_reshape(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   }
   if (count != all) {
     elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, %s has %lld",
-               val_text(e, arg[0].v), (long long)all, dims_text(e->s->perm, dims, n), (long long)count);
+               val_text(e, arg[0].v), (long long)all, dims_text(e->s->perm, dims, n),
+               (long long)count);
     return val_error();
   }
   at(e, span);
@@ -273,7 +281,8 @@ Val shape_transpose(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *
   }
   if (!ok) {
     elab_error(e, given(&arg[1]) ? arg[1].span : span, "wrong-arguments",
-               "transpose: the order must name each of the %u axes of %s once", rank, val_text(e, arg[0].v));
+               "transpose: the order must name each of the %u axes of %s once", rank,
+               val_text(e, arg[0].v));
     return val_error();
   }
   at(e, span);
@@ -287,23 +296,36 @@ Val shape_reverse(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   if (!x || !axis_of(e, given(&arg[1]) ? arg[1].v : val_int(0), x->type.rank, span, &axis))
     return val_error();
   at(e, span);
-  return val_tensor(ir_inst(building(e), OP_reverse, &x, 1, (Attr[]){attr_int(axis)}, 1)->result[0]);
+  return val_tensor(
+      ir_inst(building(e), OP_reverse, &x, 1, (Attr[]){attr_int(axis)}, 1)->result[0]);
 }
 
 Val shape_concat(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
   BUF(Value *) parts = {0};
   bool one_list = !given(&arg[1]) && (arg[0].v.kind == V_LIST || arg[0].v.kind == V_TUPLE);
-  for (uint32_t i = 0; i < (one_list ? arg[0].v.n : 4); i++) {
+  uint32_t count = one_list ? arg[0].v.n : 4;
+  Type elem; // numbers that are written become what the tensors beside them are
+  const Type *like = NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    Val v = one_list ? arg[0].v.list[i] : arg[i].v;
+    if (v.kind == V_TENSOR) {
+      elem = (Type){.elem = v.t->type.elem, .range = v.t->type.range};
+      like = &elem;
+    }
+  }
+  for (uint32_t i = 0; i < count; i++) {
     if (!one_list && !given(&arg[i]))
       continue;
-    Value *x = elab_tensor(e, one_list ? arg[0].v.list[i] : arg[i].v, NULL, arg[one_list ? 0 : i].span);
+    Value *x =
+        elab_tensor(e, one_list ? arg[0].v.list[i] : arg[i].v, like, arg[one_list ? 0 : i].span);
     if (!x)
       return val_error();
     buf_push(e->s->perm, &parts, x);
   }
   uint32_t axis = 0;
-  if (!parts.n || !axis_of(e, given(&arg[4]) ? arg[4].v : val_int(0), parts.at[0]->type.rank, span, &axis))
+  if (!parts.n ||
+      !axis_of(e, given(&arg[4]) ? arg[4].v : val_int(0), parts.at[0]->type.rank, span, &axis))
     return val_error();
   Type result;
   Attr attr = attr_int(axis);
@@ -344,10 +366,12 @@ Val shape_pad(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
   Dim low[MAX_RANK], high[MAX_RANK];
   uint32_t n, m;
   double value = 0;
-  if (!x || !dims_of(e, &arg[1], low, &n) || !dims_of(e, given(&arg[2]) ? &arg[2] : &arg[1], high, &m) ||
+  if (!x || !dims_of(e, &arg[1], low, &n) ||
+      !dims_of(e, given(&arg[2]) ? &arg[2] : &arg[1], high, &m) ||
       (given(&arg[3]) && !elab_number(e, arg[3].v, "the value", arg[3].span, &value)))
     return val_error();
-  Attr attr[] = {attr_dims(e->m->arena, low, n), attr_dims(e->m->arena, high, m), attr_float(value)};
+  Attr attr[] = {attr_dims(e->m->arena, low, n), attr_dims(e->m->arena, high, m),
+                 attr_float(value)};
   Type result;
   const char *wrong = ir_check(e->m, OP_pad, &x, 1, attr, 3, &result);
   if (wrong) {

@@ -4,7 +4,8 @@
 
 #include "pass/elaborate_core.h"
 
-#define HANDLER(name) Val shape_##name(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want)
+#define HANDLER(name)                                                                              \
+  Val shape_##name(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want)
 HANDLER(reduce); // sum, mean, max, min, all, any
 HANDLER(argmax);
 HANDLER(one_hot);

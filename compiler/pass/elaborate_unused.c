@@ -1,5 +1,5 @@
-// Warnings about names that are declared and never mentioned. By the text alone: a branch that is not
-// taken still counts as a use.
+// Warnings about names that are declared and never mentioned. By the text alone: a branch that is
+// not taken still counts as a use.
 #include "pass/elaborate_core.h"
 
 typedef struct {
@@ -87,7 +87,8 @@ static void warn_declaration(Elab *e, const Node *file, const Node *decl) {
   case N_MODEL:
   case N_OPTIMIZER:
   case N_DATA:
-    warn(e, file, decl, decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name, decl->name_span);
+    warn(e, file, decl, decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name,
+         decl->name_span);
     break;
   case N_USE:
     for (uint32_t i = 0; i < decl->list.n; i++)
@@ -101,8 +102,8 @@ void warn_unused(Elab *e, Node *file) {
     const Node *decl = file->list.at[i];
     if (!is_library(file))
       warn_declaration(e, file, decl);
-    if (decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL || decl->kind == N_OPTIMIZER ||
-        decl->kind == N_TRAIN || decl->kind == N_PREDICT)
+    if (decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL ||
+        decl->kind == N_OPTIMIZER || decl->kind == N_TRAIN || decl->kind == N_PREDICT)
       warn_lets(e, decl, decl);
   }
 }
