@@ -6,7 +6,8 @@
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 export BUILD LC_ALL=C
-export NNC="$PWD/$BUILD/nnc"
+NNC=$(cd "$BUILD" && pwd)/nnc || exit 1
+export NNC
 if [ -z "$NN_DATA" ] && [ -d ../shared/data ]; then NN_DATA=$(cd ../shared/data && pwd); fi
 export NN_DATA
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
