@@ -128,19 +128,20 @@ double round_to(ElemType elem, double x) {
 }
 
 Value *fold_constants(Builder *b, Inst *inst) {
-  Tensor *in[4], *out = tensor_new(b->m->arena, type_scalar(inst->result[0]->type.elem), 1);
-  if (inst->n_args > 4)
+  Type type = inst->result[0]->type;
+  double value[4], folded;
+  Tensor scalar[4], result = {type_scalar(type.elem), 1, &folded}, *out = &result;
+  const Tensor *in[4];
+  if (inst->n_args > 4 || type.batched)
     return NULL;
   for (uint32_t i = 0; i < inst->n_args; i++) {
-    in[i] = tensor_new(b->m->arena, type_scalar(inst->arg[i]->type.elem), 1);
-    if (!is_splat(inst->arg[i], in[i]->at))
+    if (!is_splat(inst->arg[i], &value[i]))
       return NULL;
+    scalar[i] = (Tensor){type_scalar(inst->arg[i]->type.elem), 1, &value[i]};
+    in[i] = &scalar[i];
   }
-  op_table[inst->op]->eval(inst, 1, (const Tensor *const *)in, &out);
-  Type type = inst->result[0]->type;
-  if (type.batched)
-    return NULL;
-  return ir_const(b, type, round_to(type.elem, out->at[0]));
+  op_table[inst->op]->eval(inst, 1, in, &out);
+  return ir_const(b, type, round_to(type.elem, folded));
 }
 
 Value *fold_moved_constant(Builder *b, Inst *inst) {
