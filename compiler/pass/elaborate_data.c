@@ -257,6 +257,9 @@ static Val compute_here(Elab *e, const Computing *c) {
     return val_error();
   Node *value = f->node->kind == N_FIELD ? f->node->a : f->node->b;
   Val v = elab_expr(e, c->inner, value, f->typed ? &f->type : NULL);
+  bool counts = v.kind == V_TENSOR && v.t->type.elem == TY_I32;
+  if (f->typed && f->type.elem == TY_F32 && counts) // rule 22: here an index may become a number
+    v = val_tensor(ir_convert(&e->target->b, v.t, TY_F32));
   if (f->typed && v.kind != V_ERROR)
     v = elab_fit(e, v, &f->type, value->span, format(e, "the field `%s`", f->name),
                  f->node->type->span);

@@ -114,6 +114,12 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
 }
 
 static void unknown_dim(Elab *e, Scope *scope, Node *d) {
+  const Entry *found = d->kind == N_NAME ? scope_find(scope, d->name) : NULL;
+  int64_t n_config;
+  if (found && found->val.kind == V_CONFIG) { // rule 30, in words
+    elab_int(e, found->val, "a dimension", d->span, &n_config);
+    return;
+  }
   if (d->kind != N_NAME || scope_find(scope, d->name)) {
     elab_error(e, d->span, "unknown-dimension", "this dimension is not known here");
     return;
