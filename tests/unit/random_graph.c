@@ -13,6 +13,8 @@ typedef struct {
   RandomGraph kind;
   BUF(Value *) pool; // f32
   uint32_t n_param, n_slot, n_column;
+  BUF(Value *) result;
+  BUF(Port) port; // one per result
 } Graph;
 
 static uint32_t below(Graph *g, uint32_t n) {
@@ -271,39 +273,52 @@ static Value *make_one(Graph *g) {
 // ---- the whole function
 // ----------------------------------------------------------------------------
 
-// p' = p - v/16 and a moving average, for a value of p's shape.
-static void make_update(Graph *g, Value *p, Value **results, Port *ports, uint32_t *n) {
-  const Port *port = &g->f->arg_port[p->index];
+static void add_result(Graph *g, Value *v, Port port) {
+  buf_push(g->b.m->arena, &g->result, v);
+  buf_push(g->b.m->arena, &g->port, port);
+}
+
+static bool is_updated(const Graph *g, const Port *port) {
+  for (uint32_t i = 0; i < g->port.n; i++)
+    if (g->port.at[i].role == port->role && g->port.at[i].index == port->index)
+      return true;
+  return false;
+}
+
+// p' = p - v/16, and a moving average, for a value of p's shape. What follows may read old and new.
+static void update(Graph *g, Value *p) {
   Value *v = of_shape(g, &p->type), *rate = ir_const(&g->b, p->type, 0.0625);
   if (below(g, 2)) {
-    Type type = p->type;
-    Value *s = argument(g, NNRT_SLOT, type);
-    Value *kept = ir_binary(&g->b, OP_mul, s, ir_const(&g->b, type, 0.9));
-    v = ir_binary(&g->b, OP_add, kept, ir_unary(&g->b, OP_tanh, v));
-    results[*n] = v;
-    ports[(*n)++] = g->f->arg_port[s->index];
+    Value *s = argument(g, NNRT_SLOT, p->type);
+    Value *kept = ir_binary(&g->b, OP_mul, s, ir_const(&g->b, p->type, 0.9));
+    v = keep(g, ir_binary(&g->b, OP_add, kept, ir_unary(&g->b, OP_tanh, v)));
+    add_result(g, v, g->f->arg_port[s->index]);
   }
-  results[*n] = ir_binary(&g->b, OP_sub, p, ir_binary(&g->b, OP_mul, v, rate));
-  ports[(*n)++] = *port;
+  Value *next = ir_binary(&g->b, OP_sub, p, ir_binary(&g->b, OP_mul, v, rate));
+  add_result(g, keep(g, next), g->f->arg_port[p->index]);
+}
+
+static void update_some(Graph *g, uint32_t one_in) {
+  uint32_t n = g->f->body->n_arg;
+  for (uint32_t i = 0; i < n; i++) {
+    Port port = g->f->arg_port[i];
+    if (port.role == NNRT_PARAM && !is_updated(g, &port) && below(g, one_in) == 0)
+      update(g, g->f->body->arg[i]);
+  }
 }
 
 static void finish(Graph *g) {
-  Value *results[64];
-  Port ports[64];
-  uint32_t n = 0, n_arg = g->f->body->n_arg, outputs = 1 + below(g, 3);
+  uint32_t outputs = 1 + below(g, 3), axes[MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
   for (uint32_t i = 0; i < outputs; i++) {
-    results[n] = any_value(g);
-    ports[n] = (Port){NNRT_OUTPUT, i, intern(g->b.m->s, arena_printf(g->b.m->arena, "y%u", i))};
-    n++;
+    const char *name = intern(g->b.m->s, arena_printf(g->b.m->arena, "y%u", i));
+    add_result(g, any_value(g), (Port){NNRT_OUTPUT, i, name});
   }
-  for (uint32_t i = 0; i < n_arg && g->kind.updates; i++)
-    if (g->f->arg_port[i].role == NNRT_PARAM && below(g, 4))
-      make_update(g, g->f->body->arg[i], results, ports, &n);
-  uint32_t axes[MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+  if (g->kind.updates)
+    update_some(g, 2);
   Value *v = any_value(g);
-  results[n] = ir_sum(&g->b, v, axes, v->type.rank);
-  ports[n++] = (Port){NNRT_METRIC, 0, intern(g->b.m->s, "loss")};
-  ir_return(&g->b, results, ports, n);
+  add_result(g, ir_sum(&g->b, v, axes, v->type.rank),
+             (Port){NNRT_METRIC, 0, intern(g->b.m->s, "loss")});
+  ir_return(&g->b, g->result.at, g->port.at, g->result.n);
 }
 
 Function *random_graph(Module *m, const char *name, uint64_t seed, RandomGraph kind) {
@@ -321,6 +336,8 @@ Function *random_graph(Module *m, const char *name, uint64_t seed, RandomGraph k
     Value *v = make_one(&g);
     if (v && size_of(&v->type) <= MAX_COUNT)
       keep(&g, v);
+    if (kind.updates && below(&g, 4) == 0)
+      update_some(&g, 4);
   }
   finish(&g);
   ir_remove_dead(g.f);
