@@ -35,34 +35,68 @@ typedef struct {
   int64_t M, tile_rows; // constants that tell whether rows can be left over
 } Block;
 
+// Straight-line code for rows 0..15 and vectors 0..3 of a block, of which constants keep what is
+// used: loops to be unrolled would take LLVM more than half of the time that it spends on a
+// product.
+#define ROWS(X)                                                                                    \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define VECTORS(X) X(0) X(1) X(2) X(3)
+
+typedef struct {
+  v16f at[ROW_WIDTH];
+} Row;
+
+KERNEL v16f load(const float *p) {
+  return *(const v16f *)p;
+}
+
+KERNEL Row load_row(const float *p, int nr) {
+  Row r = {{{0}}};
+#define LOAD(j)                                                                                    \
+  if (j < nr)                                                                                      \
+    r.at[j] = load(p + LANES * j);
+  VECTORS(LOAD)
+  return r;
+}
+
+KERNEL void store_row(const Row *r, float *p, int nr) {
+#define STORE(j)                                                                                   \
+  if (j < nr)                                                                                      \
+    *(v16f *)(p + LANES * j) = r->at[j];
+  VECTORS(STORE)
+}
+
+KERNEL void multiply_row(Row *sum, float a, const Row *b, int nr) {
+  v16f v = SPLAT(a);
+#define MULTIPLY(j)                                                                                \
+  if (j < nr)                                                                                      \
+    sum->at[j] = FMA(v, b->at[j], sum->at[j]);
+  VECTORS(MULTIPLY)
+}
+
 // sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
 KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
-  v16f acc[MAX_HEIGHT][ROW_WIDTH];
+  Row acc[MAX_HEIGHT];
   float *sum = p->sum + m * p->ld + n;
-#pragma clang loop unroll(full)
-  for (int i = 0; i < mr; i++)
-#pragma clang loop unroll(full)
-    for (int j = 0; j < nr; j++)
-      acc[i][j] = p->first ? (v16f){0} : *(const v16f *)(sum + i * p->ld + LANES * j);
   const float *a = p->a + m * p->a_m, *b = p->b + n;
-  for (int64_t k = 0; k < p->K; k++) {
-    v16f bv[ROW_WIDTH];
-#pragma clang loop unroll(full)
-    for (int j = 0; j < nr; j++)
-      bv[j] = *(const v16f *)(b + k * p->b_k + LANES * j);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < mr; i++) {
-      v16f av = a[i * p->a_m + k * p->a_k] - (v16f){0};
-#pragma clang loop unroll(full)
-      for (int j = 0; j < nr; j++)
-        acc[i][j] = FMA(av, bv[j], acc[i][j]);
-    }
+#define BEGIN(i)                                                                                   \
+  if (i < mr)                                                                                      \
+    acc[i] = load_row(sum + i * p->ld, p->first ? 0 : nr);
+  ROWS(BEGIN)
+#pragma clang loop unroll(disable)
+  for (int64_t k = p->K; k > 0; k--) {
+    Row bv = load_row(b, nr);
+#define STEP(i)                                                                                    \
+  if (i < mr)                                                                                      \
+    multiply_row(&acc[i], a[i * p->a_m], &bv, nr);
+    ROWS(STEP)
+    a += p->a_k;
+    b += p->b_k;
   }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < mr; i++)
-#pragma clang loop unroll(full)
-    for (int j = 0; j < nr; j++)
-      *(v16f *)(sum + i * p->ld + LANES * j) = acc[i][j];
+#define END(i)                                                                                     \
+  if (i < mr)                                                                                      \
+    store_row(&acc[i], sum + i * p->ld, nr);
+  ROWS(END)
 }
 
 // All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1.
@@ -73,12 +107,12 @@ KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n) {
     block(p, mr, nr, m, n);
   if (p->tile_rows % mr == 0 && p->M % mr == 0)
     return; // known at compile time where M is
-#pragma clang loop unroll(full)
-  for (int h = 8; h >= 1; h /= 2)
-    if (h < mr && m + h <= rows) {
-      block(p, h, nr, m, n);
-      m += h;
-    }
+#define REST(h)                                                                                    \
+  if (h < mr && m + h <= rows) {                                                                   \
+    block(p, h, nr, m, n);                                                                         \
+    m += h;                                                                                        \
+  }
+  REST(8) REST(4) REST(2) REST(1)
 }
 
 // A single row takes as long as B takes to arrive: wide strips, so that whole cache lines and pages
@@ -104,76 +138,62 @@ KERNEL void lane_sums(const Block *p, int64_t rows) {
 }
 
 // The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
-KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N) {
+KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N, bool packed) {
   int64_t n = p->M == 1 ? row_sums(p, cols) : 0;
+#pragma clang loop unroll(disable)
   for (; n + LANES * WIDTH <= cols; n += LANES * WIDTH)
     strip(p, WIDTH, rows, n);
   int64_t rest = N % (LANES * WIDTH); // known where N is, unlike cols - n
   if (n >= cols || rest == 0)
     return;
-#pragma clang loop unroll(full)
-  for (int nr = 1; nr <= WIDTH; nr++)
-    if (rest > LANES * (nr - 1) && rest <= LANES * nr)
-      strip(p, nr, rows, n);
+  // Half a strip more is cheaper than to compile a second kind of strip; the panel has room for it,
+  // and so have the sums, but rows in place may not be read so far.
+  if (WIDTH == 1 || rest > LANES || (N > LANES * ROW_WIDTH && (packed || rest == LANES)))
+    strip(p, WIDTH, rows, n);
+  else
+    strip(p, 1, rows, n);
 }
 
-// 16 x 16 of B with neighbours along k, transposed into 16 rows of the panel.
-KERNEL v16f low(v16f x, v16f y) {
-  return __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
-}
-KERNEL v16f high(v16f x, v16f y) {
-  return __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-}
-KERNEL v16f low2(v16f x, v16f y) {
-  return __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-}
-KERNEL v16f high2(v16f x, v16f y) {
-  return __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-}
-
-// The four quarters of row i + 4*q (q = 0..3) are loaded side by side, so only the 4 x 4 blocks are
-// left to transpose: two rounds of shuffles instead of four.
-KERNEL void transpose_16(const float *const *row, int64_t k, float *panel, int64_t ld) {
+// 4 x 4 of B with neighbours along k, transposed into the panel.
+KERNEL void transpose_4(const float *const *column, int64_t k, float *panel, int64_t ld) {
   typedef float v4f __attribute__((vector_size(16), aligned(4)));
-#pragma clang loop unroll(full)
-  for (int part = 0; part < 4; part++) { // terms k + 4*part .. + 3
-    v16f r[4];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 4; i++) {
-      const float *const at = row[i] + k + 4 * part, *const at1 = row[i + 4] + k + 4 * part;
-      const float *const at2 = row[i + 8] + k + 4 * part, *const at3 = row[i + 12] + k + 4 * part;
-      v4f x = *(const v4f *)at, y = *(const v4f *)at1, z = *(const v4f *)at2, w = *(const v4f *)at3;
-      r[i] = __builtin_shufflevector(__builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7),
-                                     __builtin_shufflevector(z, w, 0, 1, 2, 3, 4, 5, 6, 7), 0, 1, 2,
-                                     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    }
-    v16f a = low(r[0], r[1]), b = high(r[0], r[1]), c = low(r[2], r[3]), d = high(r[2], r[3]);
-    float *to = panel + 4 * part * ld;
-    *(v16f *)to = low2(a, c);
-    *(v16f *)(to + ld) = high2(a, c);
-    *(v16f *)(to + 2 * ld) = low2(b, d);
-    *(v16f *)(to + 3 * ld) = high2(b, d);
-  }
+  v4f x = *(const v4f *)(column[0] + k), y = *(const v4f *)(column[1] + k);
+  v4f z = *(const v4f *)(column[2] + k), w = *(const v4f *)(column[3] + k);
+  v4f xz = __builtin_shufflevector(x, z, 0, 4, 1, 5),
+      yw = __builtin_shufflevector(y, w, 0, 4, 1, 5);
+  *(v4f *)panel = __builtin_shufflevector(xz, yw, 0, 4, 1, 5);
+  *(v4f *)(panel + ld) = __builtin_shufflevector(xz, yw, 2, 6, 3, 7);
+  xz = __builtin_shufflevector(x, z, 2, 6, 3, 7);
+  yw = __builtin_shufflevector(y, w, 2, 6, 3, 7);
+  *(v4f *)(panel + 2 * ld) = __builtin_shufflevector(xz, yw, 0, 4, 1, 5);
+  *(v4f *)(panel + 3 * ld) = __builtin_shufflevector(xz, yw, 2, 6, 3, 7);
 }
 
-// panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns.
-// Columns past the end repeat the last one; terms past the end are neighbours that no sum takes.
+// panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns, in
+// pieces of 16 x 16: whole cache lines on both sides. Columns past the end repeat the last one;
+// terms past the end are neighbours that no sum takes.
 KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *panel, int64_t ld) {
-  for (int64_t n = 0; n < cols; n += LANES) {
-    const float *row[LANES];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < LANES; i++)
-      row[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
-    for (int64_t k = 0; k < K; k += LANES)
-      transpose_16(row, k, panel + k * ld + n, ld);
-  }
+  for (int64_t n16 = 0; n16 < cols; n16 += LANES)
+    for (int64_t k16 = 0; k16 < K; k16 += LANES)
+#pragma clang loop unroll(disable)
+      for (int64_t n = n16; n < n16 + LANES; n += 4) {
+        const float *column[4];
+#define COLUMN(i) column[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
+        COLUMN(0)
+        COLUMN(1) COLUMN(2) COLUMN(3)
+#pragma clang loop unroll(disable)
+            for (int64_t k = k16; k < k16 + LANES; k += 4)
+                transpose_4(column, k, panel + k * ld + n, ld);
+      }
 }
 
 // Rows [row, row + rows) of C from the tile's sums.
 KERNEL void finish(const NnrtArgs *args, const float *sum, int64_t ld, float *c, int64_t ldc,
                    int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t N,
                    NnrtEpilogue epilogue) {
+#pragma clang loop unroll(disable)
   for (int64_t m = 0; m < rows; m++)
+#pragma clang loop unroll(disable)
     for (int64_t n = 0; n < cols; n += LANES) {
       int32_t lanes = N % LANES == 0 || cols - n >= LANES ? LANES : (int32_t)(cols - n);
       v16f v = *(const v16f *)(sum + m * ld + n);
@@ -257,7 +277,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
         p.b = panel;
         p.b_k = tile_cols;
       }
-      tile_sums(&p, rows, cols, N);
+      tile_sums(&p, rows, cols, N, packed);
     }
     finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);
   }
