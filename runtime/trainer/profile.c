@@ -4,38 +4,54 @@
 #include <string.h>
 #include "trainer.h"
 
-enum { WARM_UP = 3 };
-static const double least_seconds = 1.0; // measured for so long, or --steps
-enum { MOST_STEPS = 100000 };
+enum { WARM_UP = 3, MOST_STEPS = 100000 };
+static const double least_seconds =
+    0.5; // measured for so long, twice, unless --steps says how often
 
 typedef struct {
   const Run *run;
   const NnrtProgram *program;
-  const NnrtTrain *train;
+  uint32_t function, data;  // program.function[], program.data[] or NNRT_NONE
+  const NnrtColumn *column; // that the function reads
+  uint32_t n_column;
   Dataset dataset;
   NnrtModel *model;
   Call call;
   int64_t n, steps;
-  double *seconds, total, peak; // per launch; of all steps; GFLOP/s of all threads
+  double *times;               // of the steps that weren't watched
+  double *seconds, step, peak; // per launch, of all steps; median of times; GFLOP/s of all threads
 } Profile;
 
+static bool run_step(Profile *p, int64_t step, Failure *failure) {
+  call_set(&p->call, step, 1, 1);
+  return call_run(&p->call, p->n, failure);
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
 static bool run_steps(Profile *p, Failure *failure) {
-  int64_t wanted = p->run->options->steps > 0 ? p->run->options->steps : MOST_STEPS;
-  double start = 0;
-  for (int64_t i = 0; i < WARM_UP + wanted; i++) {
-    if (i == WARM_UP) {
-      nnrt_profile(p->model, p->train->step, p->seconds);
-      start = seconds_now();
-    }
-    call_set(&p->call, i + 1, 1, p->train->seed);
-    if (!call_run(&p->call, p->n, failure))
+  int64_t wanted = p->run->options->steps,
+          most = wanted > 0 && wanted < MOST_STEPS ? wanted : MOST_STEPS;
+  for (int64_t i = 0; i < WARM_UP; i++)
+    if (!run_step(p, i + 1, failure))
       return false;
-    p->steps = i + 1 - WARM_UP;
-    if (p->steps > 0 && p->run->options->steps <= 0 && seconds_now() - start > least_seconds)
-      break;
+  double begin = seconds_now(), before = begin, now = begin;
+  for (p->steps = 0; p->steps < most && (wanted > 0 || now - begin < least_seconds); before = now) {
+    if (!run_step(p, p->steps + 1, failure))
+      return false;
+    now = seconds_now();
+    p->times[p->steps++] = now - before;
   }
-  p->total = seconds_now() - start;
-  nnrt_profile(p->model, p->train->step, NULL);
+  qsort(p->times, (size_t)p->steps, sizeof *p->times, by_size);
+  p->step = p->times[p->steps / 2];
+  nnrt_profile(p->model, p->function, p->seconds);
+  for (int64_t i = 0; i < p->steps; i++)
+    if (!run_step(p, i + 1, failure))
+      return false;
+  nnrt_profile(p->model, p->function, NULL);
   return true;
 }
 
@@ -108,7 +124,7 @@ static uint32_t add_to_layers(Row *layer, uint32_t count, const Row *row) {
 static bool print_profile(const Profile *p, Failure *failure) {
   uint32_t count = p->call.function->n_launch, layers = 0;
   Row *row = calloc(2 * (size_t)count + 1, sizeof *row), *layer = row + count;
-  double step = p->total / (double)p->steps, kernels = 0, flops = 0;
+  double step = p->step, kernels = 0, flops = 0;
   if (!row)
     return failf(failure, "not enough memory for the table");
   for (uint32_t i = 0; i < count; i++) {
@@ -123,7 +139,8 @@ static bool print_profile(const Profile *p, Failure *failure) {
   } else {
     printf("%s: batch %lld, %d threads, %lld steps\n", p->call.function->name, (long long)p->n,
            nnrt_pool_threads(p->run->pool), (long long)p->steps);
-    printf("one step %.2f us, of it %.2f us in kernels; %.2f GFLOP/s, %.1f%% of the peak %.1f "
+    printf("one step %.2f us (median); %.2f us in kernels when watched; %.2f GFLOP/s, %.1f%% of "
+           "the peak %.1f "
            "GFLOP/s\n",
            step * 1e6, kernels * 1e6, flops / step * 1e-9, 100 * flops / step * 1e-9 / p->peak,
            p->peak);
@@ -134,42 +151,84 @@ static bool print_profile(const Profile *p, Failure *failure) {
   return true;
 }
 
-static bool open_profile(Profile *p, const Values *values, Failure *failure) {
-  const NnrtTrain *train = p->train;
-  Split split;
-  p->n = option_or(p->run->options->batch, train->batch > 0 ? train->batch : 1);
-  if (train->data != NNRT_NONE) {
-    if (!dataset_open(&p->dataset, p->program, train->data, p->run->options, failure))
-      return false;
-    dataset_need(&p->dataset, &p->program->function[train->step]);
-    if (!dataset_split(&p->dataset, SPLIT_TRAIN, &split, failure))
-      return false;
-    p->n = p->n < split.rows ? p->n : split.rows;
+// What --block says: a train block's step, or a predict block.
+static bool choose_function(Profile *p, Failure *failure) {
+  const NnrtProgram *program = p->program;
+  const char *wanted = p->run->options->block;
+  int64_t batch = 1;
+  for (uint32_t i = 0; wanted && i < program->n_predict; i++) {
+    const NnrtPredict *predict = &program->predict[i];
+    if (strcmp(wanted, predict->name))
+      continue;
+    p->function = predict->function;
+    p->data = predict->data;
+    p->column = predict->input;
+    p->n_column = predict->n_input;
+    p->n = option_or(p->run->options->batch, batch);
+    return true;
   }
-  if (!model_open(&p->model, p->program, p->run->pool, p->n, &train->step, 1, failure) ||
-      !call_open(&p->call, p->model, values, train->step, p->n, failure))
+  uint32_t block = train_block(p->run, failure);
+  if (block == NNRT_NONE)
     return false;
-  if (train->data != NNRT_NONE)
+  const NnrtTrain *train = &program->train[block];
+  p->function = train->step;
+  p->data = train->data;
+  if (p->data != NNRT_NONE) {
+    p->column = program->data[p->data].column;
+    p->n_column = program->data[p->data].n_column;
+  }
+  p->n = option_or(p->run->options->batch, train->batch > 0 ? train->batch : batch);
+  return true;
+}
+
+static bool open_rows(Profile *p, Split *split, Failure *failure) {
+  if (!dataset_open(&p->dataset, p->program, p->data, p->run->options, failure))
+    return false;
+  bool *needed = calloc(p->n_column + 1, sizeof *needed);
+  if (!needed)
+    return failf(failure, "not enough memory for the columns");
+  free(p->dataset.needed);
+  p->dataset.needed = needed;
+  p->dataset.column = p->column;
+  p->dataset.n_column = p->n_column;
+  dataset_need(&p->dataset, &p->program->function[p->function]);
+  if (!dataset_split(&p->dataset, SPLIT_TRAIN, split, failure))
+    return false;
+  p->n = p->n < split->rows ? p->n : split->rows;
+  return true;
+}
+
+// Without data (a predict block's own inputs) the rows are zeros: times don't depend on them.
+static bool open_profile(Profile *p, const Values *values, Failure *failure) {
+  Split split;
+  if (p->data != NNRT_NONE && !open_rows(p, &split, failure))
+    return false;
+  if (!model_open(&p->model, p->program, p->run->pool, p->n, &p->function, 1, failure) ||
+      !call_open(&p->call, p->model, values, p->function, p->n, failure))
+    return false;
+  if (p->data != NNRT_NONE)
     call_gather(&p->call, &split, NULL, 0, p->n);
   else
     call_number_rows(&p->call, 0, p->n);
   p->seconds = calloc(p->call.function->n_launch + 1, sizeof *p->seconds);
-  return p->seconds || failf(failure, "not enough memory for the profile");
+  p->times = calloc(MOST_STEPS, sizeof *p->times);
+  return (p->seconds && p->times) || failf(failure, "not enough memory for the profile");
 }
 
 bool command_profile(const Run *run, int *status, Failure *failure) {
   (void)status;
   Values values = {0};
-  uint32_t block = train_block(run, failure);
-  if (block == NNRT_NONE)
+  Profile p = {.run = run, .program = run->program};
+  if (!choose_function(&p, failure))
     return false;
-  Profile p = {.run = run, .program = run->program, .train = &run->program->train[block]};
   p.peak = cpu_peak_gflops(run->program->cpu_level) * nnrt_pool_threads(run->pool);
+  int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : 1;
   bool good = values_open(&values, run->program, run->options, failure) &&
-              values_initialise(&values, run->pool, p.train->seed, failure) &&
+              values_initialise(&values, run->pool, seed, failure) &&
               open_profile(&p, &values, failure) && run_steps(&p, failure) &&
               print_profile(&p, failure);
   free(p.seconds);
+  free(p.times);
   call_close(&p.call);
   nnrt_close(p.model);
   dataset_close(&p.dataset);
