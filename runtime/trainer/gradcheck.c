@@ -73,12 +73,13 @@ static Check check_step(double given, double at, double up, double down, double 
   double larger = fmax(fabs(given), fabs(measured)), difference = fabs(given - measured);
   double noise = 4 * (double)FLT_EPSILON * fmax(fabs(up), fabs(down)) / h;
   double bend = fabs(up - 2 * at + down) / (2 * h);
-  return (Check){given,
-                 measured,
-                 larger > 0 ? difference / larger : 0,
-                 difference <= tolerance * larger + noise,
-                 larger > 20 * noise,
-                 difference <= tolerance * larger + noise + bend};
+  bool passed = difference <= tolerance * larger + noise;
+  return (Check){.given = given,
+                 .measured = measured,
+                 .error = larger > 0 ? difference / larger : 0,
+                 .passed = passed,
+                 .seen = larger > 20 * noise,
+                 .between = passed || difference <= tolerance * larger + noise + bend};
 }
 
 // The best agreement of those that stand out from the noise; without any of those, the best. For
