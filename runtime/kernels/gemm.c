@@ -21,7 +21,11 @@
 #define GEMM_WIDTH 1
 #define GEMM_HEIGHT(nr) 2
 #endif
-enum { MAX_HEIGHT = 16, WIDTH = GEMM_WIDTH, ROW_WIDTH = 4 }; // ROW_WIDTH: of a product of one row
+enum {
+  MAX_HEIGHT = 16,
+  WIDTH = GEMM_WIDTH,
+  ROW_WIDTH = NNRT_LEVEL >= 3 ? 4 : 2, // of a product of one row
+};
 
 typedef struct {
   const float *a; // A[m, k] = a[m*a_m + k*a_k]
@@ -43,7 +47,7 @@ typedef struct {
 #define VECTORS(X) X(0) X(1) X(2) X(3)
 
 typedef struct {
-  v16f at[ROW_WIDTH];
+  v16f at[4];
 } Row;
 
 KERNEL v16f load(const float *p) {
@@ -180,7 +184,8 @@ KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *pa
         const float *column[4];
 #define COLUMN(i) column[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
         COLUMN(0)
-        COLUMN(1) COLUMN(2) COLUMN(3)
+        COLUMN(1)
+        COLUMN(2) COLUMN(3)
 #pragma clang loop unroll(disable)
             for (int64_t k = k16; k < k16 + LANES; k += 4)
                 transpose_4(column, k, panel + k * ld + n, ld);
