@@ -72,7 +72,7 @@ static int by_time(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
-static void print_profile_row(const Profile *p, const Row *row, bool layer, double step) {
+static void print_profile_row(const Profile *p, const Row *row, bool layer, double whole) {
   double rate = row->seconds > 0 ? row->flops / row->seconds * 1e-9 : 0;
   if (log_form(p->run->options) == LOG_JSON) {
     String line = {0};
@@ -89,17 +89,17 @@ static void print_profile_row(const Profile *p, const Row *row, bool layer, doub
     return;
   }
   printf("%10.2f us %5.1f%% %9.2f GFLOP/s %5.1f%%  %-20s %s\n", row->seconds * 1e6,
-         step > 0 ? 100 * row->seconds / step : 0, rate, 100 * rate / p->peak, row->layer,
+         whole > 0 ? 100 * row->seconds / whole : 0, rate, 100 * rate / p->peak, row->layer,
          layer ? "" : row->name);
 }
 
-static void print_rows(const Profile *p, Row *row, uint32_t count, bool layer, double step) {
+static void print_rows(const Profile *p, Row *row, uint32_t count, bool layer, double whole) {
   if (log_form(p->run->options) != LOG_JSON)
-    printf("\n%13s %6s %17s %6s  %-20s %s\n", "time/step", "share", "rate", "peak", "layer",
+    printf("\n%13s %6s %17s %6s  %-20s %s\n", "time", "share", "rate", "peak", "layer",
            layer ? "" : "kernel");
   qsort(row, count, sizeof *row, by_time);
   for (uint32_t i = 0; i < count; i++)
-    print_profile_row(p, &row[i], layer, step);
+    print_profile_row(p, &row[i], layer, whole);
 }
 
 static Row launch_row(const Profile *p, uint32_t i) {
@@ -145,8 +145,8 @@ static bool print_profile(const Profile *p, Failure *failure) {
            step * 1e6, kernels * 1e6, flops / step * 1e-9, 100 * flops / step * 1e-9 / p->peak,
            p->peak);
   }
-  print_rows(p, layer, layers, true, step);
-  print_rows(p, row, count, false, step);
+  print_rows(p, layer, layers, true, kernels);
+  print_rows(p, row, count, false, kernels);
   free(row);
   return true;
 }
