@@ -23,10 +23,10 @@ static void print_blocks(const NnrtProgram *program) {
   }
   for (uint32_t i = 0; i < program->n_predict; i++) {
     const NnrtPredict *predict = &program->predict[i];
-    printf("  predict %-12s ", predict->name);
     if (predict->data != NNRT_NONE)
-      printf("on %s", program->data[predict->data].name);
-    putchar('\n');
+      printf("  predict %-12s on %s\n", predict->name, program->data[predict->data].name);
+    else
+      printf("  predict %s\n", predict->name);
   }
 }
 

@@ -173,11 +173,21 @@ static void put_value(String *history, const Figures *figures, const char *name)
       string_printf(history, "%.9g", figures_value(figures, i));
 }
 
+static bool has_validation(const NnrtProgram *program) {
+  for (uint32_t i = 0; i < program->n_train; i++) {
+    const NnrtData *data =
+        program->train[i].data == NNRT_NONE ? NULL : &program->data[program->train[i].data];
+    if (data && (data->validate.kind != NNRT_NO_SOURCE || data->validate_last > 0))
+      return true;
+  }
+  return false;
+}
+
 // One line: names if figures is NULL, values otherwise.
 static void put_history(Progress *progress, const Figures *figures, const Figures *validation) {
   const NnrtProgram *program = progress->program;
   String *history = &progress->history;
-  for (int val = 0; val < 2; val++) {
+  for (int val = 0; val < 1 + has_validation(program); val++) {
     for (uint32_t i = 0; i < program->n_train; i++) {
       for (uint32_t k = 0; k < program->train[i].n_metric; k++) {
         const char *name = program->train[i].metric[k].name;
