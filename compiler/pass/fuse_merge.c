@@ -75,6 +75,14 @@ static bool reads_leaf(const Fuse *fz, const FuseGroup *g, uint32_t leaf) {
   return false;
 }
 
+// Each element once, in another order, in a loop or a row: then what moves there is made in that
+// order.
+static bool reads_permuted(const Recompute *r, uint32_t user, const Access *a) {
+  const FuseGroup *to = r->fz->node[user].group;
+  return (to->kind == G_LOOP || to->kind == G_ROW) && !a->view.other && moves_to(r, to) &&
+         value_count(r->fz, user) == value_count(r->fz, r->v);
+}
+
 // The reader takes r's value at its own element, and can address what that is computed from.
 static bool user_takes(const Recompute *r, uint32_t user) {
   Fuse *fz = r->fz;
@@ -84,7 +92,8 @@ static bool user_takes(const Recompute *r, uint32_t user) {
   if ((!is_elementwise(node) && !is_reduce(node)) || node->value->def->op == OP_reshape)
     return false;
   for (uint32_t k = 0; k < node->access.n; k++)
-    if (node->access.at[k].leaf == r->v && !access_is_flat(fz, &node->access.at[k], count))
+    if (node->access.at[k].leaf == r->v && !access_is_flat(fz, &node->access.at[k], count) &&
+        !reads_permuted(r, user, &node->access.at[k]))
       return false;
   if (!r->cheap && !moves_to(r, to))
     return false;
