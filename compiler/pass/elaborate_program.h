@@ -4,7 +4,8 @@
 //   elaborate_row.c        the raw record: `row[0]`, `row.price`
 //   elaborate_source.c     idx(...), csv(...), rows written in the program, generated(n)
 //   elaborate_files.c      what can be seen in the data files while compiling
-//   elaborate_train.c      train blocks: items, settings, the functions eval, step, grad
+//   elaborate_items.c      train blocks: items and settings
+//   elaborate_train.c      train blocks: the functions eval, step, grad
 //   elaborate_over.c       what is trained
 //   elaborate_optimizer.c  updates of parameters and slots
 //   elaborate_stop.c       `stop when`
@@ -144,6 +145,10 @@ bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const
 void data_resolve(Elab *e, DataInfo *data);
 void data_use(Elab *e, DataInfo *data);          // gives it an index
 void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that nothing uses
+
+// elaborate_items.c
+void train_add_item(Elab *e, Train *t, Node *item);
+void train_read_settings(Elab *e, Train *t);
 
 // elaborate_train.c, elaborate_over.c, elaborate_optimizer.c, elaborate_stop.c, elaborate_predict.c
 void make_train(Elab *e, Scope *scope, Node *decl);

@@ -1,0 +1,187 @@
+// Items of train blocks, one by one, and the settings: batch, epochs, steps, seed, log.
+#include "pass/elaborate_program.h"
+
+#include <string.h>
+
+static const char *const settings[] = {"batch", "epochs", "steps", "seed", "log"};
+static const char *const later_settings[] = {"clip",    "keep",    "accumulate", "weight",
+                                             "repeat",  "shuffle", "loss_scale", "precision",
+                                             "balance", "workers"};
+
+// ---- items -------------------------------------------------------------------------------------
+
+static Node **setting_slot(Train *t, const char *name) {
+  Node **slot[] = {&t->batch_node, &t->epochs_node, &t->steps_node, &t->seed_node, &t->log_node};
+  for (size_t i = 0; i < 5; i++)
+    if (strcmp(name, settings[i]) == 0)
+      return slot[i];
+  return NULL;
+}
+
+static void add_setting(Elab *e, Train *t, Node *item) {
+  Node **slot = setting_slot(t, item->name);
+  if (slot && *slot) {
+    Diagnostic *d =
+        diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice", item->name);
+    diag_note(e->s, d, (*slot)->span, "first here");
+    return;
+  }
+  if (slot) {
+    *slot = item;
+    return;
+  }
+  for (size_t i = 0; i < sizeof later_settings / sizeof *later_settings; i++)
+    if (strcmp(item->name, later_settings[i]) == 0) {
+      not_yet(e, item->span, "the setting `%s` of a train block", item->name);
+      return;
+    }
+  t->incomplete = true;
+  Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
+                             "a train block has no setting `%s`", item->name);
+  const char *near = nearest_name(item->name, settings, 5);
+  diag_note(e->s, d, (Span){0},
+            near ? "did you mean `%s`?"
+                 : "settings are batch, epochs, steps, seed "
+                   "and log",
+            near);
+}
+
+// The name of a report that has none: that of the function called or the value named (rule 31).
+static const char *value_name(const Node *n) {
+  switch ((int)n->kind) {
+  case N_NAME:
+  case N_MEMBER:
+    return n->name;
+  case N_CALL:
+    return value_name(n->a);
+  case N_PIPE:
+    return value_name(n->b);
+  default:
+    return NULL;
+  }
+}
+
+static void add_report(Elab *e, Train *t, Node *arg) {
+  Report r = {.node = arg, .name = arg->name ? arg->name : value_name(arg->a)};
+  if (!r.name) {
+    Diagnostic *d = diag_error(e->s, arg->span, "report-name", "this report needs a name");
+    diag_note(e->s, d, (Span){0}, "write `report NAME = %s`", node_source(e, arg));
+    return;
+  }
+  if (strcmp(r.name, "loss") == 0) {
+    Diagnostic *d = diag_error(e->s, arg->span, "duplicate-report", "`loss` is reported always");
+    diag_note(e->s, d, (Span){0},
+              "it is what is minimised; give this another name: `report NAME = ...`");
+    return;
+  }
+  for (uint32_t i = 0; i < t->report.n; i++)
+    if (strcmp(t->report.at[i].name, r.name) == 0) {
+      Diagnostic *d =
+          diag_error(e->s, arg->span, "duplicate-report", "two reports are called `%s`", r.name);
+      diag_note(e->s, d, t->report.at[i].node->span, "the other one");
+      diag_note(e->s, d, (Span){0}, "give one another name: `report NAME = ...`");
+      return;
+    }
+  buf_push(e->m->arena, &t->report, r);
+}
+
+static void add_reports(Elab *e, Train *t, Node *item) {
+  if (item->a)
+    not_yet(e, item->span, "`every` for a report");
+  for (uint32_t i = 0; i < item->list.n; i++)
+    add_report(e, t, item->list.at[i]);
+}
+
+static void add_stop(Elab *e, Train *t, Node *item) {
+  if (t->stop) {
+    Diagnostic *d = diag_error(e->s, item->span, "duplicate-setting", "`stop when` is given twice");
+    diag_note(e->s, d, t->stop->span, "first here");
+    diag_note(e->s, d, (Span){0}, "join the conditions with `or`");
+    return;
+  }
+  t->stop = item;
+}
+
+void train_add_item(Elab *e, Train *t, Node *item) {
+  switch ((int)item->kind) {
+  case N_SETTING:
+    add_setting(e, t, item);
+    break;
+  case N_MINIMIZE:
+    buf_push(e->m->arena, &t->minimize, (Minimize){.node = item});
+    break;
+  case N_REPORT:
+    add_reports(e, t, item);
+    break;
+  case N_STOP:
+    add_stop(e, t, item);
+    break;
+  case N_DRAW:
+    not_yet(e, item->span, "`draw`");
+    break;
+  case N_STEP:
+    not_yet(e, item->name_span, "a train block of several steps");
+    t->incomplete = true;
+    break;
+  default: // N_LET: formulas; N_ERROR: the parser said so
+    break;
+  }
+}
+
+// ---- settings ----------------------------------------------------------------------------------
+
+static int64_t whole_setting(Elab *e, Train *t, Node *item, int64_t least, int64_t otherwise) {
+  if (!item)
+    return otherwise;
+  int64_t n = otherwise;
+  e->target = NULL;
+  Val v = elab_expr(e, t->scope, item->a, NULL);
+  if (elab_int(e, v, format(e, "the setting `%s`", item->name), item->a->span, &n) && n < least)
+    diag_error(e->s, item->a->span, "setting-value", "%s %lld: at least %lld", item->name,
+               (long long)n, (long long)least);
+  return n;
+}
+
+static int64_t log_setting(Elab *e, Train *t) {
+  Node *item = t->log_node, *call = item ? item->a : NULL;
+  if (!item)
+    return 0;
+  if (call->kind != N_CALL || !name_is(call->a, "every") || call->list.n != 1) {
+    Diagnostic *d = diag_error(e->s, call->span, "setting-value", "expected `log every(n)`");
+    diag_note(e->s, d, (Span){0}, "`log every(100)` prints a line each 100 steps");
+    return 0;
+  }
+  Node every = *item;
+  every.a = call->list.at[0]->a;
+  return whole_setting(e, t, &every, 1, 0);
+}
+
+// Rule 37: how long it goes.
+static void check_length(Elab *e, Train *t) {
+  Node *decl = t->node;
+  if (t->epochs_node && t->steps_node) {
+    Diagnostic *d =
+        diag_error(e->s, t->steps_node->span, "train-length", "both epochs and steps are given");
+    diag_note(e->s, d, t->epochs_node->span, "the other one");
+    diag_note(e->s, d, (Span){0},
+              "keep one: `epochs` counts passes over the data, `steps` updates");
+  } else if (t->epochs_node && !decl->a) {
+    Diagnostic *d =
+        diag_error(e->s, t->epochs_node->span, "train-length", "without data there are no epochs");
+    diag_note(e->s, d, (Span){0}, "say `steps n`, or `train %s on DATA`", decl->name);
+  } else if (!t->epochs_node && !t->steps_node && !t->incomplete) {
+    Diagnostic *d = diag_error(e->s, decl->name_span, "train-length",
+                               "`%s` doesn't say how long to train", decl->name);
+    diag_note(e->s, d, (Span){0}, decl->a ? "add `epochs n` or `steps n`" : "add `steps n`");
+  }
+}
+
+void train_read_settings(Elab *e, Train *t) {
+  check_length(e, t);
+  NnrtTrain *n = &t->table;
+  n->batch = whole_setting(e, t, t->batch_node, 1, t->data ? 32 : 1);
+  n->epochs = whole_setting(e, t, t->epochs_node, 0, t->steps_node ? 0 : 1);
+  n->steps = whole_setting(e, t, t->steps_node, 1, 0);
+  n->seed = whole_setting(e, t, t->seed_node, 0, 0);
+  n->log_every = log_setting(e, t);
+}
