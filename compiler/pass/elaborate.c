@@ -368,6 +368,7 @@ static void try_model(Elab *e, Scope *scope, Node *decl) {
     arg[i] = val_tensor(
         ir_add_arg(t->fn, type, (Port){.role = NNRT_COLUMN, .index = i, .name = p->name}));
     arg[i].span = p->span;
+    arg[i].ones = literal_ones(p->type, &type, 0);
   }
   uint32_t params = e->param.n, states = e->state.n, applied = e->applied.n;
   Val model = {.kind = V_FUNCTION, .decl = decl, .scope = scope};

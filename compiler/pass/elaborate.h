@@ -59,6 +59,7 @@ struct Val {
   DataInfo *data;
   struct Application *app; // of the result of an application: `y.name` (rule 15)
   struct Shapeless *draw;  // V_SHAPELESS
+  uint32_t config;         // V_TENSOR that is a config: its number + 1, so that another function finds it
   uint8_t ones;            // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
   Span span;               // where the value came from: for "the other side"
 };
@@ -148,7 +149,7 @@ struct Elab {
   struct Context *context; // fn calls and turns of `for` since `inside` began
   struct Application *app; // of `inside`
   struct SourceModule *modules; // files read so far
-  struct Context *contexts;     // all of them
+  struct ContextTable *contexts; // all of them
   struct Yields *yields;        // of the innermost `for`
   struct Builtin *builtins;     // by Op: operations that are called by their names
   BUF(CallChain) chains;        // of errors, until the end
@@ -187,6 +188,8 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span);
 bool elab_int(Elab *e, Val v, const char *what, Span span, int64_t *out);
 bool elab_number(Elab *e, Val v, const char *what, Span span, double *out);
 Type elab_type(Elab *e, Scope *scope, Node *type); // a fully concrete type; reports otherwise
+// Which axes of a value of this written type are a literal 1 (Val.ones); `ones`: of the value before.
+uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);
 // Fits v to `want`: the implicit changes of rules 4 and 22, else an error with both sides.
 Val elab_fit(Elab *e, Val v, const Type *want, Span span, const char *what, Span other);
 LocId elab_loc(Elab *e, Span span);

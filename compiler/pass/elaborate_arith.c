@@ -211,11 +211,11 @@ static Value *compare(Elab *e, int op, Value *x, Value *y) {
   case '<':
     return ir_binary(b, OP_lt, x, y);
   case '>':
-    return ir_binary(b, OP_lt, y, x);
+    return ir_binary(b, OP_gt, x, y);
   case OP_LE:
     return ir_binary(b, OP_le, x, y);
   default:
-    return ir_binary(b, OP_le, y, x);
+    return ir_binary(b, OP_ge, x, y);
   }
 }
 

@@ -130,17 +130,36 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   return fit_type(e, into, param->type, v, &fit);
 }
 
+// f32[2 * n] where n isn't known yet: another parameter binds it (rule 11).
+static bool has_unknown_arithmetic(Elab *e, Scope *scope, const Node *type) {
+  Dim dim;
+  for (uint32_t i = 0; type && type->kind == N_TYPE && i < type->list.n; i++) {
+    Node *d = type->list.at[i];
+    if ((d->kind == N_BINARY || d->kind == N_UNARY) && !dim_known(e, scope, d, &dim))
+      return true;
+  }
+  return false;
+}
+
 bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
                     Span span, bool settings) {
   Arg **of = arena_array(e->s->perm, Arg *, params.n + 1);
   if (!assign_arguments(e, decl, params, arg, n, settings, of))
     return false;
   bool ok = true;
-  for (uint32_t i = 0; i < params.n; i++) {
-    Node *param = params.at[i];
-    Val v = bind_one(e, into, decl, param, of[i], span, settings);
-    ok &= v.kind != V_ERROR;
-    scope_put(e, into, param->name, v, of[i] ? of[i]->span : param->span)->constant = true;
-  }
+  bool *later = arena_array(e->s->perm, bool, params.n + 1);
+  for (uint32_t i = 0; i < params.n; i++)
+    later[i] = of[i] && has_unknown_arithmetic(e, into, params.at[i]->type);
+  for (int pass = 0; pass < 2; pass++)
+    for (uint32_t i = 0; i < params.n; i++) {
+      if (later[i] != (pass == 1))
+        continue;
+      Node *param = params.at[i];
+      Val v = bind_one(e, into, decl, param, of[i], span, settings);
+      ok &= v.kind != V_ERROR;
+      if (v.kind == V_TENSOR && v.config) // initialisers read it in another function
+        v = (Val){.kind = V_CONFIG, .i = v.config - 1, .span = v.span};
+      scope_put(e, into, param->name, v, of[i] ? of[i]->span : param->span)->constant = true;
+    }
   return ok;
 }

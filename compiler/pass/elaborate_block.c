@@ -180,7 +180,7 @@ Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
 
 // ---- for --------------------------------------------------------------------------------------
 
-enum { MAX_TURNS = 100000 };
+enum { MAX_TURNS = 10000, MAX_CONTEXTS = 200000 };
 
 // What the loop goes over, as a list.
 static bool turns_of(Elab *e, Scope *scope, Node *node, Val *out) {
@@ -260,6 +260,11 @@ Val for_expr(Elab *e, Scope *scope, Node *node) {
   e->yields = &yields;
   for (uint32_t i = 0; ok && i < turns.n && e->s->n_error == errors; i++) {
     e->context = context_in(e, outer, node, i);
+    if (e->context->id > MAX_CONTEXTS) {
+      elab_error(e, node->span, "too-large", "more than %d turns; `for` is unrolled when compiling",
+                 MAX_CONTEXTS);
+      break;
+    }
     Scope *turn = scope_new(e, loop);
     bind_pattern(e, turn, node->a, turns.list[i], false, false);
     Val v = elab_block(e, turn, node->body, NULL);

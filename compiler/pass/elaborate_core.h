@@ -41,6 +41,12 @@ struct Context {
   uint32_t id;
 };
 
+enum { N_BUCKETS = 1024 };
+typedef struct ContextTable {
+  Context *bucket[N_BUCKETS];
+  uint32_t n;
+} ContextTable;
+
 // The values of parts and lets of one application.
 typedef struct {
   const char *name;
@@ -137,7 +143,6 @@ typedef struct {
 Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit);
 // Binds the free variables of `type` to the dimensions of `want`; false if it doesn't fit.
 bool type_bind(Elab *e, Scope *scope, Node *type, const Type *want);
-uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);
 
 bool elem_of(Elab *e, const Node *type, ElemType *out); // false after an error
 // NULL, or how `actual` disagrees with `type` ("" if that was reported); other: the variable that

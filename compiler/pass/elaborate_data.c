@@ -263,6 +263,8 @@ static Val compute_here(Elab *e, const Computing *c) {
   if (f->typed && v.kind != V_ERROR)
     v = elab_fit(e, v, &f->type, value->span, format(e, "the field `%s`", f->name),
                  f->node->type->span);
+  if (f->typed && v.kind == V_TENSOR)
+    v.ones = literal_ones(f->node->type, &v.t->type, 0);
   v.span = f->node->span;
   return v;
 }

@@ -43,6 +43,7 @@ static Val config_value(Elab *e, Val v) {
     return v;
   Val r = val_tensor(elab_config(e, (uint32_t)v.i));
   r.span = v.span;
+  r.config = (uint32_t)v.i + 1;
   return r;
 }
 

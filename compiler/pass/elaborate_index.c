@@ -124,8 +124,12 @@ typedef struct {
   uint8_t ones;
 } Walk;
 
-static void new_axis(Walk *w) {
+static bool new_axis(Walk *w, Node *item) {
   Dim dims[MAX_RANK + 1];
+  if (w->x->type.rank == MAX_RANK) {
+    elab_error(w->e, item->span, "too-large", "more than %d axes", MAX_RANK);
+    return false;
+  }
   uint32_t n = 0;
   for (uint32_t i = 0; i <= w->x->type.rank; i++) {
     if (i == w->axis)
@@ -135,6 +139,7 @@ static void new_axis(Walk *w) {
   }
   w->x = ir_reshape(building(w->e), w->x, dims, n);
   w->ones |= (uint8_t)(1u << w->axis++);
+  return true;
 }
 
 static bool take_range(Walk *w, Node *item) {
@@ -189,11 +194,14 @@ static Val index_tensor(Elab *e, Scope *scope, Node *node, Value *x, Span from) 
   for (uint32_t i = 0; i < node->list.n; i++) {
     Node *item = node->list.at[i];
     at(e, node->span);
+    bool ok = true;
     if (item->kind == N_DIM_REST)
       w.axis += x->type.rank - used;
     else if (item->kind == N_HOLE)
-      new_axis(&w);
-    else if (!(item->kind == N_RANGE ? take_range(&w, item) : take_one(&w, item)))
+      ok = new_axis(&w, item);
+    else
+      ok = item->kind == N_RANGE ? take_range(&w, item) : take_one(&w, item);
+    if (!ok)
       return val_error();
   }
   Val r = val_tensor(w.x);

@@ -19,11 +19,14 @@ typedef struct {
   Type type;
   uint32_t index;
   const char *name;
+  const Node *written; // its type
 } Input;
 
 static Val predict_input(Elab *e, void *ctx) {
   const Input *in = ctx;
-  return val_tensor(target_argument(e->target, in->type, NNRT_COLUMN, in->index, in->name));
+  Val v = val_tensor(target_argument(e->target, in->type, NNRT_COLUMN, in->index, in->name));
+  v.ones = literal_ones(in->written, &in->type, 0);
+  return v;
 }
 
 static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32_t *first) {
@@ -46,7 +49,7 @@ static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32
   *first += (uint32_t)type_count(&type);
   buf_push(e->m->arena, &p->input.at, c);
   Input *in = arena_new(e->m->arena, Input);
-  *in = (Input){type, p->input.at.n - 1, param->name};
+  *in = (Input){type, p->input.at.n - 1, param->name, param->type};
   in->type.batched = true;
   scope_add_lazy(e, scope, param->name, predict_input, in, param->span);
   return true;

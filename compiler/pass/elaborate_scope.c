@@ -229,14 +229,16 @@ void place_enter_top(Elab *e) {
 }
 
 Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn) {
-  for (Context *c = e->contexts; c; c = c->next)
+  if (!e->contexts)
+    e->contexts = arena_new(e->s->perm, ContextTable);
+  uintptr_t hash = ((uintptr_t)up >> 4) * 31 + ((uintptr_t)site >> 4) * 7 + (uintptr_t)turn;
+  Context **slot = &e->contexts->bucket[hash % N_BUCKETS];
+  for (Context *c = *slot; c; c = c->next)
     if (c->up == up && c->site == site && c->turn == turn)
       return c;
   Context *c = arena_new(e->s->perm, Context);
-  *c = (Context){.up = up, .site = site, .turn = turn, .next = e->contexts};
-  c->id = e->contexts ? e->contexts->id + 1 : 1;
-  e->contexts = c;
-  return c;
+  *c = (Context){.up = up, .site = site, .turn = turn, .next = *slot, .id = ++e->contexts->n};
+  return *slot = c;
 }
 
 void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call) {

@@ -155,7 +155,7 @@ Val shape_one_hot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   Value *i = operand(e, &arg[0]);
   if (!i)
     return val_error();
-  if (!i->type.range || (n && n != i->type.range)) {
+  if (!i->type.range || (n && n != i->type.range) || i->type.rank == MAX_RANK) {
     elab_error(e, arg[0].span, "wrong-type", "one_hot needs an index, found %s",
                val_text(e, arg[0].v));
     return val_error();
@@ -225,22 +225,24 @@ Val shape_reshape(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   uint32_t n;
   if (!x || !dims_of(e, &arg[1], dims, &n))
     return val_error();
-  int rest = -1;
-  for (uint32_t i = 0; i < n; i++) {
-    if (dims[i] == -1 && rest < 0)
-      rest = (int)i;
-    else
-      count *= dims[i];
-  }
   Dim all = type_count(&x->type);
-  if (rest >= 0 && count > 0 && all % count == 0) {
+  int rest = -1;
+  bool fits = true;
+  for (uint32_t i = 0; fits && i < n; i++) {
+    if (dims[i] == -1 && rest < 0) {
+      rest = (int)i;
+      continue;
+    }
+    fits = dims[i] >= 1 && dims[i] <= all / count;
+    count *= fits ? dims[i] : 1;
+  }
+  if (fits && rest >= 0 && all % count == 0) {
     dims[rest] = all / count;
     count = all;
   }
-  if (count != all) {
-    elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, %s has %lld",
-               val_text(e, arg[0].v), (long long)all, dims_text(e->s->perm, dims, n),
-               (long long)count);
+  if (!fits || count != all) {
+    elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, %s doesn't",
+               val_text(e, arg[0].v), (long long)all, dims_text(e->s->perm, dims, n));
     return val_error();
   }
   at(e, span);
@@ -388,6 +390,10 @@ Val shape_iota(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want)
   int64_t n;
   if (!elab_int(e, arg[0].v, "how many", arg[0].span, &n))
     return val_error();
+  if (n < 1) {
+    elab_error(e, arg[0].span, "out-of-range", "%lld is no dimension", (long long)n);
+    return val_error();
+  }
   at(e, span);
   Attr attr[] = {attr_dims(e->m->arena, &n, 1), attr_int(0), attr_elem(TY_F32)};
   return val_tensor(ir_inst(building(e), OP_iota, NULL, 0, attr, 3)->result[0]);

@@ -92,9 +92,25 @@ static bool dims_known(Elab *e, Scope *scope, Node *type, Type *out) {
     } else {
       if (!dim_known(e, scope, d, &one) || out->rank == MAX_RANK)
         return false;
+      if (one < 1) {
+        elab_error(e, d->span, "out-of-range", "%lld is no dimension", (long long)one);
+        return false;
+      }
       out->dim[out->rank++] = one;
     }
   }
+  return true;
+}
+
+enum { MAX_ELEMENTS_LOG2 = 40 };
+
+static bool too_many_elements(Elab *e, const Node *type, const Type *t) {
+  double count = 1;
+  for (uint32_t i = 0; i < t->rank; i++)
+    count *= (double)t->dim[i];
+  if (count <= (double)(1ll << MAX_ELEMENTS_LOG2))
+    return false;
+  elab_error(e, type->span, "too-large", "%g elements", count);
   return true;
 }
 
@@ -109,8 +125,13 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
   Dim range = 0;
   if (type->a && !dim_known(e, scope, type->a, &range))
     return false;
+  if (type->a && range < 1) {
+    elab_error(e, type->a->span, "out-of-range", "an index has at least one value, found %lld",
+               (long long)range);
+    return false;
+  }
   out->range = range;
-  return dims_known(e, scope, type, out);
+  return dims_known(e, scope, type, out) && !too_many_elements(e, type, out);
 }
 
 static void unknown_dim(Elab *e, Scope *scope, Node *d) {
