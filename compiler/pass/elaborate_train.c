@@ -1,5 +1,5 @@
-// Train blocks: the formulas (what is minimised, what is reported), and the functions made from
-// them: eval.T, step.T, grad.T. What is trained, how, and when it stops are in elaborate_over.c,
+// Train blocks: the formulas (what is minimised, what is reported) and the functions made from them,
+// eval.T, step.T and grad.T. What is trained, how, and when it stops are in elaborate_over.c,
 // elaborate_optimizer.c and elaborate_stop.c.
 #include "pass/elaborate_program.h"
 
