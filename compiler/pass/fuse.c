@@ -5,7 +5,10 @@
 // cost:   a walk over dependences per join: quadratic at worst, in values
 #include "pass/fuse.h"
 
-enum { ROW_ELEMENTS = 4096 }; // 16 KB: a row that is gone through several times stays in L1
+enum {
+  ROW_ELEMENTS = 4096,  // 16 KB: a row that is gone through several times stays in L1
+  SMALL_CONSTANT = 256, // elements: kept as a table
+};
 
 FuseGroup *group_new(Fuse *fz, GroupKind kind, Dim rows, Dim columns) {
   FuseGroup *g = arena_new(fz->arena, FuseGroup);
@@ -135,14 +138,18 @@ bool space_accepts(Fuse *fz, const FuseGroup *space, const FuseGroup *g, const F
 // ---- the walk
 // --------------------------------------------------------------------------------------
 
-// Bytes that needn't be read again, and needn't be written if v is the only reader.
+// Bytes that needn't be read again, and needn't be written if v is the only reader. What is cheap
+// to recompute is hardly a reason.
 static int64_t bytes_saved(const Fuse *fz, const FuseGroup *g, uint32_t v) {
   const Node *node = &fz->node[v];
   int64_t saved = 0;
   for (uint32_t k = 0; k < node->access.n; k++) {
     const Node *leaf = &fz->node[node->access.at[k].leaf];
-    if (leaf->group == g)
-      saved += bytes_estimate(fz, leaf->value->id) * (leaf->user.n == 1 && !leaf->returned ? 2 : 1);
+    if (leaf->group != g)
+      continue;
+    int64_t bytes = bytes_estimate(fz, leaf->value->id);
+    bool cheap = g->kind == G_LOOP && (op_table[leaf->value->def->op]->flags & OPF_CHEAP);
+    saved += cheap ? bytes / 2 : leaf->user.n == 1 && !leaf->returned ? 2 * bytes : bytes;
   }
   return saved;
 }
@@ -268,6 +275,16 @@ static Value *copy_before(Fuse *fz, Inst *before, Value *v) {
   return ir_inst(&b, OP_reshape, &v, 1, &to, 1)->result[0];
 }
 
+// The constant behind the reshapes of v.
+static Value *literal_before(Fuse *fz, Inst *before, Value *v) {
+  Builder b = {.m = fz->m, .region = fz->f->body, .before = before, .loc = before->loc};
+  double value = inst_attr(behind_reshapes(v)->def, "value")->f;
+  Tensor *t = tensor_new(fz->arena, v->type, 0);
+  for (int64_t i = 0; i < t->count; i++)
+    t->at[i] = value;
+  return ir_literal(&b, t);
+}
+
 static bool is_stateful(NnrtRole role) {
   return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
 }
@@ -290,7 +307,7 @@ static bool made_by_node(const Value *v) {
   return (kind != K_SHAPE && kind != K_SOURCE) || (v->def && is_copy(v->def));
 }
 
-// Every result gets a value of its own, made by a group; so do operands that must lie in memory.
+// Every result gets a value of its own, made by a group.
 static void insert_copies(Fuse *fz) {
   Inst *ret = fz->f->body->last;
   for (uint32_t i = 0; i < ret->n_args; i++) {
@@ -302,12 +319,20 @@ static void insert_copies(Fuse *fz) {
     if (shared)
       ret->arg[i] = copy_before(fz, ret, ret->arg[i]);
   }
+}
+
+// Operands of products and kernels must lie in memory: a constant becomes a literal, or is made by
+// a group.
+static void insert_operands(Fuse *fz) {
   for (Inst *i = fz->f->body->first; i; i = i->next) {
     const OpDef *op = op_table[i->op];
     for (uint32_t k = 0; (op->kernel || op->kind == K_CONTRACT) && k < i->n_args; k++) {
       Value *root = behind_reshapes(i->arg[k]);
-      if (root->def && op_table[root->def->op]->kind == K_SOURCE && root->def->op != OP_literal)
-        i->arg[k] = copy_before(fz, i, i->arg[k]);
+      if (!root->def || op_table[root->def->op]->kind != K_SOURCE || root->def->op == OP_literal)
+        continue;
+      Dim count = type_count(&root->type);
+      bool small = root->def->op == OP_const && count >= 0 && count <= SMALL_CONSTANT;
+      i->arg[k] = small ? literal_before(fz, i, i->arg[k]) : copy_before(fz, i, i->arg[k]);
     }
   }
 }
@@ -368,6 +393,7 @@ static void number_values(Fuse *fz) {
 static void fuse_function(Function *f) {
   Fuse fz = {.f = f, .m = f->module, .arena = f->module->arena};
   insert_copies(&fz);
+  insert_operands(&fz);
   number_values(&fz);
   set_roles(&fz);
   set_results(&fz);

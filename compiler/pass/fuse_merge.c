@@ -201,11 +201,28 @@ static void merge_into(Fuse *fz, FuseGroup *a, FuseGroup *b, const FuseGroup *sp
   b->dead = true;
 }
 
+static bool feeds_only(const Fuse *fz, const FuseGroup *from, const FuseGroup *to) {
+  for (uint32_t i = 0; i < from->member.n; i++) {
+    const Node *node = &fz->node[from->member.at[i]];
+    for (uint32_t k = 0; k < node->user.n; k++)
+      if (fz->node[node->user.at[k]].group != from && fz->node[node->user.at[k]].group != to)
+        return false;
+  }
+  return true;
+}
+
+// A single number that others wait for too is not worth waiting for the rows of another group.
+static bool delays_numbers(const Fuse *fz, const FuseGroup *a, const FuseGroup *b) {
+  const FuseGroup *loop = a->kind == G_LOOP ? a : b, *other = a->kind == G_LOOP ? b : a;
+  return a->kind != b->kind && loop->rows == 1 && !feeds_only(fz, loop, other);
+}
+
 static bool try_merge(Fuse *fz, FuseGroup *a, FuseGroup *b) {
   if (!a || !b || a == b || a->dead || b->dead || a->closed || b->closed)
     return false;
   const FuseGroup *space = common_space(a, b);
-  if (!space || space->kind == G_KERNEL || !all_fit(fz, space, a, b) || path_between(fz, a, b))
+  if (!space || space->kind == G_KERNEL || delays_numbers(fz, a, b) || !all_fit(fz, space, a, b) ||
+      path_between(fz, a, b))
     return false;
   merge_into(fz, a, b, space);
   return true;

@@ -94,6 +94,26 @@ static void play_open(Play *p) {
            sizeof(double) * (size_t)p->c->args[i]->count);
 }
 
+static double constant_element(const NnrtConstant *c, int64_t i) {
+  switch (c->type.elem) {
+  case NNRT_F32:
+    return ((const float *)c->bytes)[i];
+  case NNRT_I32:
+    return ((const int32_t *)c->bytes)[i];
+  default:
+    return NAN; // random_graph makes no others
+  }
+}
+
+static void load_constants(Play *p) {
+  const NnrtFunction *t = p->table;
+  for (uint32_t i = 0; i < t->n_buffer; i++) {
+    const NnrtConstant *c = &p->c->m->program->constant[t->buffer[i].index];
+    for (int64_t k = 0; t->buffer[i].kind == NNRT_CONSTANT && k < t->buffer[i].fixed / 4; k++)
+      p->base[i][k] = constant_element(c, k);
+  }
+}
+
 static const char *play_launch(Play *p, uint32_t launch) {
   Arena *arena = p->c->s->perm;
   Inst *group = p->group[launch];
@@ -166,12 +186,6 @@ static const char *play_phases(Play *p, bool backwards) {
   return wrong;
 }
 
-static void load_literals(Play *p) {
-  for (const Inst *i = p->c->f->body->first; i; i = i->next)
-    if (i->op == OP_literal)
-      abort(); // random_graph makes none
-}
-
 static const char *play(const Case *c, bool backwards) {
   Play p = {.c = c, .table = &c->m->program->function[0]};
   Arena *arena = c->s->perm;
@@ -182,8 +196,8 @@ static const char *play(const Case *c, bool backwards) {
       p.group[n++] = i;
   if (n != p.table->n_launch)
     return "launches and groups differ in number";
-  load_literals(&p);
   play_open(&p);
+  load_constants(&p);
   const char *wrong = play_phases(&p, backwards);
   Tensor **got = arena_array(arena, Tensor *, c->f->n_result + 1);
   for (uint32_t i = 0; i < c->f->n_result && !wrong; i++) {
