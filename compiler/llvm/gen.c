@@ -150,7 +150,7 @@ const char *gen_optimise(Gen *g) {
   if (LLVMVerifyModule(g->module, LLVMReturnStatusAction, &wrong))
     ice("generated code is not valid: %s", wrong);
   LLVMDisposeMessage(wrong);
-  return run_passes(g, "globaldce,always-inline,function(sroa,early-cse),always-inline,globaldce,default<O2>");
+  return run_passes(g, "globaldce,function(sroa,early-cse),always-inline,function(sroa,early-cse),always-inline,globaldce,default<O2>");
 }
 
 // ---- types and small values ----------------------------------------------------------------------------
