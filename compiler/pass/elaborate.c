@@ -93,11 +93,23 @@ typedef struct {
   bool is_std;
 } TopName;
 
+// -D name=text in the place of `was`, which says what kind of value it must be.
+static Val replaced(Elab *e, const TopName *t, Val was, const char *text) {
+  Val v = defined_value(e, t->name, text);
+  if (v.kind == V_ERROR || was.kind == V_ERROR)
+    return val_error();
+  if (v.kind == V_INT && was.kind == V_FLOAT)
+    v = val_float((double)v.i);
+  if (v.kind == was.kind)
+    return v;
+  Diagnostic *d = diag_error(e->s, (Span){0}, "bad-define", "-D %s=%s: `%s` is %s", t->name, text,
+                             t->name, val_text(e, was));
+  diag_note(e->s, d, t->binding->span, "declared here");
+  return val_error();
+}
+
 static Val make_const(Elab *e, void *ctx) {
   TopName *t = ctx;
-  const char *given = t->is_std ? NULL : defined(e, t->name);
-  if (given)
-    return defined_value(e, t->name, given);
   Target *target = e->target;
   e->target = NULL;
   Val v = elab_expr(e, t->scope, t->binding->b, NULL);
@@ -109,11 +121,15 @@ static Val make_const(Elab *e, void *ctx) {
                "a const is a number known when compiling, found %s", val_text(e, v));
     return val_error();
   }
-  v.span = t->binding->span;
   Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name),
              .from = "this",
              .span = t->binding->b->span};
-  return fit_type(e, t->scope, t->binding->type, v, &fit);
+  v = fit_type(e, t->scope, t->binding->type, v, &fit);
+  const char *given = t->is_std ? NULL : defined(e, t->name);
+  if (given)
+    v = replaced(e, t, v, given);
+  v.span = t->binding->span;
+  return v;
 }
 
 static Val make_let(Elab *e, void *ctx) {

@@ -125,6 +125,7 @@ Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n);
 Val val_kind(ValKind kind);
 void at(Elab *e, Span span); // place of the instructions that follow
 Builder *building(Elab *e);
+bool is_library(const Elab *e, Span span); // in a file of the standard library
 void elab_finish_errors(Elab *e);
 
 // ---- elaborate_type.c

@@ -193,8 +193,11 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
     return NULL;
   case V_TENSOR:
     if (e->target && v.t->region->fn != e->target->fn) {
-      elab_error(e, span, "initial-value",
-                 "this value is computed elsewhere and can't be used here");
+      Diagnostic *d = elab_error(e, span, "initial-value", "%s is only known when the program runs",
+                                 val_text(e, v));
+      diag_note(e->s, d, v.span, "it is computed here");
+      diag_note(e->s, d, (Span){0},
+                "an initial value is made of numbers, configs and draws, before there is data");
       return NULL;
     }
     return v.t;

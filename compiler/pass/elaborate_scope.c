@@ -275,7 +275,7 @@ Builder *building(Elab *e) {
   return &e->target->b;
 }
 
-static bool is_library(const Elab *e, Span span) {
+bool is_library(const Elab *e, Span span) {
   return span.file && strncmp(e->s->source.at[span.file].path, "<std>/", 6) == 0;
 }
 

@@ -66,7 +66,7 @@ static const char *binding_kind(const Node *decl) {
 }
 
 // A file without train and predict blocks is there to be used by others.
-static bool is_library(const Node *file) {
+static bool only_for_others(const Node *file) {
   for (uint32_t i = 0; i < file->list.n; i++)
     if (file->list.at[i]->kind == N_TRAIN || file->list.at[i]->kind == N_PREDICT)
       return false;
@@ -100,7 +100,7 @@ static void warn_declaration(Elab *e, const Node *file, const Node *decl) {
 void warn_unused(Elab *e, Node *file) {
   for (uint32_t i = 0; i < file->list.n; i++) {
     const Node *decl = file->list.at[i];
-    if (!is_library(file))
+    if (!only_for_others(file))
       warn_declaration(e, file, decl);
     if (decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL ||
         decl->kind == N_OPTIMIZER || decl->kind == N_TRAIN || decl->kind == N_PREDICT)
