@@ -159,10 +159,12 @@ static Val make_let(Elab *e, void *ctx) {
   return v;
 }
 
-static void shadow_warning(Elab *e, const SourceModule *m, const char *name, Span where) {
-  if (m->is_std || (!scope_own(e->prelude, name) && !builtin_find(e, name)))
-    return;
-  diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name);
+// A const called `size` does not hide size(x) from anyone by accident; a fn called so would.
+static void shadow_warning(Elab *e, const SourceModule *m, const char *name, Span where,
+                           bool callable) {
+  bool hides = scope_own(e->prelude, name) || (callable && builtin_find(e, name));
+  if (hides && !m->is_std)
+    diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name);
 }
 
 static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, int part,
@@ -171,7 +173,7 @@ static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, in
     return;
   TopName *t = arena_new(e->s->perm, TopName);
   *t = (TopName){binding, m->scope, name->name, part, m->is_std};
-  shadow_warning(e, m, name->name, name->span);
+  shadow_warning(e, m, name->name, name->span, false);
   scope_add_lazy(e, m->scope, name->name, constant ? make_const : make_let, t, name->span);
   m->scope->last->constant = constant;
 }
@@ -182,7 +184,8 @@ static void declare_bindings(Elab *e, SourceModule *m, Node *decl) {
     if (binding->kind != N_BINDING)
       continue;
     if (decl->kind == N_CONFIG) {
-      shadow_warning(e, m, binding->a->kind == N_NAME ? binding->a->name : "", binding->a->span);
+      shadow_warning(e, m, binding->a->kind == N_NAME ? binding->a->name : "", binding->a->span,
+                     false);
       elab_config_declare(e, m->scope, decl, binding);
     } else if (binding->a->kind == N_TUPLE)
       for (uint32_t k = 0; k < binding->a->list.n; k++)
@@ -197,7 +200,7 @@ static void declare_function(Elab *e, SourceModule *m, Node *decl) {
            .decl = decl,
            .scope = m->scope};
   v.span = decl->name_span;
-  shadow_warning(e, m, decl->name, decl->name_span);
+  shadow_warning(e, m, decl->name, decl->name_span, true);
   scope_add(e, m->scope, decl->name, v, decl->name_span);
 }
 
@@ -326,29 +329,32 @@ static void declare_use(Elab *e, SourceModule *m, Node *use) {
     scope_add(e, m->scope, intern(e->s, name), v, use->name_span);
 }
 
-static void declare_file(Elab *e, SourceModule *m) {
-  for (uint32_t i = 0; i < m->file->list.n; i++) {
-    Node *decl = m->file->list.at[i];
-    switch ((int)decl->kind) {
-    case N_USE:
-      declare_use(e, m, decl);
-      break;
-    case N_CONST:
-    case N_CONFIG:
-    case N_LET:
-      declare_bindings(e, m, decl);
-      break;
-    case N_FN:
-    case N_LAYER:
-    case N_MODEL:
-    case N_OPTIMIZER:
-      declare_function(e, m, decl);
-      break;
-    case N_DATA:
-      elab_data_declare(e, m->scope, decl);
-      break;
-    }
+static void declare(Elab *e, SourceModule *m, Node *decl) {
+  switch ((int)decl->kind) {
+  case N_CONST:
+  case N_CONFIG:
+  case N_LET:
+    declare_bindings(e, m, decl);
+    break;
+  case N_FN:
+  case N_LAYER:
+  case N_MODEL:
+  case N_OPTIMIZER:
+    declare_function(e, m, decl);
+    break;
+  case N_DATA:
+    elab_data_declare(e, m->scope, decl);
+    break;
   }
+}
+
+// `use` comes last: files may use each other.
+static void declare_file(Elab *e, SourceModule *m) {
+  for (uint32_t i = 0; i < m->file->list.n; i++)
+    declare(e, m, m->file->list.at[i]);
+  for (uint32_t i = 0; i < m->file->list.n; i++)
+    if (m->file->list.at[i]->kind == N_USE)
+      declare_use(e, m, m->file->list.at[i]);
 }
 
 // Which module of the standard library declares `name`? A search of the texts: for advice only.
