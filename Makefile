@@ -158,6 +158,12 @@ bless: all
 	BUILD=$(BUILD) sh tests/run.sh --bless $(T)
 bench: deps-test all
 	BUILD=$(BUILD) python3 tests/bench/bench.py
+$(BUILD)/tests/bench/products: tests/bench/products.c $(KERNELS) runtime/kernels/kernel.h $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call SHORT,cc $<)$(KERNEL_CC) -D_GNU_SOURCE -march=native $< $(CORE_OBJ) -o $@ -lopenblas -lm -lpthread
+bench-kernels: $(BUILD)/tests/bench/products
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $<
+.PHONY: bench-kernels
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 fmt-check:
