@@ -123,20 +123,48 @@ static Value *log_of_ratio(Builder *b, Inst *div) {
   return ir_binary(b, OP_sub, exp->arg[0], wide);
 }
 
+static bool names_axis(const Attr *axes, Dim axis) {
+  for (uint32_t i = 0; i < axes->n; i++)
+    if (axes->dims[i] == axis)
+      return true;
+  return false;
+}
+
+// 0, 1, 2, ... along `axis`, the same along every other.
+static bool counts_along(Value *v, Dim axis) {
+  Inst *spread = def_of(v, OP_broadcast);
+  Inst *iota = def_of(spread ? spread->arg[0] : v, OP_iota);
+  Dim own = iota ? inst_attr(iota, "axis")->i : -1;
+  return iota && (spread ? inst_attr(spread, "axes")->dims[own] : own) == axis;
+}
+
+// One index below `n`, the same along `axis`.
+static bool is_index_of(Value *v, Dim axis, Dim n) {
+  Inst *spread = def_of(v, OP_broadcast);
+  return spread && !names_axis(inst_attr(spread, "axes"), axis) && v->type.range &&
+         v->type.range <= n;
+}
+
+// Is exactly one element along the summed axis chosen?
+static bool is_one_hot(Inst *eq, Inst *sum) {
+  const Attr *axes = inst_attr(sum, "axes");
+  if (axes->n != 1)
+    return false;
+  Dim axis = axes->dims[0], n = eq->arg[0]->type.dim[axis];
+  for (uint32_t i = 0; i < 2; i++)
+    if (counts_along(eq->arg[i], axis) && is_index_of(eq->arg[1 - i], axis, n))
+      return true;
+  return false;
+}
+
 // log(sum(select(i == k, exp(x) / s, 0))) with one k per row: the picked logit minus log s.
 static Value *log_of_pick(Builder *b, Inst *sum) {
   Inst *pick = def_of(sum->arg[0], OP_select);
   Inst *eq = pick ? def_of(pick->arg[0], OP_eq) : NULL;
-  if (!eq || !is_const(pick->arg[2], 0))
+  if (!eq || !is_const(pick->arg[2], 0) || !is_one_hot(eq, sum))
     return NULL;
-  bool one_hot = false; // an index against the numbers of its own axis picks exactly one
-  for (uint32_t i = 0; i < 2; i++) {
-    Value *numbers = eq->arg[i];
-    Inst *spread = def_of(numbers, OP_broadcast);
-    one_hot |= def_of(spread ? spread->arg[0] : numbers, OP_iota) != NULL;
-  }
   Inst *div = def_of(pick->arg[1], OP_div);
-  Value *log = one_hot && div ? log_of_ratio(b, div) : NULL;
+  Value *log = div ? log_of_ratio(b, div) : NULL;
   if (!log)
     return NULL;
   Value *chosen = ir_select(b, pick->arg[0], log, pick->arg[2]);
