@@ -32,6 +32,14 @@ static Value *any_value(Graph *g) {
   return g->pool.at[g->pool.n - 1 - back % g->pool.n];
 }
 
+// An argument: exact in f32 too, so that what jumps (comparisons, argmax) jumps alike in both.
+static Value *any_exact(Graph *g) {
+  Value *v = any_value(g);
+  for (uint32_t k = below(g, g->pool.n); v->def; k++)
+    v = g->pool.at[k % g->pool.n];
+  return v;
+}
+
 static Dim any_dim(Graph *g) {
   static const Dim small[] = {1, 2, 3, 4, 5, 7, 8, 16}, big[] = {1, 3, 10, 16, 17, 31, 33, 64};
   return (g->kind.big ? big : small)[below(g, 8)];
@@ -75,12 +83,11 @@ static Value *of_shape(Graph *g, const Type *type) {
 // -------------------------------------------------------------------------------
 
 static Value *make_unary(Graph *g) {
-  static const Op ops[] = {OP_neg,     OP_abs,      OP_relu, OP_tanh,
-                           OP_sigmoid, OP_softplus, OP_sin,  OP_step};
+  static const Op ops[] = {OP_neg, OP_abs, OP_relu, OP_tanh, OP_sigmoid, OP_softplus, OP_sin};
   Value *x = any_value(g);
   if (below(g, 6) == 0) // exp of something bounded
     return ir_unary(&g->b, OP_exp, ir_unary(&g->b, OP_tanh, x));
-  return ir_unary(&g->b, ops[below(g, 8)], x);
+  return ir_unary(&g->b, ops[below(g, 7)], x);
 }
 
 static Value *make_binary(Graph *g) {
@@ -93,9 +100,11 @@ static Value *make_binary(Graph *g) {
 }
 
 static Value *make_select(Graph *g) {
-  Value *x = any_value(g), *y = of_shape(g, &x->type);
+  Value *x = any_exact(g), *y = of_shape(g, &x->type), *z = of_shape(g, &x->type);
+  if (below(g, 4) == 0)
+    return ir_unary(&g->b, OP_step, x);
   Value *c = ir_binary(&g->b, OP_gt, x, ir_const(&g->b, x->type, 0.2501));
-  return ir_select(&g->b, c, y, below(g, 2) ? x : ir_const(&g->b, x->type, 0.5));
+  return ir_select(&g->b, c, y, below(g, 2) ? z : ir_const(&g->b, x->type, 0.5));
 }
 
 // New axes before, between or after: a bias, a value per row, a number.
@@ -123,12 +132,12 @@ static Value *make_broadcast(Graph *g) {
 }
 
 static Value *make_reduce(Graph *g) {
-  Value *x = any_value(g);
+  Value *x = any_value(g), *exact = any_exact(g);
   uint32_t axes[MAX_RANK], n = 0, op = below(g, 4);
+  if (op == 0 && exact->type.rank)
+    return ir_convert(&g->b, ir_unary(&g->b, OP_argmax, exact), TY_F32);
   if (!x->type.rank)
     return NULL;
-  if (op == 0)
-    return ir_convert(&g->b, ir_unary(&g->b, OP_argmax, x), TY_F32);
   for (uint32_t i = 0; i < x->type.rank; i++)
     if (below(g, 2))
       axes[n++] = i;
