@@ -35,6 +35,35 @@ roundtrip() {
   done
 }
 
+# Lines `//! STAGE [FUNCTION]: OP COUNT, ...` of a program: how often an operation occurs after that
+# pass, in the module or in that function. KIND-group counts the groups of a kind.
+count() {
+  sed -n 's|^//! *||p' "$path" > "$work.claims"
+  [ -s "$work.claims" ] || fail "$name" "it claims nothing (//! STAGE: OP COUNT)"
+  while IFS= read -r claim; do
+    stage=${claim%%:*}
+    function=$(echo "$stage" | cut -s -d' ' -f2)
+    if ! $NNC "$path" --emit="${stage%% *}" > "$work.ir" 2> "$work.err"; then
+      fail "$name" "$(head -3 "$work.err" | tr '\n' ' ')"
+      continue
+    fi
+    wrong=$(awk -v function_="$function" -v claims="${claim#*:}" '
+      /^func / { inside = function_ == "" || index($0, "func @" function_ "(") == 1; any = any || inside }
+      !inside || !/^ *%[0-9%, ]* = / { next }
+      { sub(/^[^=]*= /, ""); found[$1]++ }
+      $1 == "group" && match($0, /kind="[a-z]*"/) { found[substr($0, RSTART + 6, RLENGTH - 7) "-group"]++ }
+      END {
+        if (!any) print "there is no function " function_
+        n = split(claims, claim, ",")
+        for (i = 1; i <= n; i++) {
+          split(claim[i], part, " ")
+          if (found[part[1]] + 0 != part[2]) print part[1] " occurs " found[part[1]] + 0 " times, not " part[2]
+        }
+      }' "$work.ir" | paste -sd';' -)
+    if [ -z "$wrong" ]; then pass "$name $claim"; else fail "$name $claim" "$wrong"; fi
+  done < "$work.claims"
+}
+
 # Every program or script prints its own PASS/FAIL/SKIP lines; a crash is a failure.
 program() {
   "$@" > "$work.out" 2> "$work.err2"
@@ -52,6 +81,7 @@ tests/errors/*.nn) golden "${path%.nn}.err" any $NNC check "$path" ;;
 tests/shape/*.nn) golden "${path%.nn}.ir" 0 $NNC "$path" --emit=ir ;;
 tests/pass/*.ir) pass_name=$(basename "$(dirname "$path")")
   golden "${path%.ir}.out.ir" 0 $NNC opt --passes="$pass_name" "$path" ;;
+tests/count/*.nn) count ;;
 examples/*.nn) roundtrip ;;
 *.py) program /usr/bin/python3 "$path" ;;
 *.sh) program sh "$path" ;;

@@ -157,17 +157,31 @@ static bool is_one_hot(Inst *eq, Inst *sum) {
   return false;
 }
 
+// What select(c, x, 0), or x * select(c, 1, 0), lets through where c is true.
+static Value *chosen_by(Value *v, Value **c) {
+  Inst *pick = def_of(v, OP_select), *mul = def_of(v, OP_mul);
+  if (pick) {
+    *c = pick->arg[0];
+    return is_const(pick->arg[2], 0) ? pick->arg[1] : NULL;
+  }
+  for (uint32_t i = 0; mul && i < 2; i++) {
+    Inst *one = def_of(mul->arg[i], OP_select);
+    if (one && is_const(one->arg[1], 1) && is_const(one->arg[2], 0)) {
+      *c = one->arg[0];
+      return mul->arg[1 - i];
+    }
+  }
+  return NULL;
+}
+
 // log(sum(select(i == k, exp(x) / s, 0))) with one k per row: the picked logit minus log s.
 static Value *log_of_pick(Builder *b, Inst *sum) {
-  Inst *pick = def_of(sum->arg[0], OP_select);
-  Inst *eq = pick ? def_of(pick->arg[0], OP_eq) : NULL;
-  if (!eq || !is_const(pick->arg[2], 0) || !is_one_hot(eq, sum))
-    return NULL;
-  Inst *div = def_of(pick->arg[1], OP_div);
-  Value *log = div ? log_of_ratio(b, div) : NULL;
+  Value *c, *share = chosen_by(sum->arg[0], &c);
+  Inst *eq = share ? def_of(c, OP_eq) : NULL, *div = share ? def_of(share, OP_div) : NULL;
+  Value *log = eq && div && is_one_hot(eq, sum) ? log_of_ratio(b, div) : NULL;
   if (!log)
     return NULL;
-  Value *chosen = ir_select(b, pick->arg[0], log, pick->arg[2]);
+  Value *zero = ir_const(b, log->type, 0), *chosen = ir_select(b, c, log, zero);
   return ir_inst(b, OP_sum, &chosen, 1, sum->attr, sum->n_attrs)->result[0];
 }
 
