@@ -43,12 +43,19 @@ static void store_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mas
       body_store_yield(k, y, value[y], pos[y]);
 }
 
+// All values before the first store: it may be in place of what another one reads.
 static void store_row_results(Kernel *k, const Row *s) {
-  for (uint32_t y = 0; y < k->yield->n_args; y++)
+  uint32_t n = k->yield->n_args;
+  EVal *value = arena_array(k->g->arena, EVal, n + 1);
+  const Pos **pos = arena_array(k->g->arena, const Pos *, n + 1);
+  for (uint32_t y = 0; y < n; y++)
     if (!is_of_space(k, s, y)) {
-      const Pos *pos = pos_make(k, &k->yield->arg[y]->type, coord_at(s->row, 0), NULL);
-      body_store_yield(k, y, body_value(k, k->yield->arg[y], pos), pos);
+      pos[y] = pos_make(k, &k->yield->arg[y]->type, coord_at(s->row, 0), NULL);
+      value[y] = body_value(k, k->yield->arg[y], pos[y]);
     }
+  for (uint32_t y = 0; y < n; y++)
+    if (pos[y])
+      body_store_yield(k, y, value[y], pos[y]);
 }
 
 static bool has_space_results(Kernel *k, const Row *s) {
