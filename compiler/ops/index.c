@@ -51,13 +51,14 @@ static void grad_gather(Builder *b, Inst *inst, Value *const *dres, GradSink *si
 
 // A number that is no row gives NaN: it is seen, and nothing is read outside the table.
 static void eval_gather(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {
-  (void)inst, (void)n;
+  (void)n;
+  double nothing = elem_is_float(inst->result[0]->type.elem) ? __builtin_nan("") : 0;
   int64_t width = inner_count(&arg[0]->type, 1), rows = arg[0]->type.dim[0];
   for (int64_t i = 0; i < arg[1]->count; i++) {
     int64_t row = (int64_t)arg[1]->at[i];
     for (int64_t k = 0; k < width; k++)
       result[0]->at[i * width + k] =
-          row >= 0 && row < rows ? arg[0]->at[row * width + k] : __builtin_nan("");
+          row >= 0 && row < rows ? arg[0]->at[row * width + k] : nothing;
   }
 }
 

@@ -39,6 +39,8 @@ static const Case cases[] = {
      "5 6 1 2"},
     {"gather-no-row", "f32[3]{1, 2, 3}", "i32[2]{3, -1}", NULL, "gather %a, %b", "f32[2]",
      "nan nan"},
+    {"gather-no-whole-row", "i32[3]{1, 2, 3}", "i32[3]{3, 1, -1}", NULL, "gather %a, %b", "i32[3]",
+     "0 2 0"},
     {"scatter-adds", "i32[3]{1, 1, 5}", "f32[3]{1, 2, 4}", NULL, "scatter_add %a, %b rows=3",
      "f32[3]", "0 3 0"},
     {"iota", NULL, NULL, NULL, "iota dims=[2, 3] axis=1", "i32[2, 3]", "0 1 2 0 1 2"},
