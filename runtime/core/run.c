@@ -13,6 +13,19 @@
 // on the low side.
 static const double grain_seconds = 1.0e-6, flops_per_second = 60e9, bytes_per_second = 25e9;
 
+// Short functions run on all their threads or on the caller alone, whichever is faster just now:
+// other processes may want the CPUs, and a barrier then waits for the scheduler. Both are tried for
+// a few runs, at intervals that grow while the answer stays. (The results are the same bits either
+// way.)
+enum { TRIAL = 32, SETTLED = 1024, LONG_SETTLED = 16 * SETTLED };
+static const double long_run = 1e-3; // seconds: not worth trying
+typedef struct {
+  bool alone;                 // the way in use
+  int trial;                  // 1: of the way in use, 2: of the other; 0: settled
+  uint32_t left, settled;     // runs until the next decision; runs between trials
+  double spent, worst, first; // seconds of this trial, of its slowest run; of the trial before
+} Choice;
+
 // One function, ready to run.
 typedef struct {
   int64_t *offset;    // per buffer, in the arena; -1: comes with the call
@@ -24,6 +37,7 @@ typedef struct {
   void **base;        // per buffer: where it is in this call
   void **binding;     // launch_buf, as pointers
   double *seconds;    // profile, or NULL
+  Choice choice;
 } Prepared;
 
 struct NnrtModel {
@@ -41,6 +55,7 @@ typedef struct {
   const NnrtFunction *f;
   Prepared *p;
   int64_t n;
+  int most; // threads of this run
 } Call;
 
 static double seconds_now(void) {
@@ -76,6 +91,7 @@ static bool prepare(const NnrtFunction *f, Prepared *p) {
   p->root = (uint32_t *)(p->binding + p->n_binding);
   p->threads = (int *)(p->root + buffers);
   p->n = -1;
+  p->choice = (Choice){.trial = 1, .left = TRIAL, .settled = SETTLED};
   for (uint32_t i = 0; i < f->n_buffer; i++)
     p->root[i] = root_of(f, i);
   return true;
@@ -204,9 +220,13 @@ static bool bind(const NnrtModel *m, const NnrtFunction *f, Prepared *p, void *c
   return true;
 }
 
+static int threads_of(const Call *c, uint32_t index) {
+  return c->p->threads[index] < c->most ? c->p->threads[index] : c->most;
+}
+
 static void run_launch(const Call *c, uint32_t index, int thread) {
   const NnrtLaunch *l = &c->f->launch[index];
-  int threads = c->p->threads[index];
+  int threads = threads_of(c, index);
   if (thread >= threads)
     return;
   int64_t tiles = nnrt_tiles(l, c->n), from = tiles * thread / threads;
@@ -223,7 +243,7 @@ static int phase_width(const Call *c, uint32_t first, uint32_t *end) {
   uint32_t i = first;
   int width = 1;
   for (; i < c->f->n_launch && c->f->launch[i].phase == c->f->launch[first].phase; i++)
-    width = c->p->threads[i] > width ? c->p->threads[i] : width;
+    width = threads_of(c, i) > width ? threads_of(c, i) : width;
   *end = i;
   return width;
 }
@@ -276,6 +296,52 @@ static void walk_watched(void *context, NnrtPlace *place) {
   }
 }
 
+static void begin_trial(Choice *c, int trial) {
+  c->trial = trial;
+  c->left = TRIAL;
+  c->spent = c->worst = 0;
+}
+
+static void settle(Choice *c, uint32_t runs) {
+  c->trial = 0;
+  c->left = c->settled = runs;
+}
+
+// After a run that took so long.
+static void learn(Choice *c, double seconds) {
+  c->spent += seconds;
+  c->worst = seconds > c->worst ? seconds : c->worst;
+  if (--c->left > 0)
+    return;
+  double usual = c->spent - c->worst;
+  if (c->trial == 0) {
+    begin_trial(c, 1);
+  } else if (c->trial == 1 && usual > TRIAL * long_run) {
+    settle(c, LONG_SETTLED);
+  } else if (c->trial == 1) {
+    c->first = usual;
+    c->alone = !c->alone;
+    begin_trial(c, 2);
+  } else if (usual < c->first) {
+    settle(c, SETTLED);
+  } else {
+    c->alone = !c->alone;
+    settle(c, 2 * c->settled < LONG_SETTLED ? 2 * c->settled : LONG_SETTLED);
+  }
+}
+
+// On as many threads as the choice says; the first run for another number of rows isn't counted.
+static void run_chosen(const Call *call, bool count) {
+  Choice *c = &call->p->choice;
+  int width = c->alone ? 1 : call->p->width;
+  Call own = *call;
+  own.most = width;
+  double start = c->trial ? seconds_now() : 0;
+  nnrt_pool_run(call->model->pool, width, walk, &own);
+  if (count)
+    learn(c, c->trial ? seconds_now() - start : 0);
+}
+
 NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const *arg,
                     void *const *result) {
   if (function >= model->program->n_function || n < 0 || n > model->max_n)
@@ -284,9 +350,13 @@ NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const 
   Prepared *p = &model->function[function];
   if (!p->offset || !bind(model, f, p, arg, result))
     return NNRT_BAD_CALL;
-  if (p->n != n)
+  bool known = p->n == n;
+  if (!known)
     choose_threads(model, f, p, n);
-  Call call = {model, f, p, n};
-  nnrt_pool_run(model->pool, p->width, p->seconds || model->poison ? walk_watched : walk, &call);
+  Call call = {model, f, p, n, p->width};
+  if (p->seconds || model->poison)
+    nnrt_pool_run(model->pool, p->width, walk_watched, &call);
+  else
+    run_chosen(&call, known && p->width > 1);
   return NNRT_OK;
 }
