@@ -183,9 +183,9 @@ KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *pa
       for (int64_t n = n16; n < n16 + LANES; n += 4) {
         const float *column[4];
 #define COLUMN(i) column[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
-        COLUMN(0)
-        COLUMN(1)
-        COLUMN(2) COLUMN(3)
+        // clang-format off
+        COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3)
+        // clang-format on
 #pragma clang loop unroll(disable)
             for (int64_t k = k16; k < k16 + LANES; k += 4)
                 transpose_4(column, k, panel + k * ld + n, ld);

@@ -23,15 +23,16 @@ static double now(void) {
 }
 
 // The number of rows of a call is known only at run time: M, or K of a weight gradient.
-#define PRODUCTS(X)                                                                                \
-  X(NN, 128, 512, 784)                                                                             \
-  X(TN, 784, 512, 128) X(NT, 128, 784, 512) X(NN, 32, 64, 784) X(TN, 784, 64, 32)                  \
-      X(NT, 32, 784, 64) X(NN, 128, 512, 512) X(TN, 512, 512, 128) X(NT, 128, 512, 512)            \
-          X(NN, 32, 64, 64) X(TN, 64, 64, 32) X(NT, 32, 64, 64) X(NN, 32, 64, 37)                  \
-              X(TN, 37, 64, 32) X(NN, 128, 10, 512) X(TN, 512, 10, 128) X(NT, 128, 512, 10)        \
-                  X(NN, 32, 10, 64) X(NN, 32, 1, 64) X(TN, 64, 1, 32) X(NT, 32, 64, 1)             \
-                      X(NN, 1, 512, 784) X(NN, 1, 10, 512) X(NN, 1024, 1024, 1024)                 \
-                          X(NT, 1024, 1024, 1024)
+// clang-format off
+#define PRODUCTS(X) \
+  X(NN, 128, 512, 784) X(TN, 784, 512, 128) X(NT, 128, 784, 512) X(NN, 32, 64, 784) \
+  X(TN, 784, 64, 32) X(NT, 32, 784, 64) X(NN, 128, 512, 512) X(TN, 512, 512, 128) \
+  X(NT, 128, 512, 512) X(NN, 32, 64, 64) X(TN, 64, 64, 32) X(NT, 32, 64, 64) \
+  X(NN, 32, 64, 37) X(TN, 37, 64, 32) X(NN, 128, 10, 512) X(TN, 512, 10, 128) \
+  X(NT, 128, 512, 10) X(NN, 32, 10, 64) X(NN, 32, 1, 64) X(TN, 64, 1, 32) \
+  X(NT, 32, 64, 1) X(NN, 1, 512, 784) X(NN, 1, 10, 512) X(NN, 1024, 1024, 1024) \
+  X(NT, 1024, 1024, 1024)
+// clang-format on
 #define DEFINE(form, M_, N, K_)                                                                    \
   static __attribute__((noinline)) void form##_##M_##_##N##_##K_(                                  \
       const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t M,    \
