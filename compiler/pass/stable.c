@@ -8,7 +8,6 @@
 //   1 / (1 + exp(-x))           sigmoid(x)
 //   log(sigmoid(x))             -softplus(-x)                              binary cross-entropy
 //   log(1 - sigmoid(x))         -softplus(x)
-//   1 - sigmoid(x)              sigmoid(-x)
 //   log(1 + exp(x)), log1p(exp(x))   softplus(x)
 //
 // The shift by the maximum is no part of the gradient: softmax doesn't change with it.
@@ -214,6 +213,8 @@ static Value *stable_log(Builder *b, Inst *log) {
   }
   if (def->op == OP_sigmoid)
     return ir_unary(b, OP_neg, ir_unary(b, OP_softplus, ir_unary(b, OP_neg, def->arg[0])));
+  if (def->op == OP_sub && is_const(def->arg[0], 1) && def_of(def->arg[1], OP_sigmoid))
+    return ir_unary(b, OP_neg, ir_unary(b, OP_softplus, def->arg[1]->def->arg[0]));
   Value *rest = def->op == OP_add ? one_plus(def) : NULL;
   if (rest && def_of(rest, OP_exp))
     return ir_unary(b, OP_softplus, rest->def->arg[0]);
@@ -225,17 +226,11 @@ static Value *stable_log1p(Builder *b, Inst *log1p) {
   return exp ? ir_unary(b, OP_softplus, exp->arg[0]) : NULL;
 }
 
-static Value *stable_sub(Builder *b, Inst *sub) {
-  Inst *sigmoid = is_const(sub->arg[0], 1) ? def_of(sub->arg[1], OP_sigmoid) : NULL;
-  return sigmoid ? ir_unary(b, OP_sigmoid, ir_unary(b, OP_neg, sigmoid->arg[0])) : NULL;
-}
-
 Value *stable_form(Builder *b, Inst *inst) {
   static const struct {
     Op op;
     Value *(*rule)(Builder *, Inst *);
-  } rules[] = {
-      {OP_div, stable_div}, {OP_log, stable_log}, {OP_log1p, stable_log1p}, {OP_sub, stable_sub}};
+  } rules[] = {{OP_div, stable_div}, {OP_log, stable_log}, {OP_log1p, stable_log1p}};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
     if (rules[i].op == inst->op)
       return rules[i].rule(b, inst);

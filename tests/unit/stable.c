@@ -54,7 +54,6 @@ static double share(const double *x, int k) {
     return dy;                                                                                     \
   }
 ONE_NUMBER(sigmoid, sigmoid(x[0]), sigmoid(x[0]) * sigmoid(-x[0]))
-ONE_NUMBER(other_side, sigmoid(-x[0]), -sigmoid(x[0]) * sigmoid(-x[0]))
 ONE_NUMBER(log_sigmoid, -softplus(-x[0]), sigmoid(-x[0]))
 ONE_NUMBER(log_other, -softplus(x[0]), -sigmoid(x[0]))
 ONE_NUMBER(softplus, softplus(x[0]), sigmoid(x[0]))
@@ -76,8 +75,6 @@ static const Form forms[] = {
     {"1 / (1 + exp(-x))", PER_ROW, EXACT(sigmoid),
      .text = ONE "  %11 = neg %0 : f32[N]\n  %12 = exp %11 : f32[N]\n"
                  "  %13 = add %10, %12 : f32[N]\n  %20 = div %10, %13 : f32[N]\n"},
-    {"1 - sigmoid(x)", PER_ROW, EXACT(other_side),
-     .text = ONE "  %11 = sigmoid %0 : f32[N]\n  %20 = sub %10, %11 : f32[N]\n"},
     {"log(sigmoid(x))", PER_ROW, EXACT(log_sigmoid),
      .text = "  %10 = sigmoid %0 : f32[N]\n  %20 = log %10 : f32[N]\n"},
     {"log(1 - sigmoid(x))", PER_ROW, EXACT(log_other),
