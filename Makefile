@@ -16,7 +16,7 @@ SHORT = $(if $(V),,@echo "  $(1)";)
 CFLAGS = -std=c11 -O2 -g -D_GNU_SOURCE -fno-math-errno -ffp-contract=off $(WARN) $(SAN_FLAGS)
 CPPFLAGS = -Icompiler -Ilang -Iruntime/include -I$(BUILD)
 ifdef SAN
-BUILD := $(BUILD)/san
+override BUILD := $(patsubst %/san,%,$(BUILD))/san
 SAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 
@@ -83,13 +83,14 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.ta
 
 # Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
-# its own target in the place of this one, and NNRT_LEVEL says which it will be.
+# its own target in the place of this one, and NNRT_LEVEL says which it will be. Variables become
+# values already here: then what a constant argument makes dead is dropped while it is inlined.
 $(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h $(wildcard runtime/include/*.h)
 	@mkdir -p $(BUILD)/bc-v$*
 	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \
 	  -Wall -Wextra -Werror -emit-llvm -c $$k -o $(BUILD)/bc-v$*/$$(basename $$k .c).bc || exit 1; done
-	@llvm-link-19 $(BUILD)/bc-v$*/*.bc -o $@
+	@llvm-link-19 $(BUILD)/bc-v$*/*.bc | opt-19 -passes='function(sroa,early-cse,simplifycfg)' -o $@
 $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
 	@cd $(BUILD) && { for l in $(LEVELS); do echo ".global kernels_v$$l, kernels_v$${l}_end"; \
 	  echo "kernels_v$$l: .incbin \"kernels-v$$l.bc\""; echo "kernels_v$${l}_end: .byte 0"; done; \
@@ -123,7 +124,7 @@ deps-test: deps
 
 # ---- what a user tries first
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j2 all
 	@mkdir -p $(BUILD)/demo
 	$(BUILD)/nnc examples/digits/digits.nn -o $(BUILD)/demo/digits
 	$(BUILD)/demo/digits --out $(BUILD)/demo/digits.safetensors
@@ -142,7 +143,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_LIB) $(COMPILER_OBJ) $(BUI
 # Kernels in C: each test is built from the kernel's source, once per CPU level.
 KERNEL_TESTS = $(foreach l,$(LEVELS),$(patsubst tests/kernels/%.c,$(BUILD)/tests/kernels/%-v$(l),$(wildcard tests/kernels/*.c)))
 KERNEL_CC = $(CLANG) -std=gnu11 -O2 -g -ffp-contract=off -fno-math-errno -fno-trapping-math -mprefer-vector-width=512 \
-  -Wall -Wextra -Werror -Wno-psabi -Wno-pass-failed -Iruntime/include -MMD
+  -Wall -Wextra -Werror -Wno-psabi -Wno-pass-failed -Iruntime/include -MMD $(SAN_FLAGS)
 $(BUILD)/tests/kernels/%-v2 $(BUILD)/tests/kernels/%-v3 $(BUILD)/tests/kernels/%-v4: tests/kernels/%.c
 	@mkdir -p $(@D)
 	$(call SHORT,cc $@)for l in $(LEVELS); do $(KERNEL_CC) -march=x86-64-v$$l $< -o $(@D)/$*-v$$l -lm || exit 1; done

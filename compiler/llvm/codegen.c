@@ -1,122 +1,87 @@
-// The driver of this folder: finds the distinct kernels of a module, has them generated and optimised,
-// and writes the result as an object, as text, or into this process.
+// The entry points of this folder: kernels of a module as an object, as text, or in this process.
 #include "llvm/gen.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 
-// ---- distinct kernels ------------------------------------------------------------------------------------
+extern char **environ;
 
-typedef struct {
-  const Inst *group;
-  const char *key, *name;
-} Unit;
-typedef struct {
-  BUF(Unit) unit;
-  const char *const **name; // [function][launch]: the kernel's name
-} Units;
+// ---- files ----------------------------------------------------------------------------------------------
 
-static uint32_t count_groups(const Function *f) {
-  uint32_t n = 0;
-  for (const Inst *inst = f->body->first; inst; inst = inst->next)
-    n += inst->op == OP_group;
-  return n;
+static const char *write_part(Arena *arena, LLVMMemoryBufferRef part, const char *path) {
+  size_t n = LLVMGetBufferSize(part);
+  FILE *f = fopen(path, "wb");
+  bool ok = f && fwrite(LLVMGetBufferStart(part), 1, n, f) == n;
+  ok = f && fclose(f) == 0 && ok;
+  if (ok)
+    return NULL;
+  const char *why = arena_printf(arena, "can't write %s: %s", path, strerror(errno));
+  unlink(path);
+  return why;
 }
 
-static const char *unit_for(Arena *arena, Units *u, const Inst *group, const char *suffix) {
-  const char *key = kernel_key(arena, group);
-  for (uint32_t i = 0; i < u->unit.n; i++)
-    if (strcmp(u->unit.at[i].key, key) == 0)
-      return u->unit.at[i].name;
-  const char *kind = inst_attr(group, "kind")->s;
-  const char *name = arena_printf(arena, "nnrt_k%u_%s%s", u->unit.n, kind, suffix);
-  buf_push(arena, &u->unit, (Unit){group, key, name});
-  return name;
+// ld -r: one object from several.
+static const char *join_objects(Arena *arena, const char *const *object, uint32_t n, const char *path) {
+  const char **word = arena_array(arena, const char *, n + 5);
+  uint32_t k = 0;
+  word[k++] = "ld";
+  word[k++] = "-r";
+  word[k++] = "-o";
+  word[k++] = path;
+  for (uint32_t i = 0; i < n; i++)
+    word[k++] = object[i];
+  pid_t child;
+  // posix_spawn doesn't change the words.
+  int status, error = posix_spawnp(&child, word[0], NULL, NULL, (char **)(uintptr_t)word, environ);
+  if (error)
+    return arena_printf(arena, "can't run ld: %s", strerror(error));
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    continue;
+  return status ? arena_printf(arena, "can't write %s: ld failed", path) : NULL;
 }
 
-static Units find_units(Arena *arena, const Module *m, const char *suffix) {
-  Units u = {.name = arena_array(arena, const char *const *, m->fn.n + 1)};
-  for (uint32_t f = 0; f < m->fn.n; f++) {
-    uint32_t n = 0;
-    const char **name = arena_array(arena, const char *, count_groups(m->fn.at[f]) + 1);
-    for (const Inst *inst = m->fn.at[f]->body->first; inst; inst = inst->next)
-      if (inst->op == OP_group)
-        name[n++] = unit_for(arena, &u, inst, suffix);
-    u.name[f] = name;
+static const char *write_objects(Arena *arena, const Parts *parts, const char *path) {
+  if (parts->n == 1)
+    return write_part(arena, parts->at[0], path);
+  const char *why = NULL;
+  const char **object = arena_array(arena, const char *, parts->n);
+  uint32_t written = 0;
+  for (; written < parts->n && !why; written++) {
+    object[written] = arena_printf(arena, "%s.%u", path, written);
+    why = write_part(arena, parts->at[written], object[written]);
   }
-  return u;
-}
-
-// ---- one module -------------------------------------------------------------------------------------------
-
-// A module with all kernels and, if suffix is given, the program's tables; optimised.
-static const char *build_module(Gen *g, Arena *arena, const Module *m, const CodegenOptions *options,
-                                const char *suffix, Units *units, Target *target) {
-  const char *why = target_find(arena, options->cpu, target);
   if (!why)
-    why = gen_open(g, arena, target, options->blas);
-  if (why)
-    return why;
-  *units = find_units(arena, m, suffix ? suffix : "");
-  for (uint32_t i = 0; i < units->unit.n; i++)
-    kernel_build(g, units->unit.at[i].group, units->unit.at[i].name);
-  if (suffix)
-    program_emit(g, m, suffix, units->name);
-  return gen_optimise(g);
-}
-
-static const char *write_file(Gen *g, LLVMCodeGenFileType type, const char *path) {
-  char *error = NULL;
-  if (!LLVMTargetMachineEmitToFile(g->machine, g->module, path, type, &error))
-    return NULL;
-  const char *why = arena_printf(g->arena, "can't write %s: %s", path, error);
-  LLVMDisposeMessage(error);
+    why = join_objects(arena, object, parts->n, path);
+  for (uint32_t i = 0; i < written; i++)
+    unlink(object[i]);
   return why;
 }
 
-static const char *to_memory(Gen *g, LLVMCodeGenFileType type, LLVMMemoryBufferRef *bytes) {
-  char *error = NULL;
-  if (!LLVMTargetMachineEmitToMemoryBuffer(g->machine, g->module, type, &error, bytes))
-    return NULL;
-  const char *why = arena_printf(g->arena, "LLVM: %s", error);
-  LLVMDisposeMessage(error);
-  return why;
-}
-
-static const char *put_assembly(Gen *g, Text *out) {
-  LLVMMemoryBufferRef bytes;
-  const char *why = to_memory(g, LLVMAssemblyFile, &bytes);
-  if (why)
-    return why;
-  text_putn(out, LLVMGetBufferStart(bytes), LLVMGetBufferSize(bytes));
-  LLVMDisposeMemoryBuffer(bytes);
-  return NULL;
-}
-
-static const char *write_module(Gen *g, const char *kind, const char *path, Text *out) {
-  if (strcmp(kind, "obj") == 0)
-    return write_file(g, LLVMObjectFile, path);
-  if (strcmp(kind, "asm") == 0)
-    return put_assembly(g, out);
-  char *text = LLVMPrintModuleToString(g->module);
-  text_put(out, text);
-  LLVMDisposeMessage(text);
-  return NULL;
+static void dispose_parts(Parts *parts) {
+  for (uint32_t i = 0; i < parts->n; i++)
+    if (parts->at[i])
+      LLVMDisposeMemoryBuffer(parts->at[i]);
 }
 
 const char *codegen_emit(Module *m, const CodegenOptions *options, const char *suffix, const char *kind,
                          const char *path, Text *out) {
-  Gen g = {0};
-  Units units;
-  Target target;
-  const char *why = build_module(&g, m->arena, m, options, suffix, &units, &target);
-  if (!why)
-    why = write_module(&g, kind, path, out);
-  gen_close(&g);
+  Units units = find_units(m->arena, m, suffix);
+  Parts parts = {0};
+  Form form = strcmp(kind, "obj") == 0 ? AS_OBJECT : strcmp(kind, "asm") == 0 ? AS_ASSEMBLY : AS_LLVM;
+  const char *why = compile_modules(m, options, suffix, &units, form, &parts);
+  if (!why && form == AS_OBJECT)
+    why = write_objects(m->arena, &parts, path);
+  for (uint32_t i = 0; i < parts.n && !why && form != AS_OBJECT; i++)
+    text_putn(out, LLVMGetBufferStart(parts.at[i]), LLVMGetBufferSize(parts.at[i]));
+  dispose_parts(&parts);
   return why;
 }
 
@@ -126,14 +91,19 @@ const char *codegen_emit_index(Session *s, const char *const *suffixes, uint32_t
   if (why)
     return why;
   Gen g;
+  LLVMMemoryBufferRef object;
+  char *error = NULL;
   gen_open_empty(&g, s->perm, &target);
   program_emit_index(&g, suffixes, n);
-  why = write_file(&g, LLVMObjectFile, path);
+  if (LLVMTargetMachineEmitToMemoryBuffer(g.machine, g.module, LLVMObjectFile, &error, &object))
+    return arena_printf(s->perm, "LLVM: %s", error);
+  why = write_part(s->perm, object, path);
+  LLVMDisposeMemoryBuffer(object);
   gen_close(&g);
   return why;
 }
 
-// ---- in this process ----------------------------------------------------------------------------------------
+// ---- in this process --------------------------------------------------------------------------------------
 
 static const char *error_text(Arena *arena, LLVMErrorRef error) {
   if (!error)
@@ -167,47 +137,40 @@ static const char *jit_open(Arena *arena, LLVMOrcLLJITRef *jit) {
   return why;
 }
 
-static const char *jit_kernel(Arena *arena, LLVMOrcLLJITRef jit, const char *name, NnrtKernel *fn) {
-  LLVMOrcExecutorAddress address = 0;
-  const char *why = error_text(arena, LLVMOrcLLJITLookup(jit, &address, name));
-  *(void **)fn = (void *)(uintptr_t)address;
+static const char *jit_add(Arena *arena, LLVMOrcLLJITRef jit, Parts *parts) {
+  const char *why = NULL;
+  for (uint32_t i = 0; i < parts->n && !why; i++) {
+    LLVMMemoryBufferRef object = parts->at[i];
+    parts->at[i] = NULL; // the JIT owns it now
+    why = error_text(arena, LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object));
+  }
   return why;
 }
 
 static const char *jit_launches(Module *m, const Units *units, LLVMOrcLLJITRef jit) {
   const char *why = NULL;
-  if (m->program->n_function != m->fn.n)
-    ice("codegen: %u functions in the tables, %u in the module", m->program->n_function, m->fn.n);
-  for (uint32_t f = 0; f < m->fn.n; f++) {
-    const NnrtFunction *function = &m->program->function[f];
-    if (function->n_launch != count_groups(m->fn.at[f]))
-      ice("codegen: %s has %u launches and %u groups", function->name, function->n_launch,
-          count_groups(m->fn.at[f]));
-    for (uint32_t i = 0; i < function->n_launch && !why; i++) {
+  for (uint32_t f = 0; f < m->fn.n; f++)
+    for (uint32_t i = 0; i < m->program->function[f].n_launch && !why; i++) {
       // The tables are constant for those who run them; here they are being made.
-      NnrtLaunch *launch = (NnrtLaunch *)(uintptr_t)&function->launch[i];
-      why = jit_kernel(m->arena, jit, units->name[f][i], &launch->fn);
+      NnrtLaunch *launch = (NnrtLaunch *)(uintptr_t)&m->program->function[f].launch[i];
+      LLVMOrcExecutorAddress address = 0;
+      why = error_text(m->arena, LLVMOrcLLJITLookup(jit, &address, units->name[f][i]));
+      *(void **)&launch->fn = (void *)(uintptr_t)address;
     }
-  }
   return why;
 }
 
 const char *codegen_jit(Module *m, const CodegenOptions *options) {
-  Gen g = {0};
-  Units units;
-  Target target;
-  LLVMMemoryBufferRef object;
+  Units units = find_units(m->arena, m, "");
+  Parts parts = {0};
   LLVMOrcLLJITRef jit;
   const char *why = codegen_uses_openblas(m, options) ? load_openblas() : NULL;
   if (!why)
-    why = build_module(&g, m->arena, m, options, NULL, &units, &target);
-  if (!why)
-    why = to_memory(&g, LLVMObjectFile, &object);
-  if (g.context)
-    gen_close(&g);
+    why = compile_modules(m, options, NULL, &units, AS_OBJECT, &parts);
   if (!why)
     why = jit_open(m->arena, &jit);
   if (!why)
-    why = error_text(m->arena, LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object));
+    why = jit_add(m->arena, jit, &parts);
+  dispose_parts(&parts);
   return why ? why : jit_launches(m, &units, jit);
 }

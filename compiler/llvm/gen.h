@@ -214,6 +214,7 @@ void kernel_c(Kernel *k);
 void kernel_open(Kernel *k, Gen *g, const Inst *group, LLVMValueRef fn, LLVMValueRef args);
 // The function of a group, called `name`: void (const NnrtArgs *, i64 tile0, i64 tile1).
 void kernel_build(Gen *g, const Inst *group, const char *name);
+LLVMValueRef kernel_declare(Gen *g, const char *name);
 // key.c: equal texts mean equal kernels.
 const char *kernel_key(Arena *arena, const Inst *group);
 uint32_t region_number(const Region *r); // Value.id, dense, arguments first; how many there are
@@ -239,6 +240,28 @@ void dot_finish(Kernel *k, DotFinish *f, const DotTile *t);
 // Which back end makes the product of this group?
 bool dot_uses_openblas(const Inst *group, Blas blas);
 void dot_openblas(Kernel *k, const Inst *dot);
+
+// ---- modules.c: distinct kernels, shared out among LLVM modules, compiled by several threads ---------
+
+typedef struct {
+  const Inst *group;
+  const char *key, *name;
+} Unit;
+typedef struct {
+  BUF(Unit) unit;
+  const char *const **name; // [function][launch]: the kernel's name
+} Units;
+Units find_units(Arena *arena, const Module *m, const char *suffix);
+
+typedef enum { AS_OBJECT, AS_ASSEMBLY, AS_LLVM } Form;
+typedef struct {
+  LLVMMemoryBufferRef *at;
+  uint32_t n;
+} Parts;
+// One part per LLVM module; how many there are doesn't depend on options->jobs. suffix NULL: without the
+// program's tables. NULL, or why not.
+const char *compile_modules(const Module *m, const CodegenOptions *options, const char *suffix,
+                            const Units *units, Form form, Parts *parts);
 
 // program.c: m->program as constants of the module, called nnrt_program<suffix>; launch i of function f
 // runs the kernel kernel_name[f][i].

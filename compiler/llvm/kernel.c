@@ -141,10 +141,18 @@ static uint32_t distinct_buffers(Kernel *k, LLVMValueRef *out) {
   return n;
 }
 
-void kernel_build(Gen *g, const Inst *group, const char *name) {
+LLVMValueRef kernel_declare(Gen *g, const char *name) {
+  LLVMValueRef fn = LLVMGetNamedFunction(g->module, name);
+  if (fn)
+    return fn;
   LLVMTypeRef type = LLVMFunctionType(g->none, (LLVMTypeRef[]){g->ptr, g->i64, g->i64}, 3, false);
-  LLVMValueRef fn = LLVMAddFunction(g->module, name, type);
+  fn = LLVMAddFunction(g->module, name, type);
   LLVMSetVisibility(fn, LLVMHiddenVisibility);
+  return fn;
+}
+
+void kernel_build(Gen *g, const Inst *group, const char *name) {
+  LLVMValueRef fn = kernel_declare(g, name);
   gen_function_attributes(g, fn);
   Kernel k;
   kernel_open(&k, g, group, fn, LLVMGetParam(fn, 0));

@@ -165,8 +165,7 @@ static LLVMValueRef kernel_constant(Tables *t, const char *field) {
     const char *first = (const char *)p->function[f].launch;
     if (field >= first && field < first + p->function[f].n_launch * sizeof(NnrtLaunch)) {
       const char *name = t->kernel_name[f][(size_t)(field - first) / sizeof(NnrtLaunch)];
-      LLVMValueRef fn = LLVMGetNamedFunction(t->g->module, name);
-      return fn ? fn : LLVMConstNull(t->g->ptr);
+      return kernel_declare(t->g, name);
     }
   }
   ice("codegen: a launch outside all functions");

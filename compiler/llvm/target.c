@@ -48,6 +48,10 @@ static const char *target_native(Arena *arena, Target *target) {
 const char *target_find(Arena *arena, const char *name, Target *target) {
   static const char *const levels[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
   target->name = name;
+  LLVMInitializeX86TargetInfo(); // here and not below: compile threads come later
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
   if (strcmp(name, "native") == 0)
     return target_native(arena, target);
   for (int i = 0; i < 3; i++)
@@ -61,10 +65,6 @@ const char *target_find(Arena *arena, const char *name, Target *target) {
 }
 
 LLVMTargetMachineRef target_machine(const Target *target) {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86Target();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86AsmPrinter();
   LLVMTargetRef t;
   char *error = NULL;
   if (LLVMGetTargetFromTriple("x86_64-pc-linux-gnu", &t, &error))
