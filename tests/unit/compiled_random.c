@@ -1,6 +1,6 @@
 // Random functions, compiled and run against the reference evaluator: what fuse, schedule, the planner
 // and the code generator do to them must not show. A failure names the seed; `compiled_random SEED`
-// runs that one alone, `compiled_random FIRST COUNT` a range.
+// runs that one alone and prints it, `compiled_random FIRST COUNT` a range.
 #include "compiled.h"
 #include "optest.h"
 #include "random_graph.h"
@@ -51,6 +51,12 @@ static Module *random_module(Session *s, uint64_t first, uint64_t n) {
   return m;
 }
 
+static void print_module(const Module *m, const char *title) {
+  Text text = {.arena = m->arena};
+  ir_print(m, &text);
+  printf("---- %s\n%s", title, text.at);
+}
+
 static uint32_t test_module(const Backend *backend, uint64_t first, uint64_t n) {
   Session *s = session_create();
   Module *before = random_module(s, first, n), *m = random_module(s, first, n);
@@ -58,6 +64,10 @@ static uint32_t test_module(const Backend *backend, uint64_t first, uint64_t n) 
   Compiled c;
   uint32_t failed = 0;
   const char *why = make_groups(m);
+  if (n == 1) {
+    print_module(before, "as made");
+    print_module(m, "scheduled");
+  }
   if (!why)
     why = compiled_open(backend, m, &options, MOST_ROWS, &c);
   if (why)
