@@ -4,6 +4,10 @@
 #include <string.h>
 #include "trainer.h"
 
+// Of OpenBLAS, if the program was compiled with it. The threads are ours; its own would fight with
+// them for the cores.
+void openblas_set_num_threads(int n) __attribute__((weak));
+
 static bool run_command(Run *run, int *status, Failure *failure) {
   const Options *options = run->options;
   if (options->command == COMMAND_HELP) {
@@ -47,6 +51,8 @@ int nnrt_trainer_main(const NnrtProgram *const *programs, int argc, char **argv)
   const char *self = argc > 0 ? argv[0] : "trainer", *slash = strrchr(self, '/');
   Run run = {.program = cpu_choose(programs, &failure), .options = &options, .self = self};
   int status = 0;
+  if (openblas_set_num_threads)
+    openblas_set_num_threads(1);
   bool good = run.program && options_parse(run.program, argc, argv, &options, &failure) &&
               run_command(&run, &status, &failure);
   if (run.program)
