@@ -21,6 +21,8 @@ static const char *type_const(Module *m, Value *const *arg, uint32_t n, const At
   (void)arg, (void)n;
   const char *wrong = dims_to_type(m, &attr[1], attr[0].elem, result);
   result->range = attr[3].i;
+  if (!wrong && attr[3].i && (attr[3].i < 0 || (attr[0].elem != TY_I32 && attr[0].elem != TY_U8)))
+    wrong = words(m, "%s has no range of %lld", elem_name(attr[0].elem), (long long)attr[3].i);
   return wrong;
 }
 

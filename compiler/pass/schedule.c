@@ -39,7 +39,7 @@ static Dim loop_tile(Dim count) {
 }
 
 static Dim row_tile(Dim columns) {
-  Dim rows = ROW_WORK / estimate(columns);
+  Dim rows = ROW_WORK / (estimate(columns) ? estimate(columns) : 1);
   return rows < 1 ? 1 : rows >= 16 ? rows / 16 * 16 : rows;
 }
 
