@@ -11,6 +11,11 @@ export NNC
 if [ -z "$NN_DATA" ] && [ -d ../shared/data ]; then NN_DATA=$(cd ../shared/data && pwd); fi
 export NN_DATA
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+# Built with sanitizers (make check SAN=1)? What they find must not look like an error of the user's.
+if grep -q __asan_init "$NNC"; then
+  export SAN=1 ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1:exitcode=99
+  export LSAN_OPTIONS=exitcode=99:print_suppressions=0:suppressions=$PWD/tests/leaks.txt
+fi
 while :; do
   case "$1" in
   --bless) export BLESS=1; shift ;;

@@ -45,6 +45,9 @@ static Words link_command(Session *s, const LinkOptions *o, const char *runtime,
   put_word(s, &command, "cc");
   put_word(s, &command, o->is_static ? "-static" : "-Wl,--as-needed");
   put_word(s, &command, "-Wl,--gc-sections");
+#if defined(__SANITIZE_ADDRESS__) // then libnnrt.a, made with the same flags, needs it too
+  put_word(s, &command, "-fsanitize=address,undefined");
+#endif
   if (o->strip)
     put_word(s, &command, "-s");
   for (uint32_t i = 0; i < o->n_object; i++)
