@@ -226,10 +226,15 @@ static void take_out(Tokens *t, uint32_t at, uint32_t n) {
   t->n -= n;
 }
 
-// The next number at or after `at`.
-static uint32_t number_after(const Tokens *t, uint32_t at) {
+static int class_of(Token t) {
+  unsigned char c = (unsigned char)t.at[0];
+  return isdigit(c) ? 'd' : isalpha(c) ? 'a' : isspace(c) ? ' ' : 'm';
+}
+
+// The next token of a class at or after `at`.
+static uint32_t next_of(const Tokens *t, uint32_t at, int class) {
   for (uint32_t i = 0; i < t->n; i++)
-    if (isdigit((unsigned char)t->at[(at + i) % t->n].at[0]))
+    if (class_of(t->at[(at + i) % t->n]) == class)
       return (at + i) % t->n;
   return at;
 }
@@ -238,7 +243,7 @@ static void change(Tokens *t, Draw *d) {
   static const char *const numbers[] = {"0", "1", "2", "3", "7", "1000", "2147483648", "65536"};
   uint32_t at = below(d, t->n), other = below(d, t->n);
   Token old = t->at[at];
-  switch (below(d, 9)) {
+  switch (below(d, 12)) {
   case 0:
     take_out(t, at, 1);
     break;
@@ -261,9 +266,14 @@ static void change(Tokens *t, Draw *d) {
   case 6:
     insert(t, other, old);
     break;
+  case 7:
+  case 8:
+  case 9: // one name for another
+    t->at[next_of(t, at, 'a')] = t->at[next_of(t, other, 'a')];
+    break;
   default:
     other = below(d, sizeof numbers / sizeof *numbers);
-    t->at[number_after(t, at)] = (Token){numbers[other], strlen(numbers[other])};
+    t->at[next_of(t, at, 'd')] = (Token){numbers[other], strlen(numbers[other])};
   }
 }
 
@@ -278,7 +288,7 @@ static uint64_t seed_of(const char *name, uint32_t round) {
 static char *changed(const Input *in, uint32_t round, size_t *n) {
   Draw d = {seed_of(in->name, round)};
   Tokens t = tokens_of(in);
-  for (uint32_t k = 1 + below(&d, 4); k > 0 && t.n; k--)
+  for (uint32_t k = 1 + (round % 2 ? below(&d, 4) : 0); k > 0 && t.n; k--)
     change(&t, &d);
   *n = 0;
   for (uint32_t i = 0; i < t.n; i++)
