@@ -96,7 +96,7 @@ $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
 	  echo "kernels_v$$l: .incbin \"kernels-v$$l.bc\""; echo "kernels_v$${l}_end: .byte 0"; done; \
 	  echo '.section .note.GNU-stack,"",@progbits'; } | $(CC) -x assembler -c - -o kernels.o
 
-$(BUILD)/nnc: $(COMPILER_OBJ) $(call obj,compiler/main.c) $(CORE_OBJ)
+$(BUILD)/nnc: $(COMPILER_OBJ) $(call obj,compiler/main.c compiler/options.c) $(CORE_OBJ)
 	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -rdynamic $^ -o $@ -lz -ldl -lm -lpthread
 $(BUILD)/nnc-llvm.so: $(call obj,$(LLVM_SRC)) $(BUILD)/kernels.o
 	$(call SHORT,link $@)$(CC) $(SAN_FLAGS) -shared $^ -o $@ $(shell $(LLVM_CONFIG) --ldflags --libs) -lpthread
