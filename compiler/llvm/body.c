@@ -10,6 +10,16 @@ static LLVMValueRef element_pointer(Kernel *k, LLVMValueRef buffer, LLVMTypeRef 
   return LLVMBuildInBoundsGEP2(k->g->b, elem, buffer, &i, 1, "");
 }
 
+static unsigned alignment_of(Gen *g, LLVMTypeRef elem) {
+  return elem == g->i8 ? 1 : elem == g->i16 ? 2 : elem == g->f64 ? 8 : 4;
+}
+
+static LLVMValueRef lane_pointers(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, Coord at) {
+  LLVMValueRef base = element_pointer(k, buffer, type, at.base);
+  LLVMValueRef lanes = LLVMBuildSExt(k->g->b, coord_lanes(k, at), gen_vector(k->g->i64), "");
+  return LLVMBuildGEP2(k->g->b, type, base, &lanes, 1, "");
+}
+
 // An argument that no yield overwrites doesn't change while the kernel runs; LLVM can't see it once
 // the code is inlined into a kernel in C that writes through other pointers.
 static void mark_invariant(Kernel *k, LLVMValueRef buffer, LLVMValueRef load) {
@@ -32,7 +42,7 @@ static LLVMValueRef load_run(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, C
   Gen *g = k->g;
   LLVMTypeRef vector = gen_vector(type);
   LLVMValueRef p = element_pointer(k, buffer, type, at.base), load;
-  unsigned align = type == g->i8 ? 1 : type == g->i16 ? 2 : type == g->f64 ? 8 : 4;
+  unsigned align = alignment_of(g, type);
   if (mask) {
     LLVMTypeRef types[2] = {vector, g->ptr};
     load = gen_intrinsic(g, "llvm.masked.load", types, 2,
@@ -48,12 +58,9 @@ static LLVMValueRef load_run(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, C
 static LLVMValueRef load_scattered(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, Coord at,
                                    LLVMValueRef mask) {
   Gen *g = k->g;
-  LLVMValueRef base = element_pointer(k, buffer, type, at.base);
-  LLVMValueRef lanes = LLVMBuildSExt(g->b, coord_lanes(k, at), gen_vector(g->i64), "");
-  LLVMValueRef p = LLVMBuildGEP2(g->b, type, base, &lanes, 1, "");
   LLVMTypeRef types[2] = {gen_vector(type), gen_vector(g->ptr)};
-  unsigned align = type == g->i8 ? 1 : type == g->i16 ? 2 : type == g->f64 ? 8 : 4;
-  LLVMValueRef args[4] = {p, gen_i32(g, align), mask ? mask : all_lanes(g), LLVMConstNull(types[0])};
+  LLVMValueRef args[4] = {lane_pointers(k, buffer, type, at), gen_i32(g, alignment_of(g, type)),
+                          mask ? mask : all_lanes(g), LLVMConstNull(types[0])};
   LLVMValueRef load = gen_intrinsic(g, "llvm.masked.gather", types, 2, args, 4);
   mark_invariant(k, buffer, load);
   return load;
@@ -102,24 +109,37 @@ static void store_one(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRe
   LLVMBuildStore(k->g->b, first, element_pointer(k, buffer, type, at.base));
 }
 
-void body_store(Kernel *k, LLVMValueRef buffer, EVal value, Coord at, LLVMValueRef mask) {
+static void store_scattered(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRef type, Coord at,
+                            LLVMValueRef mask) {
   Gen *g = k->g;
-  LLVMTypeRef type = gen_elem(g, value.elem);
-  LLVMValueRef v = narrow(g, value);
-  if (at.lane || (at.step != 0 && at.step != 1))
-    ice("a group's result isn't written in order");
-  if (at.step == 0) {
-    store_one(k, buffer, v, type, at);
-    return;
-  }
+  LLVMTypeRef types[2] = {LLVMTypeOf(v), gen_vector(g->ptr)};
+  LLVMValueRef args[4] = {v, lane_pointers(k, buffer, type, at), gen_i32(g, alignment_of(g, type)),
+                          mask ? mask : all_lanes(g)};
+  gen_intrinsic(g, "llvm.masked.scatter", types, 2, args, 4);
+}
+
+static void store_run(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRef type, Coord at,
+                      LLVMValueRef mask) {
+  Gen *g = k->g;
   LLVMValueRef p = element_pointer(k, buffer, type, at.base);
-  unsigned align = type == g->i8 ? 1 : type == g->i16 ? 2 : type == g->f64 ? 8 : 4;
+  unsigned align = alignment_of(g, type);
   if (mask) {
     LLVMTypeRef types[2] = {LLVMTypeOf(v), g->ptr};
     gen_intrinsic(g, "llvm.masked.store", types, 2, (LLVMValueRef[]){v, p, gen_i32(g, align), mask}, 4);
   } else {
     LLVMSetAlignment(LLVMBuildStore(g->b, v, p), align);
   }
+}
+
+void body_store(Kernel *k, LLVMValueRef buffer, EVal value, Coord at, LLVMValueRef mask) {
+  LLVMTypeRef type = gen_elem(k->g, value.elem);
+  LLVMValueRef v = narrow(k->g, value);
+  if (at.lane || (at.step != 0 && at.step != 1))
+    store_scattered(k, buffer, v, type, at, mask);
+  else if (at.step == 0)
+    store_one(k, buffer, v, type, at);
+  else
+    store_run(k, buffer, v, type, at, mask);
 }
 
 void body_store_yield(Kernel *k, uint32_t i, EVal value, const Pos *pos) {

@@ -185,6 +185,7 @@ typedef struct { // 16 running results, in memory that LLVM turns into registers
   LLVMValueRef value, index; // index: argmax only
   ElemType elem;             // of value
 } Acc;
+double reduce_identity(const Inst *reduce);
 Acc acc_create(Kernel *k, const Inst *reduce);
 void acc_reset(Kernel *k, const Acc *acc);
 // One more element per lane; `at`: its place along the reduced axis.
@@ -206,6 +207,9 @@ Reductions reductions_of(Kernel *k);
 
 void kernel_loop(Kernel *k);
 void kernel_row(Kernel *k);
+// shortrow.c: the same for rows [from, to) of few columns, 16 rows at a time.
+bool row_is_short(Kernel *k, const Type *space);
+void kernel_short_row(Kernel *k, const Reductions *all, LLVMValueRef from, LLVMValueRef to);
 void kernel_column(Kernel *k);
 void kernel_dot(Kernel *k);
 void kernel_c(Kernel *k);

@@ -7,7 +7,7 @@
 
 static bool is_argmax(const Acc *acc) { return acc->index != NULL; }
 
-static double identity_of(const Inst *reduce) {
+double reduce_identity(const Inst *reduce) {
   return reduce->op == OP_argmax ? -INFINITY : op_table[reduce->op]->identity;
 }
 
@@ -28,7 +28,7 @@ static EVal current_index(Kernel *k, const Acc *acc) {
 }
 
 void acc_reset(Kernel *k, const Acc *acc) {
-  LLVMBuildStore(k->g->b, k->emit->constant(k->emit, acc->elem, identity_of(acc->reduce)).v, acc->value);
+  LLVMBuildStore(k->g->b, k->emit->constant(k->emit, acc->elem, reduce_identity(acc->reduce)).v, acc->value);
   if (is_argmax(acc))
     LLVMBuildStore(k->g->b, k->emit->constant(k->emit, TY_I32, 0).v, acc->index);
 }
@@ -46,7 +46,7 @@ static void add_argmax(Kernel *k, const Acc *acc, EVal x, Coord at) {
 void acc_add(Kernel *k, const Acc *acc, EVal x, Coord at, LLVMValueRef mask) {
   Emit *e = k->emit;
   if (mask)
-    x = e->select(e, (EVal){mask, TY_BOOL}, x, e->constant(e, acc->elem, identity_of(acc->reduce)));
+    x = e->select(e, (EVal){mask, TY_BOOL}, x, e->constant(e, acc->elem, reduce_identity(acc->reduce)));
   if (is_argmax(acc))
     add_argmax(k, acc, x, at);
   else

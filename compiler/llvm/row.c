@@ -79,9 +79,6 @@ void kernel_row(Kernel *k) {
   Row s = {.all = reductions_of(k)};
   if (s.all.n == 0)
     ice("codegen: a row group without a reduction");
-  s.acc = arena_array(k->g->arena, Acc, s.all.n);
-  for (uint32_t j = 0; j < s.all.n; j++)
-    s.acc[j] = acc_create(k, s.all.at[j].inst);
   const Type *space = space_of(&s);
   LLVMValueRef width = kernel_dim(k, space->dim[space->rank - 1]);
   Type rows_type = *space;
@@ -89,7 +86,15 @@ void kernel_row(Kernel *k) {
   LLVMValueRef rows = kernel_dim(k, type_count(&rows_type));
   LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
   LLVMValueRef to = build_min(k, build_mul(k, k->tile1, tile), rows);
-  Loop loop = loop_begin(k, build_mul(k, k->tile0, tile), to, 1);
+  LLVMValueRef from = build_mul(k, k->tile0, tile);
+  if (row_is_short(k, space)) {
+    kernel_short_row(k, &s.all, from, to);
+    return;
+  }
+  s.acc = arena_array(k->g->arena, Acc, s.all.n);
+  for (uint32_t j = 0; j < s.all.n; j++)
+    s.acc[j] = acc_create(k, s.all.at[j].inst);
+  Loop loop = loop_begin(k, from, to, 1);
   s.row = loop.i;
   for (s.level = 1; s.level <= s.all.levels; s.level++)
     reduce_level(k, &s, width);
