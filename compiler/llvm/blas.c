@@ -1,6 +1,6 @@
-// Products by OpenBLAS: per tile one sgemm into this thread's scratch, then the epilogue over the tile.
-// The tiles are those of our own kernel, fixed by shape, and OpenBLAS runs single-threaded on each, so
-// that the bits don't depend on the number of threads.
+// Products by OpenBLAS: per tile one sgemm into this thread's scratch, then the epilogue over the
+// tile. The tiles are those of our own kernel, fixed by shape, and OpenBLAS runs single-threaded on
+// each, so that the bits don't depend on the number of threads.
 #include "llvm/gen.h"
 
 #include <string.h>
@@ -39,14 +39,17 @@ static LLVMValueRef declare_sgemm(Gen *g, LLVMTypeRef *type) {
   return fn ? fn : LLVMAddFunction(g->module, "cblas_sgemm", *type);
 }
 
-static LLVMValueRef narrow(Kernel *k, LLVMValueRef x) { return LLVMBuildTrunc(k->g->b, x, k->g->i32, ""); }
+static LLVMValueRef narrow(Kernel *k, LLVMValueRef x) {
+  return LLVMBuildTrunc(k->g->b, x, k->g->i32, "");
+}
 
 static LLVMValueRef pointer_at(Kernel *k, LLVMValueRef p, LLVMValueRef i) {
   return LLVMBuildInBoundsGEP2(k->g->b, k->g->f32, p, &i, 1, "");
 }
 
 // sum[m, n] of one tile, rows `ld` apart.
-static void tile_sgemm(Kernel *k, const DotShape *s, const DotTile *t, LLVMValueRef sum, LLVMValueRef ld) {
+static void tile_sgemm(Kernel *k, const DotShape *s, const DotTile *t, LLVMValueRef sum,
+                       LLVMValueRef ld) {
   enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
   Gen *g = k->g;
   int64_t one;

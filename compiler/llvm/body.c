@@ -2,11 +2,14 @@
 // values of its operands. Shape operations only move the position; nothing is ever copied.
 #include "llvm/gen.h"
 
-// ---- memory ------------------------------------------------------------------------------------------
+// ---- memory ------------------------------------------------------------------------------------
 
-static LLVMValueRef all_lanes(Gen *g) { return LLVMConstAllOnes(gen_vector(g->i1)); }
+static LLVMValueRef all_lanes(Gen *g) {
+  return LLVMConstAllOnes(gen_vector(g->i1));
+}
 
-static LLVMValueRef element_pointer(Kernel *k, LLVMValueRef buffer, LLVMTypeRef elem, LLVMValueRef i) {
+static LLVMValueRef element_pointer(Kernel *k, LLVMValueRef buffer, LLVMTypeRef elem,
+                                    LLVMValueRef i) {
   return LLVMBuildInBoundsGEP2(k->g->b, elem, buffer, &i, 1, "");
 }
 
@@ -38,7 +41,8 @@ static LLVMValueRef load_one(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, C
   return gen_splat(k->g, load);
 }
 
-static LLVMValueRef load_run(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, Coord at, LLVMValueRef mask) {
+static LLVMValueRef load_run(Kernel *k, LLVMValueRef buffer, LLVMTypeRef type, Coord at,
+                             LLVMValueRef mask) {
   Gen *g = k->g;
   LLVMTypeRef vector = gen_vector(type);
   LLVMValueRef p = element_pointer(k, buffer, type, at.base), load;
@@ -98,9 +102,10 @@ static LLVMValueRef narrow(Gen *g, EVal v) {
 
 EVal body_load(Kernel *k, LLVMValueRef buffer, ElemType elem, Coord at, LLVMValueRef mask) {
   LLVMTypeRef type = gen_elem(k->g, elem);
-  LLVMValueRef v = at.lane || (at.step != 0 && at.step != 1) ? load_scattered(k, buffer, type, at, mask)
-                   : at.step == 0                            ? load_one(k, buffer, type, at)
-                                                             : load_run(k, buffer, type, at, mask);
+  LLVMValueRef v = at.lane || (at.step != 0 && at.step != 1)
+                       ? load_scattered(k, buffer, type, at, mask)
+                   : at.step == 0 ? load_one(k, buffer, type, at)
+                                  : load_run(k, buffer, type, at, mask);
   return (EVal){widen(k->g, v, elem), elem};
 }
 
@@ -109,8 +114,8 @@ static void store_one(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRe
   LLVMBuildStore(k->g->b, first, element_pointer(k, buffer, type, at.base));
 }
 
-static void store_scattered(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRef type, Coord at,
-                            LLVMValueRef mask) {
+static void store_scattered(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRef type,
+                            Coord at, LLVMValueRef mask) {
   Gen *g = k->g;
   LLVMTypeRef types[2] = {LLVMTypeOf(v), gen_vector(g->ptr)};
   LLVMValueRef args[4] = {v, lane_pointers(k, buffer, type, at), gen_i32(g, alignment_of(g, type)),
@@ -125,7 +130,8 @@ static void store_run(Kernel *k, LLVMValueRef buffer, LLVMValueRef v, LLVMTypeRe
   unsigned align = alignment_of(g, type);
   if (mask) {
     LLVMTypeRef types[2] = {LLVMTypeOf(v), g->ptr};
-    gen_intrinsic(g, "llvm.masked.store", types, 2, (LLVMValueRef[]){v, p, gen_i32(g, align), mask}, 4);
+    gen_intrinsic(g, "llvm.masked.store", types, 2, (LLVMValueRef[]){v, p, gen_i32(g, align), mask},
+                  4);
   } else {
     LLVMSetAlignment(LLVMBuildStore(g->b, v, p), align);
   }
@@ -146,7 +152,7 @@ void body_store_yield(Kernel *k, uint32_t i, EVal value, const Pos *pos) {
   body_store(k, k->buf[k->group->n_args + i], value, pos_flat(k, pos), pos->mask);
 }
 
-// ---- maps: the operand's position ----------------------------------------------------------------------
+// ---- maps: the operand's position --------------------------------------------------------------
 
 static Pos *map_axes(Kernel *k, const Inst *inst, Pos *pos) {
   uint32_t axes[MAX_RANK];
@@ -196,7 +202,8 @@ static LLVMValueRef inside(Kernel *k, Coord at, Dim dim) {
   return LLVMBuildAnd(k->g->b, high, LLVMBuildNot(k->g->b, low, ""), "");
 }
 
-// The part of `pos` from `offset` on along one axis, in an operand of `type`; lanes outside are masked.
+// The part of `pos` from `offset` on along one axis, in an operand of `type`; lanes outside are
+// masked.
 static Pos *map_part(Kernel *k, Pos *pos, const Type *type, uint32_t axis, LLVMValueRef offset,
                      LLVMValueRef *in) {
   Coord at = pos_axis(k, pos, axis);
@@ -251,7 +258,7 @@ static Pos *map_operand(Kernel *k, const Inst *inst, Pos *pos) {
   return to;
 }
 
-// ---- values -----------------------------------------------------------------------------------------------
+// ---- values ------------------------------------------------------------------------------------
 
 static EVal value_of_iota(Kernel *k, const Inst *inst, Pos *pos) {
   Gen *g = k->g;

@@ -39,7 +39,7 @@ static void must_call(Kernel *k, const char *name, LLVMValueRef *args, unsigned 
     ice("codegen: runtime/kernels has no %s of %u arguments", name, n);
 }
 
-// ---- random ------------------------------------------------------------------------------------------
+// ---- random ------------------------------------------------------------------------------------
 
 static int64_t random_kind(const char *kind) {
   enum { BITS, UNIFORM, NORMAL }; // as NnrtRandomKind of kernel.h
@@ -66,7 +66,7 @@ static void call_random(Kernel *k, const Call *c) {
   must_call(k, "nnrt_random_32", args, sizeof args / sizeof *args);
 }
 
-// ---- rows by number --------------------------------------------------------------------------------------
+// ---- rows by number ----------------------------------------------------------------------------
 
 static LLVMValueRef row_width(Kernel *k, const Type *type, uint32_t from) {
   Type row = {.rank = 0};
@@ -81,7 +81,9 @@ static LLVMValueRef row_from(Kernel *k, LLVMValueRef i, LLVMValueRef width) {
   return LLVMBuildUDiv(k->g->b, up, width, "");
 }
 
-static bool of_bytes(const Value *index) { return index->type.elem == TY_U8; }
+static bool of_bytes(const Value *index) {
+  return index->type.elem == TY_U8;
+}
 
 static void call_gather(Kernel *k, const Call *c) {
   enum { FLOAT_NAN = 0x7fc00000 };
@@ -125,7 +127,8 @@ void kernel_c(Kernel *k) {
     ice("codegen: a kernel group without its operation");
   LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
   c.from = build_mul(k, k->tile0, tile);
-  c.to = build_min(k, build_mul(k, k->tile1, tile), kernel_dim(k, type_count(&c.inst->result[0]->type)));
+  c.to = build_min(k, build_mul(k, k->tile1, tile),
+                   kernel_dim(k, type_count(&c.inst->result[0]->type)));
   c.out = k->buf[k->group->n_args];
   if (c.inst->op == OP_random)
     call_random(k, &c);

@@ -14,7 +14,7 @@
 
 extern char **environ;
 
-// ---- files ----------------------------------------------------------------------------------------------
+// ---- files -------------------------------------------------------------------------------------
 
 static const char *write_part(Arena *arena, LLVMMemoryBufferRef part, const char *path) {
   size_t n = LLVMGetBufferSize(part);
@@ -29,7 +29,8 @@ static const char *write_part(Arena *arena, LLVMMemoryBufferRef part, const char
 }
 
 // ld -r: one object from several.
-static const char *join_objects(Arena *arena, const char *const *object, uint32_t n, const char *path) {
+static const char *join_objects(Arena *arena, const char *const *object, uint32_t n,
+                                const char *path) {
   const char **word = arena_array(arena, const char *, n + 5);
   uint32_t k = 0;
   word[k++] = "ld";
@@ -71,11 +72,13 @@ static void dispose_parts(Parts *parts) {
       LLVMDisposeMemoryBuffer(parts->at[i]);
 }
 
-const char *codegen_emit(Module *m, const CodegenOptions *options, const char *suffix, const char *kind,
-                         const char *path, Text *out) {
+const char *codegen_emit(Module *m, const CodegenOptions *options, const char *suffix,
+                         const char *kind, const char *path, Text *out) {
   Units units = find_units(m->arena, m, suffix);
   Parts parts = {0};
-  Form form = strcmp(kind, "obj") == 0 ? AS_OBJECT : strcmp(kind, "asm") == 0 ? AS_ASSEMBLY : AS_LLVM;
+  Form form = strcmp(kind, "obj") == 0   ? AS_OBJECT
+              : strcmp(kind, "asm") == 0 ? AS_ASSEMBLY
+                                         : AS_LLVM;
   const char *why = compile_modules(m, options, suffix, &units, form, &parts);
   if (!why && form == AS_OBJECT)
     why = write_objects(m->arena, &parts, path);
@@ -85,7 +88,8 @@ const char *codegen_emit(Module *m, const CodegenOptions *options, const char *s
   return why;
 }
 
-const char *codegen_emit_index(Session *s, const char *const *suffixes, uint32_t n, const char *path) {
+const char *codegen_emit_index(Session *s, const char *const *suffixes, uint32_t n,
+                               const char *path) {
   Target target;
   const char *why = target_find(s->perm, "x86-64-v2", &target);
   if (why)
@@ -103,7 +107,7 @@ const char *codegen_emit_index(Session *s, const char *const *suffixes, uint32_t
   return why;
 }
 
-// ---- in this process --------------------------------------------------------------------------------------
+// ---- in this process ---------------------------------------------------------------------------
 
 static const char *error_text(Arena *arena, LLVMErrorRef error) {
   if (!error)
@@ -142,7 +146,8 @@ static const char *jit_add(Arena *arena, LLVMOrcLLJITRef jit, Parts *parts) {
   for (uint32_t i = 0; i < parts->n && !why; i++) {
     LLVMMemoryBufferRef object = parts->at[i];
     parts->at[i] = NULL; // the JIT owns it now
-    why = error_text(arena, LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object));
+    why =
+        error_text(arena, LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object));
   }
   return why;
 }

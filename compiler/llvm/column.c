@@ -29,10 +29,12 @@ static void add_row(Kernel *k, Columns *s, LLVMValueRef row, LLVMValueRef column
   }
 }
 
-static void store_columns(Kernel *k, Columns *s, LLVMValueRef column, uint32_t chunk, LLVMValueRef mask) {
+static void store_columns(Kernel *k, Columns *s, LLVMValueRef column, uint32_t chunk,
+                          LLVMValueRef mask) {
   kernel_forget(k);
   for (uint32_t j = 0; j < s->all.n; j++)
-    k->anchor[kernel_value_number(k, s->all.at[j].inst->result[0])] = acc_lanes(k, acc_at(s, j, chunk));
+    k->anchor[kernel_value_number(k, s->all.at[j].inst->result[0])] =
+        acc_lanes(k, acc_at(s, j, chunk));
   uint32_t n = k->yield->n_args;
   EVal *value = arena_array(k->g->arena, EVal, n + 1);
   const Pos **pos = arena_array(k->g->arena, const Pos *, n + 1);
@@ -45,7 +47,8 @@ static void store_columns(Kernel *k, Columns *s, LLVMValueRef column, uint32_t c
 }
 
 // `chunks` times 16 columns from `column` on; columns from `end` on are masked, if it is given.
-static void reduce_columns(Kernel *k, Columns *s, LLVMValueRef column, uint32_t chunks, LLVMValueRef end) {
+static void reduce_columns(Kernel *k, Columns *s, LLVMValueRef column, uint32_t chunks,
+                           LLVMValueRef end) {
   Gen *g = k->g;
   LLVMValueRef mask[MOST_CHUNKS] = {0};
   for (uint32_t c = 0; c < chunks; c++) {

@@ -1,7 +1,7 @@
 // Groups of kind `dot`: one product and what is elementwise over its result. The product is the C
 // kernel of runtime/kernels/gemm.c (or OpenBLAS, blas.c), called with constants for all that is
-// constant; the rest of the body becomes an internal function on 16 neighbours of a row that is inlined
-// into the kernel's store loop. Products of other element types are a plain loop.
+// constant; the rest of the body becomes an internal function on 16 neighbours of a row that is
+// inlined into the kernel's store loop. Products of other element types are a plain loop.
 #include "llvm/gen.h"
 
 static const Inst *find_dot(Kernel *k) {
@@ -47,7 +47,7 @@ DotShape dot_shape(Kernel *k, const Inst *dot) {
   return s;
 }
 
-// ---- the epilogue --------------------------------------------------------------------------------------
+// ---- the epilogue ------------------------------------------------------------------------------
 
 // The yield that the product's kernel stores: the first one of floats; UINT32_MAX if there is none.
 static uint32_t stored_yield(Kernel *k) {
@@ -58,7 +58,8 @@ static uint32_t stored_yield(Kernel *k) {
 }
 
 // Stores all yields but `returned`, whose value is the result.
-static EVal epilogue_values(Kernel *k, const Inst *dot, EVal acc, const Pos *pos, uint32_t returned) {
+static EVal epilogue_values(Kernel *k, const Inst *dot, EVal acc, const Pos *pos,
+                            uint32_t returned) {
   uint32_t n = k->yield->n_args;
   EVal *value = arena_array(k->g->arena, EVal, n + 1);
   const Pos **at = arena_array(k->g->arena, const Pos *, n + 1);
@@ -77,7 +78,8 @@ static EVal epilogue_values(Kernel *k, const Inst *dot, EVal acc, const Pos *pos
 
 static LLVMValueRef declare_epilogue(Gen *g) {
   LLVMTypeRef v16f = gen_vector(g->f32);
-  LLVMTypeRef type = LLVMFunctionType(v16f, (LLVMTypeRef[]){v16f, g->ptr, g->i64, g->i64, g->i32}, 5, false);
+  LLVMTypeRef type =
+      LLVMFunctionType(v16f, (LLVMTypeRef[]){v16f, g->ptr, g->i64, g->i64, g->i32}, 5, false);
   LLVMValueRef fn = LLVMAddFunction(g->module, "epilogue", type);
   LLVMSetLinkage(fn, LLVMInternalLinkage);
   gen_function_attributes(g, fn);
@@ -112,15 +114,30 @@ static void own_product(Kernel *k, const Inst *dot) {
   LLVMValueRef null = LLVMConstNull(g->ptr);
   LLVMValueRef c = stored == UINT32_MAX ? null : k->buf[k->group->n_args + stored];
   LLVMValueRef epilogue = is_bare(k, dot) ? null : build_epilogue(k, dot, stored);
-  LLVMValueRef args[] = {k->args, k->tile0, k->tile1, s.a,   s.a_i, s.a_m,
-                         s.a_k,   s.b,      s.b_i,    s.b_k, s.b_n, c,
-                         s.N,     s.M,      s.N,      s.K,   gen_i64(g, tile->dims[0]),
-                         gen_i64(g, tile->dims[1]), epilogue};
+  LLVMValueRef args[] = {k->args,
+                         k->tile0,
+                         k->tile1,
+                         s.a,
+                         s.a_i,
+                         s.a_m,
+                         s.a_k,
+                         s.b,
+                         s.b_i,
+                         s.b_k,
+                         s.b_n,
+                         c,
+                         s.N,
+                         s.M,
+                         s.N,
+                         s.K,
+                         gen_i64(g, tile->dims[0]),
+                         gen_i64(g, tile->dims[1]),
+                         epilogue};
   if (!gen_call(g, "nnrt_gemm_f32", args, sizeof args / sizeof *args))
     ice("codegen: runtime/kernels has no nnrt_gemm_f32 of this form");
 }
 
-// ---- tiles, for the loops that are generated here ----------------------------------------------------
+// ---- tiles, for the loops that are generated here ----------------------------------------------
 
 static LLVMValueRef ceil_divide(Kernel *k, LLVMValueRef x, LLVMValueRef by) {
   LLVMValueRef up = LLVMBuildSub(k->g->b, build_add(k, x, by), gen_i64(k->g, 1), "");
@@ -144,7 +161,7 @@ DotTile dot_tile(Kernel *k, const DotShape *s, LLVMValueRef number) {
   return t;
 }
 
-// ---- products of other types: one chain of multiply-adds per element, 16 columns at a time ----------
+// ---- products of other types: one chain of multiply-adds per element, 16 columns at a time -----
 
 typedef struct {
   const Inst *dot;
@@ -161,8 +178,9 @@ static void plain_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mas
   LLVMTypeRef lanes = gen_lanes(k->g, elem);
   LLVMBuildStore(k->g->b, LLVMConstNull(lanes), p->sum);
   Loop loop = loop_begin(k, gen_i64(k->g, 0), s->K, 1);
-  LLVMValueRef a = build_add(k, build_mul(k, p->matrix, s->a_i),
-                             build_add(k, build_mul(k, p->m, s->a_m), build_mul(k, loop.i, s->a_k)));
+  LLVMValueRef a =
+      build_add(k, build_mul(k, p->matrix, s->a_i),
+                build_add(k, build_mul(k, p->m, s->a_m), build_mul(k, loop.i, s->a_k)));
   LLVMValueRef b = build_add(k, build_mul(k, p->matrix, s->b_i), build_mul(k, loop.i, s->b_k));
   Coord column = coord_scale(k, coord_at(i, 1), s->dim_b_n);
   EVal x = body_load(k, s->a, elem, coord_at(a, 0), NULL);
@@ -171,7 +189,8 @@ static void plain_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mas
   LLVMBuildStore(k->g->b, k->emit->fma(k->emit, x, y, sum).v, p->sum);
   loop_end(k, &loop);
   EVal acc = {LLVMBuildLoad2(k->g->b, lanes, p->sum, ""), elem};
-  const Pos *pos = pos_matrix(k, &p->dot->result[0]->type, coord_at(p->row, 0), coord_at(i, 1), mask);
+  const Pos *pos =
+      pos_matrix(k, &p->dot->result[0]->type, coord_at(p->row, 0), coord_at(i, 1), mask);
   epilogue_values(k, p->dot, acc, pos, UINT32_MAX);
 }
 
@@ -189,13 +208,14 @@ static void plain_product(Kernel *k, const Inst *dot) {
   loop_end(k, &tiles);
 }
 
-// ---- OpenBLAS's result, gone over -----------------------------------------------------------------------
+// ---- OpenBLAS's result, gone over --------------------------------------------------------------
 
 static void finish_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   DotFinish *f = state;
   Coord from = coord_at(build_add(k, f->offset, i), 1);
   EVal acc = body_load(k, f->sum, TY_F32, from, mask);
-  const Pos *pos = pos_matrix(k, &f->dot->result[0]->type, coord_at(f->row, 0), coord_at(i, 1), mask);
+  const Pos *pos =
+      pos_matrix(k, &f->dot->result[0]->type, coord_at(f->row, 0), coord_at(i, 1), mask);
   epilogue_values(k, f->dot, acc, pos, UINT32_MAX);
 }
 

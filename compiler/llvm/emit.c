@@ -11,12 +11,18 @@ typedef struct {
   Gen *g;
 } EmitLLVM;
 
-static Gen *gen_of(Emit *e) { return ((EmitLLVM *)e)->g; }
+static Gen *gen_of(Emit *e) {
+  return ((EmitLLVM *)e)->g;
+}
 
-static EVal value(LLVMValueRef v, ElemType elem) { return (EVal){v, elem}; }
+static EVal value(LLVMValueRef v, ElemType elem) {
+  return (EVal){v, elem};
+}
 
 // BF16 is computed in float and rounded where it is stored.
-static bool is_float(ElemType elem) { return elem_is_float(elem); }
+static bool is_float(ElemType elem) {
+  return elem_is_float(elem);
+}
 
 // Identities of reductions are infinite: the end of the range then.
 static int64_t int_constant(ElemType elem, double v) {
@@ -29,8 +35,9 @@ static int64_t int_constant(ElemType elem, double v) {
 static EVal emit_constant(Emit *e, ElemType elem, double v) {
   Gen *g = gen_of(e);
   LLVMTypeRef type = LLVMGetElementType(gen_lanes(g, elem));
-  LLVMValueRef c = is_float(elem) ? LLVMConstReal(type, elem == TY_F64 ? v : (double)(float)v)
-                                  : LLVMConstInt(type, (unsigned long long)int_constant(elem, v), true);
+  LLVMValueRef c = is_float(elem)
+                       ? LLVMConstReal(type, elem == TY_F64 ? v : (double)(float)v)
+                       : LLVMConstInt(type, (unsigned long long)int_constant(elem, v), true);
   return value(gen_splat(g, c), elem);
 }
 
@@ -152,7 +159,9 @@ static LLVMValueRef binary_int(Gen *g, EOp op, LLVMValueRef x, LLVMValueRef y, b
   }
 }
 
-static bool is_comparison(EOp op) { return op == E_LT || op == E_LE || op == E_EQ || op == E_NE; }
+static bool is_comparison(EOp op) {
+  return op == E_LT || op == E_LE || op == E_EQ || op == E_NE;
+}
 
 static EVal emit_binary(Emit *e, EOp op, EVal x, EVal y) {
   Gen *g = gen_of(e);
@@ -161,7 +170,8 @@ static EVal emit_binary(Emit *e, EOp op, EVal x, EVal y) {
   return value(v, is_comparison(op) ? TY_BOOL : x.elem);
 }
 
-// x86-64-v2 has no FMA instruction: rounded twice there; in software it would be a hundred times slower.
+// x86-64-v2 has no FMA instruction: rounded twice there; in software it would be a hundred times
+// slower.
 static EVal emit_fma(Emit *e, EVal a, EVal b, EVal c) {
   Gen *g = gen_of(e);
   if (!is_float(a.elem) || !gen_has_fma(g))
@@ -175,7 +185,7 @@ static EVal emit_select(Emit *e, EVal c, EVal x, EVal y) {
   return value(LLVMBuildSelect(gen_of(e)->b, c.v, x.v, y.v, ""), x.elem);
 }
 
-// ---- conversions -------------------------------------------------------------------------------------
+// ---- conversions -------------------------------------------------------------------------------
 
 static LLVMValueRef to_bool(Gen *g, EVal x) {
   LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(x.v));
@@ -183,7 +193,8 @@ static LLVMValueRef to_bool(Gen *g, EVal x) {
                           : LLVMBuildICmp(g->b, LLVMIntNE, x.v, zero, "");
 }
 
-// Out of range: the nearest value that there is; NaN gives 0 (a plain conversion would be undefined).
+// Out of range: the nearest value that there is; NaN gives 0 (a plain conversion would be
+// undefined).
 static LLVMValueRef float_to_int(Gen *g, EVal x, ElemType to) {
   LLVMTypeRef types[2] = {gen_lanes(g, to), LLVMTypeOf(x.v)};
   return gen_intrinsic(g, to == TY_I32 ? "llvm.fptosi.sat" : "llvm.fptoui.sat", types, 2,
@@ -205,7 +216,8 @@ static LLVMValueRef int_to_int(Gen *g, EVal x, ElemType to) {
   LLVMTypeRef type = gen_lanes(g, to);
   if (to == TY_I32)
     return LLVMBuildZExt(g->b, x.v, type, "");
-  return x.elem == TY_I32 ? LLVMBuildTrunc(g->b, x.v, type, "") : LLVMBuildZExt(g->b, x.v, type, "");
+  return x.elem == TY_I32 ? LLVMBuildTrunc(g->b, x.v, type, "")
+                          : LLVMBuildZExt(g->b, x.v, type, "");
 }
 
 static EVal emit_convert(Emit *e, EVal x, ElemType to) {

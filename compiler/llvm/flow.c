@@ -33,7 +33,7 @@ LLVMValueRef build_min(Kernel *k, LLVMValueRef a, LLVMValueRef b) {
   return gen_intrinsic(k->g, "llvm.smin", &k->g->i64, 1, (LLVMValueRef[]){a, b}, 2);
 }
 
-// ---- loops -------------------------------------------------------------------------------------------
+// ---- loops -------------------------------------------------------------------------------------
 
 static LLVMBasicBlockRef new_block(Kernel *k) {
   LLVMBasicBlockRef here = LLVMGetInsertBlock(k->g->b);

@@ -1,6 +1,6 @@
-// A module under construction: starts as the bitcode of runtime/kernels for the target's level, made
-// internal and freed of what clang decided about the CPU; generated functions are added; then LLVM's
-// optimiser runs over the whole.
+// A module under construction: starts as the bitcode of runtime/kernels for the target's level,
+// made internal and freed of what clang decided about the CPU; generated functions are added; then
+// LLVM's optimiser runs over the whole.
 #include "llvm/gen.h"
 
 #include <stdlib.h>
@@ -11,18 +11,20 @@
 #include <llvm-c/Transforms/PassBuilder.h>
 
 // build/kernels.o
-extern const char kernels_v2[], kernels_v2_end[], kernels_v3[], kernels_v3_end[], kernels_v4[], kernels_v4_end[];
+extern const char kernels_v2[], kernels_v2_end[], kernels_v3[], kernels_v3_end[], kernels_v4[],
+    kernels_v4_end[];
 
 static LLVMMemoryBufferRef kernels_of(int level) {
   static const struct {
     const char *begin, *end;
-  } level_bytes[] = {{kernels_v2, kernels_v2_end}, {kernels_v3, kernels_v3_end}, {kernels_v4, kernels_v4_end}};
+  } level_bytes[] = {
+      {kernels_v2, kernels_v2_end}, {kernels_v3, kernels_v3_end}, {kernels_v4, kernels_v4_end}};
   const char *begin = level_bytes[level - 2].begin;
   size_t size = (size_t)(level_bytes[level - 2].end - begin);
   return LLVMCreateMemoryBufferWithMemoryRange(begin, size, "kernels", false);
 }
 
-// ---- attributes ------------------------------------------------------------------------------------
+// ---- attributes --------------------------------------------------------------------------------
 
 void gen_add_attribute(Gen *g, LLVMValueRef fn, unsigned index, const char *name) {
   unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
@@ -67,7 +69,7 @@ static void adopt_kernels(Gen *g) {
       LLVMSetLinkage(v, LLVMInternalLinkage);
 }
 
-// ---- opening, optimising -----------------------------------------------------------------------------
+// ---- opening, optimising -----------------------------------------------------------------------
 
 static void make_types(Gen *g) {
   LLVMContextRef c = g->context;
@@ -80,7 +82,8 @@ static void make_types(Gen *g) {
   g->f64 = LLVMDoubleTypeInContext(c);
   g->ptr = LLVMPointerTypeInContext(c, 0);
   g->none = LLVMVoidTypeInContext(c);
-  g->args_type = LLVMStructTypeInContext(c, (LLVMTypeRef[]){g->ptr, g->ptr, g->i64, g->ptr}, 4, false);
+  g->args_type =
+      LLVMStructTypeInContext(c, (LLVMTypeRef[]){g->ptr, g->ptr, g->i64, g->ptr}, 4, false);
 }
 
 static void quiet(LLVMDiagnosticInfoRef info, void *state) {
@@ -143,17 +146,29 @@ static const char *run_passes(Gen *g, const char *passes) {
   return why;
 }
 
-// Kernels take their epilogues as constant function pointers: the first round of inlining makes them
-// plain calls, the second inlines those. Only then does the optimiser see the whole.
+// Kernels take their epilogues as constant function pointers: the first round of inlining makes
+// them plain calls, the second inlines those. Then what default<O2> would do, without its
+// repetitions: there is one function per kernel, nothing recursive, and loops are written as
+// vectors already. Measured on the MNIST MLP: half the time of default<O2>, the same speed of the
+// products. The inner functions (kernel.c) are inlined last, so that their promises about pointers
+// count until then.
+#define COMBINE "instcombine<no-verify-fixpoint>,"
+static const char pipeline[] =
+    "globaldce,always-inline,function(sroa,early-cse),always-inline,globaldce,"
+    "function(simplifycfg,sroa,early-cse<memssa>," COMBINE "simplifycfg,"
+    "loop-mssa(loop-rotate,licm),loop(indvars,loop-unroll-full),sroa,gvn," COMBINE "simplifycfg,"
+    "loop-mssa(licm),dse,adce,loop-unroll," COMBINE "simplifycfg),"
+    "cgscc(inline),globaldce,function(early-cse,simplifycfg)";
+
 const char *gen_optimise(Gen *g) {
   char *wrong = NULL;
   if (LLVMVerifyModule(g->module, LLVMReturnStatusAction, &wrong))
     ice("generated code is not valid: %s", wrong);
   LLVMDisposeMessage(wrong);
-  return run_passes(g, "globaldce,function(sroa,early-cse),always-inline,function(sroa,early-cse),always-inline,globaldce,default<O2>");
+  return run_passes(g, pipeline);
 }
 
-// ---- types and small values ----------------------------------------------------------------------------
+// ---- types and small values --------------------------------------------------------------------
 
 LLVMTypeRef gen_elem(Gen *g, ElemType elem) {
   switch (elem) {
@@ -172,7 +187,9 @@ LLVMTypeRef gen_elem(Gen *g, ElemType elem) {
   ice("element type %d", (int)elem);
 }
 
-LLVMTypeRef gen_vector(LLVMTypeRef elem) { return LLVMVectorType(elem, LANES); }
+LLVMTypeRef gen_vector(LLVMTypeRef elem) {
+  return LLVMVectorType(elem, LANES);
+}
 
 LLVMTypeRef gen_lanes(Gen *g, ElemType elem) {
   return gen_vector(elem == TY_BOOL ? g->i1 : elem == TY_BF16 ? g->f32 : gen_elem(g, elem));
@@ -205,9 +222,11 @@ LLVMValueRef gen_iota(Gen *g) {
   return LLVMConstVector(all, LANES);
 }
 
-bool gen_has_fma(const Gen *g) { return g->target->level >= 3; }
+bool gen_has_fma(const Gen *g) {
+  return g->target->level >= 3;
+}
 
-// ---- calls -----------------------------------------------------------------------------------------------
+// ---- calls -------------------------------------------------------------------------------------
 
 LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef type, unsigned align) {
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);

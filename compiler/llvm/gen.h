@@ -1,6 +1,6 @@
-// Inside the code generator: one LLVM module under construction (Gen), one kernel in it (Kernel), and
-// the index maps (Pos) by which a group's body is read backwards from its yields to its arguments.
-// This folder is the only one that includes llvm-c.
+// Inside the code generator: one LLVM module under construction (Gen), one kernel in it (Kernel),
+// and the index maps (Pos) by which a group's body is read backwards from its yields to its
+// arguments. This folder is the only one that includes llvm-c.
 #ifndef NNC_GEN_H
 #define NNC_GEN_H
 
@@ -12,7 +12,7 @@
 
 enum { LANES = 16 };
 
-// ---- target.c: what we compile for ---------------------------------------------------------------
+// ---- target.c: what we compile for -------------------------------------------------------------
 
 typedef struct {
   const char *name;           // as in NnrtProgram.cpu: "native", "x86-64-v3"
@@ -23,7 +23,7 @@ typedef struct {
 const char *target_find(Arena *arena, const char *name, Target *target);
 LLVMTargetMachineRef target_machine(const Target *target);
 
-// ---- gen.c: a module -----------------------------------------------------------------------------
+// ---- gen.c: a module ---------------------------------------------------------------------------
 
 typedef struct Gen {
   Arena *arena;
@@ -53,8 +53,8 @@ LLVMValueRef gen_splat(Gen *g, LLVMValueRef scalar);
 LLVMValueRef gen_iota(Gen *g); // <16 x i32> 0, 1, ..., 15
 // An alloca in the entry block of the function being built, so that it costs nothing in a loop.
 LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef type, unsigned align);
-// Calls a function of runtime/kernels (or any declared one); clang passes wide vectors by pointer where
-// the target has no registers for them. NULL if there is no such function.
+// Calls a function of runtime/kernels (or any declared one); clang passes wide vectors by pointer
+// where the target has no registers for them. NULL if there is no such function.
 LLVMValueRef gen_call(Gen *g, const char *name, LLVMValueRef *args, unsigned n);
 LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *types, unsigned n_types,
                            LLVMValueRef *args, unsigned n);
@@ -63,12 +63,12 @@ void gen_function_attributes(Gen *g, LLVMValueRef fn);
 void gen_add_attribute(Gen *g, LLVMValueRef fn, unsigned index, const char *name);
 bool gen_has_fma(const Gen *g);
 
-// ---- emit.c: elementwise code --------------------------------------------------------------------
+// ---- emit.c: elementwise code ------------------------------------------------------------------
 
 typedef struct Kernel Kernel;
 Emit *emit_create(Gen *g);
 
-// ---- pos.c: where in a tensor 16 lanes are -------------------------------------------------------
+// ---- pos.c: where in a tensor 16 lanes are -----------------------------------------------------
 
 // Lane l is at base + l*step, or at base + lane[l] if lane is given.
 typedef struct {
@@ -112,7 +112,7 @@ Pos *pos_with_axis(Kernel *k, Pos *pos, const Type *type, uint32_t axis, Coord a
 Coord coord_clamp(Kernel *k, Coord a, Dim dim);
 LLVMValueRef coord_less(Kernel *k, Coord a, LLVMValueRef limit); // <16 x i1>: a < limit (i64)
 
-// ---- body.c: the value of 16 elements ------------------------------------------------------------
+// ---- body.c: the value of 16 elements ----------------------------------------------------------
 
 typedef struct Memo {
   const Value *value;
@@ -154,7 +154,7 @@ void body_store(Kernel *k, LLVMValueRef buffer, EVal value, Coord at, LLVMValueR
 void body_store_yield(Kernel *k, uint32_t i, EVal value, const Pos *pos);
 bool body_is_anchor(const Value *v); // a reduction or a product
 
-// ---- flow.c: loops -------------------------------------------------------------------------------
+// ---- flow.c: loops -----------------------------------------------------------------------------
 
 typedef struct {
   LLVMValueRef i, step; // i64
@@ -178,7 +178,7 @@ LLVMValueRef build_mul(Kernel *k, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef build_add(Kernel *k, LLVMValueRef a, LLVMValueRef b);
 bool is_const(LLVMValueRef v, int64_t *value);
 
-// ---- reduce.c: combining lanes -------------------------------------------------------------------
+// ---- reduce.c: combining lanes -----------------------------------------------------------------
 
 typedef struct { // 16 running results, in memory that LLVM turns into registers
   const Inst *reduce;
@@ -203,7 +203,7 @@ typedef struct {
 } Reductions;
 Reductions reductions_of(Kernel *k);
 
-// ---- one file per kind of group ------------------------------------------------------------------
+// ---- one file per kind of group ----------------------------------------------------------------
 
 void kernel_loop(Kernel *k);
 void kernel_row(Kernel *k);
@@ -223,7 +223,7 @@ LLVMValueRef kernel_declare(Gen *g, const char *name);
 const char *kernel_key(Arena *arena, const Inst *group);
 uint32_t region_number(const Region *r); // Value.id, dense, arguments first; how many there are
 
-// ---- products: dot.c, blas.c -----------------------------------------------------------------------
+// ---- products: dot.c, blas.c -------------------------------------------------------------------
 
 typedef struct { // A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]
   Dim dim_batch, dim_m, dim_n, dim_k, dim_b_n;
@@ -245,7 +245,7 @@ void dot_finish(Kernel *k, DotFinish *f, const DotTile *t);
 bool dot_uses_openblas(const Inst *group, Blas blas);
 void dot_openblas(Kernel *k, const Inst *dot);
 
-// ---- modules.c: distinct kernels, shared out among LLVM modules, compiled by several threads ---------
+// ---- modules.c: distinct kernels, shared out among LLVM modules, compiled by several threads ---
 
 typedef struct {
   const Inst *group;
@@ -262,14 +262,15 @@ typedef struct {
   LLVMMemoryBufferRef *at;
   uint32_t n;
 } Parts;
-// One part per LLVM module; how many there are doesn't depend on options->jobs. suffix NULL: without the
-// program's tables. NULL, or why not.
+// One part per LLVM module; how many there are doesn't depend on options->jobs. suffix NULL:
+// without the program's tables. NULL, or why not.
 const char *compile_modules(const Module *m, const CodegenOptions *options, const char *suffix,
                             const Units *units, Form form, Parts *parts);
 
-// program.c: m->program as constants of the module, called nnrt_program<suffix>; launch i of function f
-// runs the kernel kernel_name[f][i].
-void program_emit(Gen *g, const Module *m, const char *suffix, const char *const *const *kernel_name);
+// program.c: m->program as constants of the module, called nnrt_program<suffix>; launch i of
+// function f runs the kernel kernel_name[f][i].
+void program_emit(Gen *g, const Module *m, const char *suffix,
+                  const char *const *const *kernel_name);
 // nnrt_programs[]: pointers to nnrt_program<suffix>, NULL at the end.
 void program_emit_index(Gen *g, const char *const *suffixes, uint32_t n);
 

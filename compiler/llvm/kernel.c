@@ -1,13 +1,13 @@
 // One group becomes one function of the runtime's form. It only takes the launch's buffers out of
-// NnrtArgs and calls an inner function whose pointers are `noalias`: LLVM then knows that a store to a
-// result doesn't change an operand, and inlines the inner function at the end.
+// NnrtArgs and calls an inner function whose pointers are `noalias`: LLVM then knows that a store
+// to a result doesn't change an operand, and inlines the inner function at the end.
 #include "llvm/gen.h"
 
 #include <string.h>
 
 enum { ARGS_BUF = 0, ARGS_N = 2 };
 
-// ---- a body being generated -----------------------------------------------------------------------------
+// ---- a body being generated --------------------------------------------------------------------
 
 uint32_t kernel_value_number(const Kernel *k, const Value *v) {
   if (v->region != k->body || v->id >= k->n_value)
@@ -53,7 +53,8 @@ static LLVMValueRef load_invariant(Kernel *k, LLVMTypeRef type, LLVMValueRef p, 
   Gen *g = k->g;
   LLVMValueRef load = LLVMBuildLoad2(g->b, type, p, name);
   unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
-  LLVMSetMetadata(load, kind, LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+  LLVMSetMetadata(load, kind,
+                  LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
   return load;
 }
 
@@ -78,7 +79,7 @@ void kernel_open(Kernel *k, Gen *g, const Inst *group, LLVMValueRef fn, LLVMValu
   load_arguments(k);
 }
 
-// ---- the two functions --------------------------------------------------------------------------------------
+// ---- the two functions -------------------------------------------------------------------------
 
 typedef void Generate(Kernel *k);
 
@@ -86,8 +87,11 @@ static Generate *generator_of(const char *kind) {
   static const struct {
     const char *kind;
     Generate *generate;
-  } table[] = {{"loop", kernel_loop}, {"row", kernel_row}, {"column", kernel_column},
-               {"dot", kernel_dot},   {"kernel", kernel_c}};
+  } table[] = {{"loop", kernel_loop},
+               {"row", kernel_row},
+               {"column", kernel_column},
+               {"dot", kernel_dot},
+               {"kernel", kernel_c}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(kind, table[i].kind) == 0)
       return table[i].generate;
@@ -95,7 +99,9 @@ static Generate *generator_of(const char *kind) {
 }
 
 // Products reach their operands also through NnrtArgs (epilogues do): no promises there.
-static bool may_promise(const char *kind) { return strcmp(kind, "dot") != 0 && strcmp(kind, "kernel") != 0; }
+static bool may_promise(const char *kind) {
+  return strcmp(kind, "dot") != 0 && strcmp(kind, "kernel") != 0;
+}
 
 enum { FIRST_BUFFER = 4 }; // args, tile0, tile1, n, buffers...
 
@@ -156,7 +162,8 @@ void kernel_build(Gen *g, const Inst *group, const char *name) {
   gen_function_attributes(g, fn);
   Kernel k;
   kernel_open(&k, g, group, fn, LLVMGetParam(fn, 0));
-  LLVMValueRef *args = arena_array(g->arena, LLVMValueRef, FIRST_BUFFER + group->n_args + group->n_results);
+  LLVMValueRef *args =
+      arena_array(g->arena, LLVMValueRef, FIRST_BUFFER + group->n_args + group->n_results);
   uint32_t n = distinct_buffers(&k, args + FIRST_BUFFER);
   for (unsigned i = 0; i < 3; i++)
     args[i] = LLVMGetParam(fn, i);

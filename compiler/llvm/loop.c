@@ -5,7 +5,9 @@
 
 enum { ROWS_FROM = 12 }; // a last axis of so many elements is worth a loop of its own
 
-static Dim count_of(const Value *v) { return type_count(&v->type); }
+static Dim count_of(const Value *v) {
+  return type_count(&v->type);
+}
 
 static void store_all(Kernel *k, const Pos *const *pos) {
   uint32_t n = k->yield->n_args;
@@ -40,7 +42,8 @@ static void flat_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask
 
 static void row_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   LLVMValueRef *row = state;
-  const Pos *first = pos_matrix(k, &k->yield->arg[0]->type, coord_at(*row, 0), coord_at(i, 1), mask);
+  const Pos *first =
+      pos_matrix(k, &k->yield->arg[0]->type, coord_at(*row, 0), coord_at(i, 1), mask);
   store_all(k, yield_positions(k, first));
 }
 
@@ -49,7 +52,8 @@ static void by_rows(Kernel *k, LLVMValueRef from, LLVMValueRef to, LLVMValueRef 
   LLVMBuilderRef b = k->g->b;
   LLVMValueRef zero = gen_i64(k->g, 0);
   LLVMValueRef last = LLVMBuildSub(b, build_add(k, to, width), gen_i64(k->g, 1), "");
-  Loop loop = loop_begin(k, LLVMBuildSDiv(b, from, width, ""), LLVMBuildSDiv(b, last, width, ""), 1);
+  Loop loop =
+      loop_begin(k, LLVMBuildSDiv(b, from, width, ""), LLVMBuildSDiv(b, last, width, ""), 1);
   LLVMValueRef start = build_mul(k, loop.i, width);
   LLVMValueRef low = gen_intrinsic(k->g, "llvm.smax", &k->g->i64, 1,
                                    (LLVMValueRef[]){LLVMBuildSub(b, from, start, ""), zero}, 2);

@@ -1,6 +1,6 @@
-// Distinct kernels, shared out among LLVM modules. Kernel i goes into module i mod K, K depends on the
-// number of kernels alone, and every module is compiled in its own context by one thread: objects are
-// identical for any number of threads.
+// Distinct kernels, shared out among LLVM modules. Kernel i goes into module i mod K, K depends on
+// the number of kernels alone, and every module is compiled in its own context by one thread:
+// objects are identical for any number of threads.
 #include "llvm/gen.h"
 
 #include <pthread.h>
@@ -46,7 +46,7 @@ Units find_units(Arena *arena, const Module *m, const char *suffix) {
   return u;
 }
 
-// ---- compiling --------------------------------------------------------------------------------------------
+// ---- compiling ---------------------------------------------------------------------------------
 
 typedef struct {
   const Module *m;

@@ -1,12 +1,17 @@
-// Where 16 lanes are in a tensor, and how a position in a result becomes one in an operand. A position
-// is a list of blocks of neighbouring axes, each with one flat coordinate: `reshape` only regroups
-// them, so that a chain of reshapes, broadcasts and transposes ends in a plain load with stride 1 or 0
-// wherever that is possible. Coordinates that don't step evenly from lane to lane become a vector.
+// Where 16 lanes are in a tensor, and how a position in a result becomes one in an operand. A
+// position is a list of blocks of neighbouring axes, each with one flat coordinate: `reshape` only
+// regroups them, so that a chain of reshapes, broadcasts and transposes ends in a plain load with
+// stride 1 or 0 wherever that is possible. Coordinates that don't step evenly from lane to lane
+// become a vector.
 #include "llvm/gen.h"
 
-Coord coord_at(LLVMValueRef base, int64_t step) { return (Coord){base, step, NULL}; }
+Coord coord_at(LLVMValueRef base, int64_t step) {
+  return (Coord){base, step, NULL};
+}
 
-static Coord coord_zero(Kernel *k) { return coord_at(gen_i64(k->g, 0), 0); }
+static Coord coord_zero(Kernel *k) {
+  return coord_at(gen_i64(k->g, 0), 0);
+}
 
 static LLVMValueRef splat_i32(Kernel *k, int64_t value) {
   return gen_splat(k->g, gen_i32(k->g, value));
@@ -35,12 +40,15 @@ Coord coord_scale(Kernel *k, Coord a, Dim by) {
   return c;
 }
 
-// ---- division: one flat coordinate into two --------------------------------------------------------
+// ---- division: one flat coordinate into two ----------------------------------------------------
 
-static bool is_uniform(Coord a) { return a.step == 0 && !a.lane; }
+static bool is_uniform(Coord a) {
+  return a.step == 0 && !a.lane;
+}
 
 // Rounded down, the remainder not negative: positions outside (masked) may be negative.
-static void divide_scalar(Kernel *k, LLVMValueRef x, LLVMValueRef d, LLVMValueRef *q, LLVMValueRef *r) {
+static void divide_scalar(Kernel *k, LLVMValueRef x, LLVMValueRef d, LLVMValueRef *q,
+                          LLVMValueRef *r) {
   LLVMBuilderRef b = k->g->b;
   LLVMValueRef quotient = LLVMBuildSDiv(b, x, d, ""), rest = LLVMBuildSRem(b, x, d, "");
   LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(x));
@@ -70,7 +78,7 @@ static void divide(Kernel *k, Coord a, Dim by, Coord *q, Coord *r) {
   }
 }
 
-// ---- positions ---------------------------------------------------------------------------------------
+// ---- positions ---------------------------------------------------------------------------------
 
 static Dim dims_product(const Dim *dim, uint32_t first, uint32_t end) {
   Dim p = 1;
@@ -161,8 +169,8 @@ static bool smaller(Dim a, Dim b) {
   return (a < 0 ? -a : a) < (b < 0 ? -b : b);
 }
 
-// One block of `to` from blocks of `from`, starting at *i and at axis *j of `to`: the shortest runs of
-// equal count.
+// One block of `to` from blocks of `from`, starting at *i and at axis *j of `to`: the shortest runs
+// of equal count.
 static void regroup(Kernel *k, const Pos *from, uint32_t *i, Pos *to, uint32_t *j) {
   const Block *b = &from->block[(*i)++];
   Coord at = b->at;
@@ -199,7 +207,8 @@ Pos *pos_reshape(Kernel *k, const Pos *pos, const Type *type) {
   return to;
 }
 
-// Does a block of pos start at axes[i] and run on as axes[i+1], ... do? Returns how many axes, or 0.
+// Does a block of pos start at axes[i] and run on as axes[i+1], ... do? Returns how many axes, or
+// 0.
 static uint32_t same_run(const Pos *pos, const uint32_t *axes, uint32_t i, uint32_t n, Coord *at) {
   for (uint32_t j = 0; j < pos->n_block; j++) {
     const Block *b = &pos->block[j];
@@ -251,7 +260,8 @@ Coord coord_clamp(Kernel *k, Coord a, Dim dim) {
     return a;
   Gen *g = k->g;
   LLVMValueRef last = LLVMBuildSub(g->b, kernel_dim(k, dim), gen_i64(g, 1), "");
-  LLVMValueRef low = gen_intrinsic(g, "llvm.smax", &g->i64, 1, (LLVMValueRef[]){a.base, gen_i64(g, 0)}, 2);
+  LLVMValueRef low =
+      gen_intrinsic(g, "llvm.smax", &g->i64, 1, (LLVMValueRef[]){a.base, gen_i64(g, 0)}, 2);
   return coord_at(build_min(k, low, last), 0);
 }
 

@@ -1,6 +1,6 @@
-// The program's tables as constants of the module. They are made in this process with the structs of
-// nnrt.h (codegen_tables, elaborate) and copied as they lie in memory: what isn't a pointer byte by
-// byte, pointers as described here. Both sides are x86-64, so that the layout is the same.
+// The program's tables as constants of the module. They are made in this process with the structs
+// of nnrt.h (codegen_tables, elaborate) and copied as they lie in memory: what isn't a pointer byte
+// by byte, pointers as described here. Both sides are x86-64, so that the layout is the same.
 #include "llvm/gen.h"
 
 #include <stdio.h>
@@ -28,17 +28,21 @@ typedef struct {
   const NnrtProgram *program;
 } Tables;
 
-// ---- what points where -------------------------------------------------------------------------------------
+// ---- what points where -------------------------------------------------------------------------
 
-#define TEXT(S, field) {offsetof(S, field), TO_TEXT, NULL, 0, NULL}
-#define ARRAY(S, field, n, layout) {offsetof(S, field), TO_ARRAY, &layout, offsetof(S, n), NULL}
-#define COUNTED(S, field, fn, layout) {offsetof(S, field), TO_ARRAY, &layout, 0, fn}
+#define TEXT(S, field)                                                                             \
+  { offsetof(S, field), TO_TEXT, NULL, 0, NULL }
+#define ARRAY(S, field, n, layout)                                                                 \
+  { offsetof(S, field), TO_ARRAY, &layout, offsetof(S, n), NULL }
+#define COUNTED(S, field, fn, layout)                                                              \
+  { offsetof(S, field), TO_ARRAY, &layout, 0, fn }
 #define LAYOUT(name, S, ...)                                                                       \
   static const Pointer name##_pointers[] = {__VA_ARGS__};                                          \
   static const Layout name = {sizeof(S), sizeof name##_pointers / sizeof(Pointer), name##_pointers}
 
-static const Layout bytes_layout = {1, 0, NULL}, u32_layout = {4, 0, NULL}, i64_layout = {8, 0, NULL},
-                    f64_layout = {8, 0, NULL}, bool_layout = {sizeof(bool), 0, NULL},
+static const Layout bytes_layout = {1, 0, NULL}, u32_layout = {4, 0, NULL},
+                    i64_layout = {8, 0, NULL}, f64_layout = {8, 0, NULL},
+                    bool_layout = {sizeof(bool), 0, NULL},
                     buffer_layout = {sizeof(NnrtBuffer), 0, NULL};
 static const Pointer text_pointers[] = {{0, TO_TEXT, NULL, 0, NULL}};
 static const Layout text_layout = {sizeof(char *), 1, text_pointers};
@@ -86,14 +90,17 @@ LAYOUT(function_layout, NnrtFunction, TEXT(NnrtFunction, name),
 LAYOUT(tensor_layout, NnrtTensor, TEXT(NnrtTensor, name));
 LAYOUT(config_layout, NnrtConfig, TEXT(NnrtConfig, name), TEXT(NnrtConfig, help));
 #define SOURCE(S, field)                                                                           \
-  ARRAY(S, field.file, field.n_file, text_layout), TEXT(S, field.missing),                        \
-      {offsetof(S, field.value), TO_ARRAY, &f64_layout, offsetof(S, field), count_values}
+  ARRAY(S, field.file, field.n_file, text_layout), TEXT(S, field.missing), {                       \
+    offsetof(S, field.value), TO_ARRAY, &f64_layout, offsetof(S, field), count_values              \
+  }
 LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, header));
-LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train), SOURCE(NnrtData, validate),
-       SOURCE(NnrtData, test), ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path));
+LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train),
+       SOURCE(NnrtData, validate), SOURCE(NnrtData, test),
+       ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path));
 LAYOUT(metric_layout, NnrtMetric, TEXT(NnrtMetric, name));
 static const Layout stop_input_layout = {sizeof(NnrtStopInput), 0, NULL};
-LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name), ARRAY(NnrtTrain, metric, n_metric, metric_layout),
+LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name),
+       ARRAY(NnrtTrain, metric, n_metric, metric_layout),
        ARRAY(NnrtTrain, stop_input, n_stop_input, stop_input_layout),
        ARRAY(NnrtTrain, slot, n_slot, u32_layout));
 LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name));
@@ -108,17 +115,19 @@ LAYOUT(constant_layout, NnrtConstant,
 LAYOUT(program_layout, NnrtProgram, TEXT(NnrtProgram, name), TEXT(NnrtProgram, compiler),
        TEXT(NnrtProgram, cpu), TEXT(NnrtProgram, source_hash),
        ARRAY(NnrtProgram, function, n_function, function_layout),
-       ARRAY(NnrtProgram, param, n_param, tensor_layout), ARRAY(NnrtProgram, slot, n_slot, tensor_layout),
+       ARRAY(NnrtProgram, param, n_param, tensor_layout),
+       ARRAY(NnrtProgram, slot, n_slot, tensor_layout),
        ARRAY(NnrtProgram, state, n_state, tensor_layout),
        ARRAY(NnrtProgram, trainable, n_param, bool_layout),
        ARRAY(NnrtProgram, config, n_config, config_layout),
        ARRAY(NnrtProgram, constant, n_constant, constant_layout),
-       ARRAY(NnrtProgram, data, n_data, data_layout), ARRAY(NnrtProgram, train, n_train, train_layout),
+       ARRAY(NnrtProgram, data, n_data, data_layout),
+       ARRAY(NnrtProgram, train, n_train, train_layout),
        ARRAY(NnrtProgram, predict, n_predict, predict_layout),
        ARRAY(NnrtProgram, layer, n_layer, layer_layout), ARRAY(NnrtProgram, loc, n_loc, loc_layout),
        ARRAY(NnrtProgram, file, n_file, text_layout));
 
-// ---- constants ---------------------------------------------------------------------------------------------
+// ---- constants ---------------------------------------------------------------------------------
 
 typedef struct { // a packed struct under construction
   BUF(LLVMValueRef) field;
@@ -223,7 +232,8 @@ static LLVMValueRef array_constant(Tables *t, const Layout *layout, const void *
   return global_of(t->g, image_of(t, layout, at, n), "", 64);
 }
 
-void program_emit(Gen *g, const Module *m, const char *suffix, const char *const *const *kernel_name) {
+void program_emit(Gen *g, const Module *m, const char *suffix,
+                  const char *const *const *kernel_name) {
   NnrtProgram program = *m->program;
   program.abi = NNRT_ABI;
   program.bytes = sizeof program;

@@ -1,11 +1,13 @@
-// Reductions: 16 running results, one per lane, and a fixed tree over the lanes at the end. The order
-// of additions depends on nothing but the number of elements, so that every way of fusing a reduction
-// gives the same bits.
+// Reductions: 16 running results, one per lane, and a fixed tree over the lanes at the end. The
+// order of additions depends on nothing but the number of elements, so that every way of fusing a
+// reduction gives the same bits.
 #include "llvm/gen.h"
 
 #include <math.h>
 
-static bool is_argmax(const Acc *acc) { return acc->index != NULL; }
+static bool is_argmax(const Acc *acc) {
+  return acc->index != NULL;
+}
 
 double reduce_identity(const Inst *reduce) {
   return reduce->op == OP_argmax ? -INFINITY : op_table[reduce->op]->identity;
@@ -28,7 +30,8 @@ static EVal current_index(Kernel *k, const Acc *acc) {
 }
 
 void acc_reset(Kernel *k, const Acc *acc) {
-  LLVMBuildStore(k->g->b, k->emit->constant(k->emit, acc->elem, reduce_identity(acc->reduce)).v, acc->value);
+  LLVMBuildStore(k->g->b, k->emit->constant(k->emit, acc->elem, reduce_identity(acc->reduce)).v,
+                 acc->value);
   if (is_argmax(acc))
     LLVMBuildStore(k->g->b, k->emit->constant(k->emit, TY_I32, 0).v, acc->index);
 }
@@ -46,11 +49,13 @@ static void add_argmax(Kernel *k, const Acc *acc, EVal x, Coord at) {
 void acc_add(Kernel *k, const Acc *acc, EVal x, Coord at, LLVMValueRef mask) {
   Emit *e = k->emit;
   if (mask)
-    x = e->select(e, (EVal){mask, TY_BOOL}, x, e->constant(e, acc->elem, reduce_identity(acc->reduce)));
+    x = e->select(e, (EVal){mask, TY_BOOL}, x,
+                  e->constant(e, acc->elem, reduce_identity(acc->reduce)));
   if (is_argmax(acc))
     add_argmax(k, acc, x, at);
   else
-    LLVMBuildStore(k->g->b, op_table[acc->reduce->op]->combine(e, current(k, acc), x).v, acc->value);
+    LLVMBuildStore(k->g->b, op_table[acc->reduce->op]->combine(e, current(k, acc), x).v,
+                   acc->value);
 }
 
 EVal acc_lanes(Kernel *k, const Acc *acc) {
@@ -63,14 +68,16 @@ static EVal moved_down(Kernel *k, EVal x, int by) {
   for (int i = 0; i < LANES; i++)
     lanes[i] = gen_i32(k->g, (i + by) % LANES);
   LLVMValueRef order = LLVMConstVector(lanes, LANES);
-  return (EVal){LLVMBuildShuffleVector(k->g->b, x.v, LLVMGetPoison(LLVMTypeOf(x.v)), order, ""), x.elem};
+  return (EVal){LLVMBuildShuffleVector(k->g->b, x.v, LLVMGetPoison(LLVMTypeOf(x.v)), order, ""),
+                x.elem};
 }
 
 // The greater value; of equals the one that comes first.
 static void join_argmax(Kernel *k, EVal *value, EVal *index, int by) {
   Emit *e = k->emit;
   EVal other = moved_down(k, *value, by), other_index = moved_down(k, *index, by);
-  EVal first = e->binary(e, E_AND, e->binary(e, E_EQ, *value, other), emit_lt(e, other_index, *index));
+  EVal first =
+      e->binary(e, E_AND, e->binary(e, E_EQ, *value, other), emit_lt(e, other_index, *index));
   EVal take = e->binary(e, E_OR, emit_lt(e, *value, other), first);
   *value = e->select(e, take, other, *value);
   *index = e->select(e, take, other_index, *index);
@@ -78,7 +85,8 @@ static void join_argmax(Kernel *k, EVal *value, EVal *index, int by) {
 
 static EVal splat_first(Kernel *k, EVal x) {
   LLVMValueRef zero = LLVMConstNull(gen_vector(k->g->i32));
-  return (EVal){LLVMBuildShuffleVector(k->g->b, x.v, LLVMGetPoison(LLVMTypeOf(x.v)), zero, ""), x.elem};
+  return (EVal){LLVMBuildShuffleVector(k->g->b, x.v, LLVMGetPoison(LLVMTypeOf(x.v)), zero, ""),
+                x.elem};
 }
 
 EVal acc_across(Kernel *k, const Acc *acc) {
@@ -93,7 +101,7 @@ EVal acc_across(Kernel *k, const Acc *acc) {
   return splat_first(k, is_argmax(acc) ? index : value);
 }
 
-// ---- the reductions of a body ------------------------------------------------------------------------
+// ---- the reductions of a body ------------------------------------------------------------------
 
 // The greatest level among the reductions that v is computed from; 0 if there is none.
 static uint32_t level_of(Kernel *k, uint32_t *level, const Value *v) {

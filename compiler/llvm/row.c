@@ -1,7 +1,8 @@
-// Groups of kind `row`: reductions of [R, C] over C, and what is elementwise over [R, C] or [R] around
-// them. Each row is gone over once per level of reductions that wait for one another (softmax: the
-// greatest, then the sum), then once for the results; in between nothing is stored. A short row of
-// known length is straight-line code, in which LLVM keeps the values of one pass for the next.
+// Groups of kind `row`: reductions of [R, C] over C, and what is elementwise over [R, C] or [R]
+// around them. Each row is gone over once per level of reductions that wait for one another
+// (softmax: the greatest, then the sum), then once for the results; in between nothing is stored. A
+// short row of known length is straight-line code, in which LLVM keeps the values of one pass for
+// the next.
 #include "llvm/gen.h"
 
 typedef struct {
@@ -11,7 +12,9 @@ typedef struct {
   uint32_t level;
 } Row;
 
-static const Type *space_of(const Row *s) { return &s->all.at[0].inst->arg[0]->type; }
+static const Type *space_of(const Row *s) {
+  return &s->all.at[0].inst->arg[0]->type;
+}
 
 static void reduce_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   Row *s = state;

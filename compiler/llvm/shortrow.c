@@ -1,7 +1,7 @@
-// Groups of kind `row` whose rows are short: 16 rows side by side, one per lane, all columns unrolled.
-// What is computed once per row (a logarithm, a division) is then computed for 16 rows at a time, and
-// no lane is idle. The order of every reduction is that of row.c, element j in lane j mod 16 and the
-// same tree, so that both ways give the same bits.
+// Groups of kind `row` whose rows are short: 16 rows side by side, one per lane, all columns
+// unrolled. What is computed once per row (a logarithm, a division) is then computed for 16 rows at
+// a time, and no lane is idle. The order of every reduction is that of row.c, element j in lane j
+// mod 16 and the same tree, so that both ways give the same bits.
 #include "llvm/gen.h"
 
 typedef struct {
@@ -15,7 +15,7 @@ typedef struct { // one of the 16 running results of row.c, for 16 rows
   EVal value, index;
 } Slot;
 
-// ---- one reduction -----------------------------------------------------------------------------------
+// ---- one reduction -----------------------------------------------------------------------------
 
 static void take(Kernel *k, const Inst *reduce, Slot *slot, EVal x, int64_t column) {
   Emit *e = k->emit;
@@ -34,7 +34,8 @@ static void join(Kernel *k, const Inst *reduce, Slot *a, const Slot *b) {
     a->value = op_table[reduce->op]->combine(e, a->value, b->value);
     return;
   }
-  EVal first = e->binary(e, E_AND, e->binary(e, E_EQ, a->value, b->value), emit_lt(e, b->index, a->index));
+  EVal first =
+      e->binary(e, E_AND, e->binary(e, E_EQ, a->value, b->value), emit_lt(e, b->index, a->index));
   EVal better = e->binary(e, E_OR, emit_lt(e, a->value, b->value), first);
   a->value = e->select(e, better, b->value, a->value);
   a->index = e->select(e, better, b->index, a->index);
@@ -54,7 +55,7 @@ static EVal reduce_columns(Kernel *k, Short *s, const Inst *reduce) {
   return reduce->op == OP_argmax ? slot[0].index : slot[0].value;
 }
 
-// ---- results -------------------------------------------------------------------------------------------
+// ---- results -----------------------------------------------------------------------------------
 
 static bool is_of_space(Kernel *k, const Short *s, uint32_t yield) {
   return type_count(&k->yield->arg[yield]->type) == type_count(s->space);

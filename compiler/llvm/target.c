@@ -40,8 +40,9 @@ static const char *target_native(Arena *arena, Target *target) {
   LLVMDisposeMessage(features);
   target->level = host_level(target->features);
   if (target->level < 2)
-    return arena_printf(arena, "this machine's CPU (%s) lacks SSE4.2 (x86-64-v2), the least that is supported",
-                        target->cpu);
+    return arena_printf(
+        arena, "this machine's CPU (%s) lacks SSE4.2 (x86-64-v2), the least that is supported",
+        target->cpu);
   return NULL;
 }
 

@@ -1,5 +1,5 @@
-// Links objects with libnnrt.a, which lies beside the nnc executable, into one executable, by running
-// the C compiler's driver. The result appears whole or not at all.
+// Links objects with libnnrt.a, which lies beside the nnc executable, into one executable, by
+// running the C compiler's driver. The result appears whole or not at all.
 #include "tools/tools.h"
 
 #include <errno.h>
@@ -23,12 +23,14 @@ static const char *find_runtime(Session *s, const char **path) {
   char self[4096];
   ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   if (n < 0)
-    return arena_printf(s->perm, "can't find the folder of nnc (/proc/self/exe): %s", strerror(errno));
+    return arena_printf(s->perm, "can't find the folder of nnc (/proc/self/exe): %s",
+                        strerror(errno));
   self[n] = 0;
   char *slash = strrchr(self, '/');
   *path = arena_printf(s->perm, "%.*s/libnnrt.a", (int)(slash - self), self);
   if (access(*path, R_OK) != 0)
-    return arena_printf(s->perm, "the runtime library %s can't be read: %s", *path, strerror(errno));
+    return arena_printf(s->perm, "the runtime library %s can't be read: %s", *path,
+                        strerror(errno));
   return NULL;
 }
 
@@ -71,7 +73,8 @@ static int run_command(const Words *command, Text *said) {
   posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
   pid_t child;
   // posix_spawn doesn't change the words.
-  int error = posix_spawnp(&child, command->at[0], &actions, NULL, (char **)(uintptr_t)command->at, environ);
+  int error = posix_spawnp(&child, command->at[0], &actions, NULL, (char **)(uintptr_t)command->at,
+                           environ);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   char chunk[4096];
@@ -91,8 +94,9 @@ static const char *missing_library(const char *said, const LinkOptions *o) {
   if (strstr(said, "-lopenblas"))
     return "OpenBLAS isn't installed (libopenblas-dev); --blas=own does without it";
   if (strstr(said, "-lpng") || strstr(said, "-lz"))
-    return o->is_static ? "libpng and zlib aren't installed as static libraries (libpng-dev, zlib1g-dev)"
-                        : "libpng or zlib isn't installed (libpng-dev, zlib1g-dev)";
+    return o->is_static
+               ? "libpng and zlib aren't installed as static libraries (libpng-dev, zlib1g-dev)"
+               : "libpng or zlib isn't installed (libpng-dev, zlib1g-dev)";
   return NULL;
 }
 

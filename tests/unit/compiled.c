@@ -36,8 +36,8 @@ const char *make_groups(Module *m) {
   return NULL;
 }
 
-const char *compiled_open(const Backend *backend, Module *m, const CodegenOptions *options, int64_t max_n,
-                          Compiled *c) {
+const char *compiled_open(const Backend *backend, Module *m, const CodegenOptions *options,
+                          int64_t max_n, Compiled *c) {
   *c = (Compiled){.m = m};
   codegen_tables(m, options);
   const char *why = backend->jit(m, options);
@@ -55,7 +55,7 @@ void compiled_close(Compiled *c) {
   nnrt_pool_close(c->pool);
 }
 
-// ---- tensors of doubles and buffers of elements -------------------------------------------------------
+// ---- tensors of doubles and buffers of elements ------------------------------------------------
 
 static int64_t type_bytes(const Type *type, int64_t count) {
   static const int64_t size[] = {4, 8, 2, 4, 1, 1};
@@ -101,10 +101,12 @@ static void fill(void *buffer, const Tensor *t) {
     put(buffer, t->type.elem, i, t->at[i]);
 }
 
-const char *compiled_run(Compiled *c, uint32_t fn, int64_t n, const Tensor *const *args, Tensor **results) {
+const char *compiled_run(Compiled *c, uint32_t fn, int64_t n, const Tensor *const *args,
+                         Tensor **results) {
   const Function *f = c->m->fn.at[fn];
   Value *const *returned = f->body->last->arg;
-  void **arg = calloc(f->body->n_arg + 1, sizeof *arg), **result = calloc(f->n_result + 1, sizeof *result);
+  void **arg = calloc(f->body->n_arg + 1, sizeof *arg),
+       **result = calloc(f->n_result + 1, sizeof *result);
   for (uint32_t i = 0; i < f->body->n_arg; i++)
     fill(arg[i] = buffer_for(&args[i]->type, args[i]->count), args[i]);
   for (uint32_t i = 0; i < f->n_result; i++) {

@@ -1,5 +1,6 @@
 // Every operation's examples, and hand-written groups of every kind, compiled and run against the
-// reference evaluator, at every CPU level that this machine runs and with both back ends of products.
+// reference evaluator, at every CPU level that this machine runs and with both back ends of
+// products.
 #include "compiled.h"
 #include "optest.h"
 
@@ -53,7 +54,8 @@ static const Tensor **draw_arguments(Draw *draw, const Function *f, const OpDef 
   return args;
 }
 
-static const char *open_examples(const Backend *backend, Module *m, const CodegenOptions *o, Compiled *c) {
+static const char *open_examples(const Backend *backend, Module *m, const CodegenOptions *o,
+                                 Compiled *c) {
   const char *why = ir_verify(m);
   if (!why)
     why = make_groups(m);
@@ -73,9 +75,10 @@ static void test_examples(const Backend *backend, const char *cpu) {
     const Function *f = m->fn.at[i];
     const char *wrong = NULL;
     for (int64_t n = 1; n <= 4 && !wrong; n += 3)
-      wrong = compiled_against_eval(&c, i, n, draw_arguments(&draw, f, op_table[cases.at[i].op], n), 2e-6);
-    report(!wrong, arena_printf(s->perm, "%s compiled for %s:", f->name, cpu), cases.at[i].example->text,
-           wrong);
+      wrong = compiled_against_eval(&c, i, n, draw_arguments(&draw, f, op_table[cases.at[i].op], n),
+                                    2e-6);
+    report(!wrong, arena_printf(s->perm, "%s compiled for %s:", f->name, cpu),
+           cases.at[i].example->text, wrong);
   }
   if (!why)
     compiled_close(&c);
@@ -99,8 +102,10 @@ static void test_groups(const Backend *backend, const char *cpu, Blas blas) {
   for (uint32_t f = 0; !why && f < m->fn.n; f++) {
     const char *wrong = NULL;
     for (int i = 0; i < 4 && !wrong; i++)
-      wrong = compiled_against_eval(&c, f, rows[i], draw_arguments(&draw, m->fn.at[f], &plain, rows[i]), 2e-5);
-    report(!wrong, arena_printf(s->perm, "groups of %s for %s with", m->fn.at[f]->name, cpu), with, wrong);
+      wrong = compiled_against_eval(&c, f, rows[i],
+                                    draw_arguments(&draw, m->fn.at[f], &plain, rows[i]), 2e-5);
+    report(!wrong, arena_printf(s->perm, "groups of %s for %s with", m->fn.at[f]->name, cpu), with,
+           wrong);
   }
   if (!why)
     compiled_close(&c);

@@ -1,6 +1,6 @@
-// Random functions, compiled and run against the reference evaluator: what fuse, schedule, the planner
-// and the code generator do to them must not show. A failure names the seed; `compiled_random SEED`
-// runs that one alone and prints it, `compiled_random FIRST COUNT` a range.
+// Random functions, compiled and run against the reference evaluator: what fuse, schedule, the
+// planner and the code generator do to them must not show. A failure names the seed;
+// `compiled_random SEED` runs that one alone and prints it, `compiled_random FIRST COUNT` a range.
 #include "compiled.h"
 #include "optest.h"
 #include "random_graph.h"
@@ -11,7 +11,8 @@
 enum { PER_MODULE = 25, GRAPHS = 1000, MOST_ROWS = 33 };
 
 static RandomGraph kind_of(uint64_t seed) {
-  return (RandomGraph){.operations = 4 + (uint32_t)(seed * 7 % 13), .updates = seed % 3 == 0, .big = seed % 10 == 0};
+  return (RandomGraph){
+      .operations = 4 + (uint32_t)(seed * 7 % 13), .updates = seed % 3 == 0, .big = seed % 10 == 0};
 }
 
 static CodegenOptions options_for(uint64_t first) {
@@ -20,7 +21,8 @@ static CodegenOptions options_for(uint64_t first) {
 }
 
 // Evaluated as it was made, before any pass.
-static const char *evaluate(const Module *before, uint32_t f, int64_t n, const Tensor **args, Tensor **want) {
+static const char *evaluate(const Module *before, uint32_t f, int64_t n, const Tensor **args,
+                            Tensor **want) {
   return ir_eval(before->fn.at[f], n, args, want, before->arena);
 }
 
@@ -28,7 +30,8 @@ static const char *compare(Compiled *c, const Module *before, uint32_t f, uint64
   static const int64_t rows[] = {1, 7, 16, MOST_ROWS};
   Arena *arena = before->arena;
   uint32_t n_result = before->fn.at[f]->n_result;
-  Tensor **want = arena_array(arena, Tensor *, n_result + 1), **got = arena_array(arena, Tensor *, n_result + 1);
+  Tensor **want = arena_array(arena, Tensor *, n_result + 1),
+         **got = arena_array(arena, Tensor *, n_result + 1);
   const char *why = NULL;
   for (int i = 0; i < 4 && !why; i++) {
     const Tensor **args = random_arguments(arena, before->fn.at[f], rows[i], seed + (uint64_t)i);
@@ -47,7 +50,8 @@ static const char *compare(Compiled *c, const Module *before, uint32_t f, uint64
 static Module *random_module(Session *s, uint64_t first, uint64_t n) {
   Module *m = module_create(s);
   for (uint64_t seed = first; seed < first + n; seed++)
-    random_graph(m, arena_printf(s->perm, "graph%llu", (unsigned long long)seed), seed, kind_of(seed));
+    random_graph(m, arena_printf(s->perm, "graph%llu", (unsigned long long)seed), seed,
+                 kind_of(seed));
   return m;
 }
 
@@ -71,13 +75,15 @@ static uint32_t test_module(const Backend *backend, uint64_t first, uint64_t n) 
   if (!why)
     why = compiled_open(backend, m, &options, MOST_ROWS, &c);
   if (why)
-    report(false, "random graphs compile", arena_printf(s->perm, "from seed %llu", (unsigned long long)first), why);
+    report(false, "random graphs compile",
+           arena_printf(s->perm, "from seed %llu", (unsigned long long)first), why);
   for (uint32_t f = 0; f < n && !why; f++) {
     const char *wrong = compare(&c, before, f, first + f);
     failed += wrong != NULL;
     if (wrong)
-      report(false, "random graph", arena_printf(s->perm, "seed %llu for %s", (unsigned long long)first + f,
-                                                 options.cpu), wrong);
+      report(false, "random graph",
+             arena_printf(s->perm, "seed %llu for %s", (unsigned long long)first + f, options.cpu),
+             wrong);
   }
   if (!why)
     compiled_close(&c);
@@ -94,7 +100,8 @@ int main(int argc, char **argv) {
   uint32_t failed = 0;
   for (uint64_t i = 0; i < count && !why; i += PER_MODULE)
     failed += test_module(&backend, first + i, count - i < PER_MODULE ? count - i : PER_MODULE);
-  const char *text = arena_printf(s->perm, "%llu, %u of them wrong", (unsigned long long)count, failed);
+  const char *text =
+      arena_printf(s->perm, "%llu, %u of them wrong", (unsigned long long)count, failed);
   report(!why && failed == 0, "random graphs compiled against evaluated", text, why);
   session_destroy(s);
   return report_status();
