@@ -201,6 +201,14 @@ static void check_region(Check *c, const Region *r) {
   }
 }
 
+static bool is_result_role(NnrtRole role) {
+  return role == NNRT_METRIC || role == NNRT_OUTPUT || role == NNRT_GRAD;
+}
+
+static bool is_stored_role(NnrtRole role) {
+  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
+}
+
 static bool same_port(const Port *a, const Port *b) {
   return a->role == b->role && a->index == b->index;
 }
@@ -217,7 +225,9 @@ static void check_ports(Check *c) {
     for (uint32_t k = 0; k < i; k++)
       if (same_port(port, &f->result_port[k]))
         wrong_function(c, "two results are %s %u", ir_role_names[port->role], port->index);
-    if (port->role != NNRT_PARAM && port->role != NNRT_SLOT && port->role != NNRT_STATE)
+    if (!is_result_role(port->role) && !is_stored_role(port->role))
+      wrong_function(c, "a result can't be a %s", ir_role_names[port->role]);
+    if (!is_stored_role(port->role))
       continue;
     for (uint32_t k = 0; k < f->body->n_arg; k++)
       if (same_port(port, &f->arg_port[k]) &&
@@ -229,11 +239,14 @@ static void check_ports(Check *c) {
 }
 
 static void check_arguments(Check *c) {
-  for (uint32_t i = 0; i < c->f->body->n_arg; i++)
+  for (uint32_t i = 0; i < c->f->body->n_arg; i++) {
+    if (is_result_role(c->f->arg_port[i].role))
+      wrong_function(c, "an argument can't be a %s", ir_role_names[c->f->arg_port[i].role]);
     for (uint32_t k = 0; k < i; k++)
       if (same_port(&c->f->arg_port[i], &c->f->arg_port[k]))
         wrong_function(c, "two arguments are %s %u", ir_role_names[c->f->arg_port[i].role],
                        c->f->arg_port[i].index);
+  }
 }
 
 const char *ir_verify(const Module *m) {

@@ -195,6 +195,21 @@ static void declare_bindings(Elab *e, SourceModule *m, Node *decl) {
   }
 }
 
+// Settings and arguments are in one scope.
+static void check_parameters(Elab *e, const Node *decl) {
+  uint32_t n = decl->params.n;
+  for (uint32_t i = 0; i < n + decl->params2.n; i++)
+    for (uint32_t k = 0; k < i; k++) {
+      const Node *p = i < n ? decl->params.at[i] : decl->params2.at[i - n];
+      const Node *q = k < n ? decl->params.at[k] : decl->params2.at[k - n];
+      if (p->name != q->name)
+        continue;
+      Diagnostic *d =
+          diag_error(e->s, p->span, "declared-twice", "`%s` is declared twice", p->name);
+      diag_note(e->s, d, q->span, "first declared here");
+    }
+}
+
 static void declare_function(Elab *e, SourceModule *m, Node *decl) {
   Val v = {.kind = decl->kind == N_OPTIMIZER ? V_OPTIMIZER : V_FUNCTION,
            .decl = decl,
@@ -330,6 +345,7 @@ static void declare_use(Elab *e, SourceModule *m, Node *use) {
 }
 
 static void declare(Elab *e, SourceModule *m, Node *decl) {
+  check_parameters(e, decl);
   switch ((int)decl->kind) {
   case N_CONST:
   case N_CONFIG:

@@ -176,11 +176,28 @@ Val shape_one_hot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   return val_tensor(ir_select(build, hit, ir_const(build, to, 1), ir_const(build, to, 0)));
 }
 
+// Numbers in f32; indices and truth values can't be multiplied.
+static bool dot_operand(Elab *e, const Builtin *b, const Arg *arg, Val *v) {
+  *v = arg->v;
+  const Type *type = v->kind == V_TENSOR ? &v->t->type : NULL;
+  if (v->kind == V_BOOL || (type && (type->range || type->elem == TY_BOOL))) {
+    elab_error(e, arg->span, type && type->range ? "index-arithmetic" : "wrong-type", "%s of %s",
+               b->name, val_text(e, *v));
+    return false;
+  }
+  at(e, arg->span);
+  if (type && type->elem == TY_I32)
+    v->t = ir_convert(building(e), v->t, TY_F32);
+  return true;
+}
+
 Val shape_dot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
-  (void)b, (void)want;
-  Val v[2] = {arg[0].v, arg[1].v};
+  (void)want;
+  Val v[2];
   Value *x[2];
   uint8_t ones;
+  if (!dot_operand(e, b, &arg[0], &v[0]) || !dot_operand(e, b, &arg[1], &v[1]))
+    return val_error();
   if (!arith_align(e, "dot", v, x, 2, span, &ones))
     return val_error();
   at(e, span);
