@@ -1,42 +1,15 @@
 // Programs and IR that nobody would write: every example, test program and IR text, changed at a
-// few places (always the same ones), goes through the whole compiler up to the plan. It may be
-// refused, but never with a crash, an internal error or without an end. IR is read, printed and
-// read again, and goes on from the pass whose input it is. A failure names its number; `fuzz
-// NUMBER` shows the text and runs that one alone, `fuzz FIRST COUNT` a range.
-#include "compiled.h"
+// few places (always the same ones), goes through the compiler. A failure names the input and the
+// round; `fuzz INPUT ROUND` shows that text and what becomes of it; `fuzz COUNT` tries more or
+// fewer texts.
+#include "fuzzing.h"
 #include "optest.h"
 #include "pass/elaborate.h"
-#include "tools/tools.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <glob.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum {
-#if defined(__SANITIZE_ADDRESS__)
-  TEXTS = 4000,
-#else
-  TEXTS = 20000,
-#endif
-  SECONDS = 20, // for one text, on a busy machine
-  MOST_REPORTED = 10,
-};
-
-static const struct {
-  const char *name;
-  void (*run)(Module *m);
-} passes[] = {
-#define PASS(name, doc) {#name, pass_##name},
-#include "passes.def"
-#undef PASS
-};
-enum { N_PASSES = sizeof passes / sizeof *passes };
 
 typedef struct {
   const char *name, *path, *text; // name: the path, or path@pass
@@ -46,79 +19,16 @@ typedef struct {
 } Input;
 typedef BUF(Input) Inputs;
 
-// ---- the compiler ------------------------------------------------------------------------------
+// ---- inputs ------------------------------------------------------------------------------------
 
-static void verify(Module *m, const char *after) {
-  const char *wrong = ir_verify(m);
-  if (wrong)
-    ice("after %s: %s", after, wrong);
-}
+enum { NO_PASS = 99 };
 
 static uint32_t pass_named(const char *name, size_t n) {
-  for (uint32_t i = 0; i < N_PASSES; i++)
-    if (strlen(passes[i].name) == n && strncmp(passes[i].name, name, n) == 0)
+  for (uint32_t i = 0; fuzz_pass(i, NULL); i++)
+    if (strlen(fuzz_pass(i, NULL)) == n && strncmp(fuzz_pass(i, NULL), name, n) == 0)
       return i;
-  return N_PASSES;
+  return NO_PASS;
 }
-
-static void run_passes(Session *s, Module *m, uint32_t first) {
-  for (uint32_t i = first; i < N_PASSES && s->n_error == 0; i++) {
-    passes[i].run(m);
-    if (s->n_error == 0)
-      verify(m, passes[i].name);
-  }
-  if (s->n_error || first > pass_named("fuse", 4)) // fuse sees to what the tables need
-    return;
-  Text text = {.arena = s->perm};
-  codegen_tables(m, &(CodegenOptions){.cpu = "native", .blas = BLAS_OWN, .jobs = 1});
-  print_plan(m, 32, &text);
-}
-
-static const char *printed(Module *m) {
-  Text text = {.arena = m->arena};
-  ir_print(m, &text);
-  return text.at ? text.at : "";
-}
-
-static void compile_ir(Session *s, uint32_t file, uint32_t pass) {
-  Module *m = ir_read(s, file);
-  if (!m)
-    return;
-  const char *once = printed(m);
-  Module *again = ir_read(s, source_add(s, "again.ir", once, strlen(once)));
-  if (!again)
-    ice("what was printed can't be read back");
-  if (strcmp(once, printed(again)) != 0)
-    ice("printed differently after it was read back");
-  run_passes(s, m, pass);
-}
-
-static void compile_program(Session *s, uint32_t file) {
-  Module *m = elaborate(s, file, &(ElabOptions){0});
-  if (m && s->n_error == 0) {
-    verify(m, "elaborate");
-    run_passes(s, m, 0);
-  } else if (s->n_error == 0)
-    ice("no module and no error");
-}
-
-// Was it accepted?
-static bool compile(const Input *in, const char *text, size_t n) {
-  Session *s = session_create();
-  uint32_t file = source_add(s, in->path, text, n);
-  if (in->is_ir)
-    compile_ir(s, file, in->pass);
-  else
-    compile_program(s, file);
-  FILE *out = fopen("/dev/null", "w");
-  diag_print(s, out);
-  fclose(out);
-  bool sound = s->n_error == 0;
-  session_destroy(s);
-  return sound;
-}
-
-// ---- inputs ------------------------------------------------------------------------------------
 
 static void add_files(Session *s, Inputs *inputs, const char *pattern) {
   glob_t found;
@@ -133,7 +43,7 @@ static void add_files(Session *s, Inputs *inputs, const char *pattern) {
                 source->text,
                 source->n,
                 strcmp(path + strlen(path) - 3, ".ir") == 0,
-                N_PASSES};
+                NO_PASS};
     const char *folder = "tests/pass/";
     if (strstr(path, ".out.ir"))
       continue;
@@ -146,14 +56,14 @@ static void add_files(Session *s, Inputs *inputs, const char *pattern) {
 
 // What a program is before each pass.
 static void add_stages(Session *s, Inputs *inputs, const char *path) {
+  void (*run)(Module * m);
   Module *m = elaborate(s, source_read(s, path), &(ElabOptions){0});
-  for (uint32_t i = 0; m && s->n_error == 0 && i < N_PASSES; i++) {
-    const char *text = printed(m);
-    const char *name = arena_printf(s->perm, "%s@%s", path, passes[i].name);
-    if (i == 0 || strcmp(passes[i].name, "simplify") != 0 ||
-        strcmp(passes[i - 1].name, "batch") == 0)
+  for (uint32_t i = 0; m && s->n_error == 0 && fuzz_pass(i, &run); i++) {
+    const char *pass = fuzz_pass(i, NULL), *text = fuzz_print(m);
+    const char *name = arena_printf(s->perm, "%s@%s", path, pass);
+    if (i == pass_named(pass, strlen(pass)))
       buf_push(s->perm, inputs, (Input){name, path, text, strlen(text), true, i});
-    passes[i].run(m);
+    run(m);
   }
 }
 
@@ -303,83 +213,33 @@ static char *changed(const Input *in, uint32_t round, size_t *n) {
   return text;
 }
 
-static bool compile_round(const Input *in, uint32_t round, bool show) {
-  size_t n;
-  char *text = changed(in, round, &n);
-  if (show)
-    printf("---- %s, for %s\n%s\n", in->name,
-           !in->is_ir             ? "the compiler"
-           : in->pass == N_PASSES ? "the reader"
-                                  : passes[in->pass].name,
-           text);
-  fflush(stdout);
-  bool sound = compile(in, text, n);
-  free(text);
-  return sound;
-}
-
-// ---- each in a child that may die
-// ----------------------------------------------------------------
-
 typedef struct {
-  uint32_t number; // that the child is at, in shared memory
-  uint32_t sound;
-} Progress;
+  Session *s;
+  Inputs inputs;
+} Context;
 
-static void child(const Inputs *inputs, Progress *progress, uint32_t end, int said) {
-  dup2(said, 2);
-  for (; progress->number < end; progress->number++) {
-    alarm(SECONDS);
-    uint32_t number = progress->number;
-    const Input *in = &inputs->at[number % inputs->n];
-    progress->sound += compile_round(in, number / inputs->n, false);
-  }
-  _exit(0);
+static FuzzText text_of(Context *c, const Input *in, uint32_t round) {
+  FuzzText t = {.path = in->path, .is_ir = in->is_ir, .pass = in->pass};
+  t.name = arena_printf(c->s->perm, "%s %u", in->name, round);
+  t.text = changed(in, round, &t.n);
+  return t;
 }
 
-// The first line that tells what happened.
-static const char *first_line(Session *s, int said) {
-  char text[400];
-  ssize_t n = pread(said, text, sizeof text - 1, 0);
-  text[n > 0 ? n : 0] = 0;
-  const char *start = text + strspn(text, "=\n");
-  return arena_printf(s->perm, "%.*s", (int)strcspn(start, "\n"), start);
+static FuzzText make_text(void *ctx, uint32_t number) {
+  Context *c = ctx;
+  return text_of(c, &c->inputs.at[number % c->inputs.n], number / c->inputs.n);
 }
 
-static uint32_t failed;
-
-static void report_number(Session *s, const Inputs *inputs, uint32_t number, int status, int said) {
-  const Input *in = &inputs->at[number % inputs->n];
-  const char *line = first_line(s, said);
-  if (WIFSIGNALED(status))
-    line = arena_printf(s->perm, "%s %s", strsignal(WTERMSIG(status)), line);
-  if (failed++ < MOST_REPORTED)
-    report(false, "fuzz", arena_printf(s->perm, "%s %u", in->name, number / inputs->n), line);
-}
-
-static void run_all(Session *s, const Inputs *inputs, uint32_t end) {
-  Progress *progress =
-      mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  char name[] = "/tmp/nnc-fuzz-XXXXXX";
-  int said = mkstemp(name), status;
-  unlink(name);
-  for (progress->number = 0; progress->number < end; progress->number++) {
-    if (ftruncate(said, 0) != 0 || lseek(said, 0, SEEK_SET) != 0)
-      break;
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-      child(inputs, progress, end, said);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status == 0)
-      break;
-    report_number(s, inputs, progress->number, status, said);
-  }
-  const char *text = arena_printf(s->perm, "%u texts from %u inputs, %u are still sound", end,
-                                  inputs->n, progress->sound);
-  bool reached = progress->number == end && progress->sound > end / 10;
-  report(failed == 0 && reached, "fuzz", text,
-         failed ? "see above" : "it ended early, or nothing is sound");
-  close(said);
+static void run_one(Context *c, const char *name, uint32_t round) {
+  for (uint32_t i = 0; i < c->inputs.n; i++)
+    if (strcmp(c->inputs.at[i].name, name) == 0) {
+      FuzzText t = text_of(c, &c->inputs.at[i], round);
+      const char *pass = fuzz_pass(t.pass, NULL);
+      printf("---- %s\n%s\n", !t.is_ir ? "a program" : pass ? pass : "read", t.text);
+      fflush(stdout);
+      fuzz_compile(&t, stderr);
+      free(t.text);
+    }
 }
 
 static void collect(Session *s, Inputs *inputs) {
@@ -396,22 +256,16 @@ static void collect(Session *s, Inputs *inputs) {
     add_stages(s, inputs, programs[i]);
 }
 
-static void run_one(const Inputs *inputs, const char *name, uint32_t round) {
-  for (uint32_t i = 0; i < inputs->n; i++)
-    if (strcmp(inputs->at[i].name, name) == 0)
-      compile_round(&inputs->at[i], round, true);
-}
-
 int main(int argc, char **argv) {
-  Session *s = session_create();
-  Inputs inputs = {0};
-  collect(s, &inputs);
-  if (inputs.n < 100)
+  Context c = {.s = session_create()};
+  collect(c.s, &c.inputs);
+  if (c.inputs.n < 100)
     report(false, "fuzz", "inputs", "they are not found: it runs in the repository's root");
   else if (argc == 3)
-    run_one(&inputs, argv[1], (uint32_t)strtoul(argv[2], NULL, 10));
+    run_one(&c, argv[1], (uint32_t)strtoul(argv[2], NULL, 10));
   else
-    run_all(s, &inputs, argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : TEXTS);
-  session_destroy(s);
+    fuzz_run(c.s, "fuzz", make_text, &c,
+             argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : FUZZ_TEXTS);
+  session_destroy(c.s);
   return report_status();
 }

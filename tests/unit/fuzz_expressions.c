@@ -1,0 +1,288 @@
+// Programs of random expressions: every builtin, prelude function and operator, with arguments of
+// every kind and shape, in models that are trained and in predict blocks. Most are refused; what is
+// accepted goes through the compiler. `fuzz_expressions SEED` shows one program and what becomes of
+// it, `fuzz_expressions 0 COUNT` tries more or fewer.
+#include "fuzzing.h"
+#include "optest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+  Draw draw;
+  Text text;
+  uint32_t n_let; // a0 .. are named so far
+} Writer;
+
+static uint32_t below(Writer *w, uint32_t n) {
+  return (uint32_t)(draw_unit(&w->draw) * n);
+}
+
+#define ONE_OF(w, list) (list)[below(w, sizeof(list) / sizeof *(list))]
+
+// Names of the program that write_program makes, numbers, lists, draws.
+static const char *const atoms[] = {
+    "x",
+    "x",
+    "m",
+    "m",
+    "s",
+    "i",
+    "k",
+    "b",
+    "w",
+    "w",
+    "u",
+    "rate",
+    "size",
+    "2",
+    "0.5",
+    "-1",
+    "0",
+    "1e30",
+    "[1, 2, 3]",
+    "[0.5, 2]",
+    "true",
+    "zeros",
+    "normal",
+    "normal[3]",
+    "ones[3, 3]",
+    "uniform[]",
+    "(x, m)",
+    "[x, w]",
+    "iota(3)",
+    "relu",
+    "\"a\"",
+    "constant(2)",
+    "step",
+    "normal(0, 1)",
+    "[[1, 2, 3], [4, 5, 6], [7, 8, 9]]",
+};
+
+static const char *const functions[] = {
+    // builtins
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "all",
+    "any",
+    "argmax",
+    "one_hot",
+    "dot",
+    "norm",
+    "reshape",
+    "flatten",
+    "transpose",
+    "reverse",
+    "concat",
+    "split",
+    "pad",
+    "iota",
+    "shape",
+    "size",
+    "rank",
+    "len",
+    "f32",
+    "select",
+    "clip",
+    "ceil",
+    "batch_sum",
+    "batch_mean",
+    "stop_gradient",
+    "grad",
+    "top",
+    "integer",
+    "div",
+    "exp",
+    "log",
+    "log1p",
+    "expm1",
+    "sqrt",
+    "rsqrt",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "relu",
+    "sin",
+    "cos",
+    "erf",
+    "abs",
+    "sign",
+    "floor",
+    "round",
+    "pow",
+    "step",
+    "normal",
+    "uniform",
+    "bernoulli",
+    "integers",
+    // the prelude
+    "linear",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "swish",
+    "softmax",
+    "log_softmax",
+    "heaviside",
+    "min_max(0, 2)",
+    "mse",
+    "mae",
+    "huber",
+    "hinge",
+    "cross_entropy",
+    "bce",
+    "at_label",
+    "cross_entropy_probability",
+    "cross_entropy_normalized",
+    "bce_probability",
+    "accuracy",
+    "top_k_accuracy",
+    "binary_accuracy",
+    "constant",
+};
+
+static const char *const operators[] = {"+",  "-", "*",  "/",  "%",  "@",   "^",
+                                        "==", "<", ">=", "!=", "or", "and", "|>"};
+
+static const char *const indices[] = {
+    "[0]", "[-1]",    "[i]", "[k]",    "[0..2]", "[1..]", "[.., 0]",
+    "[_]", "[0, ..]", "[5]", "[2..1]", "[..]",   "[x]",
+};
+
+static const char *const named[] = {
+    "axis = 0", "axis = -1", "axes = [0, 1]", "keep = true", "axes = leading",
+    "axis = 7", "n = 4",     "value = 2",     "high = 1",    "k = 2",
+};
+
+static void write_expression(Writer *w, uint32_t depth);
+
+static void write_atom(Writer *w) {
+  if (w->n_let && below(w, 3) == 0)
+    text_printf(&w->text, "a%u", below(w, w->n_let));
+  else
+    text_put(&w->text, ONE_OF(w, atoms));
+}
+
+static void write_call(Writer *w, uint32_t depth) {
+  uint32_t n = 1 + (below(w, 2) ? below(w, 3) : 0);
+  text_printf(&w->text, "%s(", ONE_OF(w, functions));
+  for (uint32_t i = 0; i < n; i++) {
+    text_put(&w->text, i ? ", " : "");
+    write_expression(w, depth);
+  }
+  if (below(w, 4) == 0)
+    text_printf(&w->text, ", %s", ONE_OF(w, named));
+  text_put(&w->text, ")");
+}
+
+static void write_loop(Writer *w, uint32_t depth) {
+  text_put(&w->text, "for j in 0..2 with h = ");
+  write_expression(w, depth);
+  text_put(&w->text, " { h = h + ");
+  write_expression(w, depth);
+  text_put(&w->text, " }");
+}
+
+static void write_pair(Writer *w, const char *before, const char *between, const char *after,
+                       uint32_t depth) {
+  text_put(&w->text, before);
+  write_expression(w, depth);
+  text_put(&w->text, between);
+  write_expression(w, depth);
+  text_put(&w->text, after);
+}
+
+static void write_expression(Writer *w, uint32_t depth) {
+  if (depth == 0) {
+    write_atom(w);
+    return;
+  }
+  switch (below(w, 12)) {
+  case 0:
+  case 1:
+    write_atom(w);
+    break;
+  case 2:
+    text_put(&w->text, "(");
+    write_expression(w, depth - 1);
+    text_printf(&w->text, ")%s", ONE_OF(w, indices));
+    break;
+  case 3:
+    write_pair(w, "if size == 3 { ", " } else { ", " }", depth - 1);
+    break;
+  case 4:
+    write_loop(w, depth - 1);
+    break;
+  case 5:
+  case 6:
+  case 7:
+    write_pair(w, "(", arena_printf(w->text.arena, " %s ", ONE_OF(w, operators)), ")", depth - 1);
+    break;
+  default:
+    write_call(w, depth - 1);
+  }
+}
+
+static void write_lets(Writer *w) {
+  w->n_let = 0;
+  for (uint32_t n = below(w, 3); n > 0; n--) {
+    text_printf(&w->text, "    let a%u = ", w->n_let);
+    write_expression(w, 2);
+    text_put(&w->text, "\n");
+    w->n_let++;
+  }
+}
+
+static void write_model(Writer *w) {
+  text_put(&w->text,
+           "data D {\n    rows = [[0, 1], [1, 2], [2, 3], [3, 0]]\n"
+           "    x: f32[3] = normal[3]; m: f32[3, 3] = normal[3, 3]; s: f32 = row[1]\n"
+           "    i: index<4> = row[0]; k: index<4>[2] = row[0..2]; b: bool = row[1] > 1\n}\n"
+           "model F(x: f32[3], m: f32[3, 3], s: f32, i: index<4>, k: index<4>[2]) -> f32 {\n"
+           "    param w: f32[3] = uniform(0.1, 1), u: f32[3, 3] = normal(0, 1)\n");
+  write_lets(w);
+  text_put(&w->text, "    mean(w * w + ");
+  write_expression(w, 3);
+  text_put(&w->text,
+           ")\n}\ntrain T on D {\n    minimize F(x, m, s, i, k) with sgd(0.1)\n    steps 3\n}\n");
+}
+
+static void write_predict(Writer *w) {
+  text_put(&w->text,
+           "let w = [0.5, 1, 2], u = 3\n"
+           "predict P(x: f32[3], m: f32[3, 3], s: f32, i: index<4>, k: index<3>[2], b: bool) {\n");
+  write_lets(w);
+  write_pair(w, "    (", ", ", ")\n}\n", 3);
+}
+
+static FuzzText write_program(void *ctx, uint32_t seed) {
+  Session *s = ctx, *own = session_create();
+  Writer w = {.draw = {seed}, .text = {.arena = own->perm}};
+  text_put(&w.text, "const size = 3\nconfig rate = 0.5\n");
+  if (seed % 2)
+    write_model(&w);
+  else
+    write_predict(&w);
+  FuzzText t = {.name = arena_printf(s->perm, "%u", seed), .path = "random.nn", .n = w.text.n};
+  t.text = strdup(w.text.at);
+  session_destroy(own);
+  return t;
+}
+
+int main(int argc, char **argv) {
+  Session *s = session_create();
+  if (argc == 2) {
+    FuzzText t = write_program(s, (uint32_t)strtoul(argv[1], NULL, 10));
+    printf("%s\n", t.text);
+    fflush(stdout);
+    fuzz_compile(&t, stderr);
+    free(t.text);
+  } else
+    fuzz_run(s, "fuzz expressions", write_program, s,
+             argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : FUZZ_TEXTS);
+  session_destroy(s);
+  return report_status();
+}

@@ -1,0 +1,164 @@
+// Running the compiler on texts that may bring it down; see fuzzing.h.
+#include "fuzzing.h"
+#include "llvm/codegen.h"
+#include "optest.h"
+#include "pass/elaborate.h"
+#include "tools/tools.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+  SECONDS = 20, // for one text, on a busy machine
+  MOST_REPORTED = 10,
+};
+
+static const struct {
+  const char *name;
+  void (*run)(Module *m);
+} passes[] = {
+#define PASS(name, doc) {#name, pass_##name},
+#include "passes.def"
+#undef PASS
+};
+
+// ---- the compiler ------------------------------------------------------------------------------
+
+const char *fuzz_pass(uint32_t i, void (**run)(Module *m)) {
+  if (i >= sizeof passes / sizeof *passes)
+    return NULL;
+  if (run)
+    *run = passes[i].run;
+  return passes[i].name;
+}
+
+static void verify(Module *m, const char *after) {
+  const char *wrong = ir_verify(m);
+  if (wrong)
+    ice("after %s: %s", after, wrong);
+}
+
+static void run_passes(Session *s, Module *m, uint32_t first) {
+  bool fused = false;
+  for (uint32_t i = first; fuzz_pass(i, NULL) && s->n_error == 0; i++) {
+    passes[i].run(m);
+    fused |= strcmp(passes[i].name, "fuse") == 0;
+    if (s->n_error == 0)
+      verify(m, passes[i].name);
+  }
+  if (s->n_error || !fused) // fuse sees to what the tables need
+    return;
+  Text text = {.arena = s->perm};
+  codegen_tables(m, &(CodegenOptions){.cpu = "native", .blas = BLAS_OWN, .jobs = 1});
+  print_plan(m, 32, &text);
+}
+
+const char *fuzz_print(Module *m) {
+  Text text = {.arena = m->arena};
+  ir_print(m, &text);
+  return text.at ? text.at : "";
+}
+
+static void compile_ir(Session *s, uint32_t file, uint32_t pass) {
+  Module *m = ir_read(s, file);
+  if (!m)
+    return;
+  const char *once = fuzz_print(m);
+  Module *again = ir_read(s, source_add(s, "again.ir", once, strlen(once)));
+  if (!again)
+    ice("what was printed can't be read back");
+  if (strcmp(once, fuzz_print(again)) != 0)
+    ice("printed differently after it was read back");
+  run_passes(s, m, pass);
+}
+
+static void compile_program(Session *s, uint32_t file) {
+  Module *m = elaborate(s, file, &(ElabOptions){0});
+  if (m && s->n_error == 0) {
+    verify(m, "elaborate");
+    run_passes(s, m, 0);
+  } else if (s->n_error == 0)
+    ice("no module and no error");
+}
+
+bool fuzz_compile(const FuzzText *t, FILE *diagnostics) {
+  Session *s = session_create();
+  uint32_t file = source_add(s, t->path, t->text, t->n);
+  if (t->is_ir)
+    compile_ir(s, file, t->pass);
+  else
+    compile_program(s, file);
+  diag_print(s, diagnostics);
+  bool sound = s->n_error == 0;
+  session_destroy(s);
+  return sound;
+}
+
+// ---- each in a child that may die
+// ----------------------------------------------------------------
+
+typedef struct {
+  uint32_t number; // that the child is at, in shared memory
+  uint32_t sound;
+} Progress;
+
+static void child(FuzzMake *make, void *ctx, Progress *progress, uint32_t end, int said) {
+  FILE *nowhere = fopen("/dev/null", "w");
+  dup2(said, 2);
+  for (; progress->number < end; progress->number++) {
+    alarm(SECONDS);
+    FuzzText t = make(ctx, progress->number);
+    progress->sound += fuzz_compile(&t, nowhere);
+    free(t.text);
+  }
+  _exit(0);
+}
+
+// The first line that tells what happened.
+static const char *first_line(Session *s, int said) {
+  char text[400];
+  ssize_t n = pread(said, text, sizeof text - 1, 0);
+  text[n > 0 ? n : 0] = 0;
+  const char *start = text + strspn(text, "=\n");
+  return arena_printf(s->perm, "%.*s", (int)strcspn(start, "\n"), start);
+}
+
+static void report_death(Session *s, const char *test, const FuzzText *t, int status, int said) {
+  const char *line = first_line(s, said);
+  if (WIFSIGNALED(status))
+    line = arena_printf(s->perm, "%s %s", strsignal(WTERMSIG(status)), line);
+  report(false, test, t->name, line);
+  free(t->text);
+}
+
+static bool clear(int said) {
+  return ftruncate(said, 0) == 0 && lseek(said, 0, SEEK_SET) == 0;
+}
+
+void fuzz_run(Session *s, const char *test, FuzzMake *make, void *ctx, uint32_t end) {
+  Progress *progress =
+      mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  char name[] = "/tmp/nnc-fuzz-XXXXXX";
+  int said = mkstemp(name), status = 0;
+  uint32_t failed = 0;
+  unlink(name);
+  for (; progress->number < end && failed < MOST_REPORTED && clear(said); progress->number++) {
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+      child(make, ctx, progress, end, said);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status == 0)
+      break;
+    failed++;
+    FuzzText t = make(ctx, progress->number);
+    report_death(s, test, &t, status, said);
+  }
+  const char *text = arena_printf(s->perm, "%u texts, %u are sound", end, progress->sound);
+  bool reached = progress->number == end && progress->sound > end / 10;
+  report(!failed && reached, test, text, failed ? "see above" : "too few of them");
+  close(said);
+}
