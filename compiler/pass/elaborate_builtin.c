@@ -113,10 +113,12 @@ static Val do_batch(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *
     return val_error();
   at(e, span);
   Builder *build = building(e);
-  if (x->type.elem != TY_F32)
-    x = x->type.elem == TY_BOOL ? ir_select(build, x, ir_const(build, type_scalar(TY_F32), 1),
-                                            ir_const(build, type_scalar(TY_F32), 0))
-                                : ir_convert(build, x, TY_F32);
+  Type number = x->type;
+  number.elem = TY_F32;
+  number.batched = false;
+  if (x->type.elem == TY_BOOL)
+    x = ir_select(build, x, ir_const(build, number, 1), ir_const(build, number, 0));
+  x = ir_convert(build, x, TY_F32);
   Value *sum = ir_unary(build, OP_batch_sum, x);
   if (strcmp(b->name, "batch_sum") == 0)
     return val_tensor(sum);

@@ -152,8 +152,11 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
     Val c = arith_binary(e, '<', u, s->arg[0], span, span, span);
     if (c.kind == V_ERROR)
       return c;
-    return made(
-        ir_select(building(e), c.t, ir_const(building(e), f32, 1), ir_const(building(e), f32, 0)));
+    Type chosen = c.t->type;
+    chosen.elem = TY_F32;
+    chosen.batched = false;
+    return made(ir_select(building(e), c.t, ir_const(building(e), chosen, 1),
+                          ir_const(building(e), chosen, 0)));
   }
   Val u = made(random_value(e, s->draw, s->stream, &f32));
   if (!s->n)
@@ -197,6 +200,11 @@ Value *draw_make(Elab *e, Val v, const Type *type, Span span) {
   Val r = s->draw ? make_draw(e, s, type) : make_operation(e, s, type);
   if (r.kind != V_TENSOR)
     return NULL;
+  if (!type_same_shape(&r.t->type, type)) {
+    elab_error(e, s->span, "shape-mismatch", "a draw of %s becomes %s by its settings",
+               type_user_text(e, type), type_user_text(e, &r.t->type));
+    return NULL;
+  }
   s->made = r.t;
   s->target = e->target;
   s->type = *type;

@@ -139,8 +139,13 @@ Val shape_argmax(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
                val_text(e, arg[0].v));
     return val_error();
   }
+  if (x->type.range) {
+    elab_error(e, arg[0].span, "index-arithmetic", "argmax of %s: an index is a name, not a number",
+               val_text(e, arg[0].v));
+    return val_error();
+  }
   at(e, span);
-  return val_tensor(ir_unary(building(e), OP_argmax, x));
+  return val_tensor(ir_unary(building(e), OP_argmax, truth_to_number(e, x)));
 }
 
 // one_hot(i): f32[.., n], 1 at i. n is the range of i unless i is known when compiling.

@@ -11,6 +11,7 @@
 typedef struct {
   Draw draw;
   Text text;
+  bool gentle;    // of f32[3] mostly, so that more is accepted
   uint32_t n_let; // a0 .. are named so far
 } Writer;
 
@@ -58,6 +59,15 @@ static const char *const atoms[] = {
     "normal(0, 1)",
     "[[1, 2, 3], [4, 5, 6], [7, 8, 9]]",
 };
+
+static const char *const gentle_atoms[] = {"x", "w", "s", "2", "0.5", "rate", "m", "u", "x[0]"};
+static const char *const gentle_functions[] = {
+    "sum",      "mean",    "max",         "min",     "norm",          "exp",  "log",     "log1p",
+    "expm1",    "sqrt",    "rsqrt",       "tanh",    "abs",           "erf",  "sigmoid", "relu",
+    "softplus", "softmax", "log_softmax", "selu",    "sin",           "sign", "floor",   "elu",
+    "gelu",     "swish",   "reverse",     "flatten", "stop_gradient", "f32",
+};
+static const char *const gentle_operators[] = {"+", "-", "*", "/", "|> min_max(0, 1) |> sum +"};
 
 static const char *const functions[] = {
     // builtins
@@ -163,17 +173,17 @@ static void write_atom(Writer *w) {
   if (w->n_let && below(w, 3) == 0)
     text_printf(&w->text, "a%u", below(w, w->n_let));
   else
-    text_put(&w->text, ONE_OF(w, atoms));
+    text_put(&w->text, w->gentle ? ONE_OF(w, gentle_atoms) : ONE_OF(w, atoms));
 }
 
 static void write_call(Writer *w, uint32_t depth) {
-  uint32_t n = 1 + (below(w, 2) ? below(w, 3) : 0);
-  text_printf(&w->text, "%s(", ONE_OF(w, functions));
+  uint32_t n = 1 + (!w->gentle && below(w, 2) ? below(w, 3) : 0);
+  text_printf(&w->text, "%s(", w->gentle ? ONE_OF(w, gentle_functions) : ONE_OF(w, functions));
   for (uint32_t i = 0; i < n; i++) {
     text_put(&w->text, i ? ", " : "");
     write_expression(w, depth);
   }
-  if (below(w, 4) == 0)
+  if (!w->gentle && below(w, 4) == 0)
     text_printf(&w->text, ", %s", ONE_OF(w, named));
   text_put(&w->text, ")");
 }
@@ -206,6 +216,10 @@ static void write_expression(Writer *w, uint32_t depth) {
     write_atom(w);
     break;
   case 2:
+    if (w->gentle) {
+      write_call(w, depth - 1);
+      break;
+    }
     text_put(&w->text, "(");
     write_expression(w, depth - 1);
     text_printf(&w->text, ")%s", ONE_OF(w, indices));
@@ -219,7 +233,10 @@ static void write_expression(Writer *w, uint32_t depth) {
   case 5:
   case 6:
   case 7:
-    write_pair(w, "(", arena_printf(w->text.arena, " %s ", ONE_OF(w, operators)), ")", depth - 1);
+    write_pair(w, "(",
+               arena_printf(w->text.arena, " %s ",
+                            w->gentle ? ONE_OF(w, gentle_operators) : ONE_OF(w, operators)),
+               ")", depth - 1);
     break;
   default:
     write_call(w, depth - 1);
@@ -260,7 +277,7 @@ static void write_predict(Writer *w) {
 
 static FuzzText write_program(void *ctx, uint32_t seed) {
   Session *s = ctx, *own = session_create();
-  Writer w = {.draw = {seed}, .text = {.arena = own->perm}};
+  Writer w = {.draw = {seed}, .text = {.arena = own->perm}, .gentle = seed % 4 >= 2};
   text_put(&w.text, "const size = 3\nconfig rate = 0.5\n");
   if (seed % 2)
     write_model(&w);

@@ -20,9 +20,9 @@ typedef FuzzText FuzzMake(void *ctx, uint32_t number);
 
 enum {
 #if defined(__SANITIZE_ADDRESS__)
-  FUZZ_TEXTS = 3000,
+  FUZZ_TEXTS = 2000,
 #else
-  FUZZ_TEXTS = 20000,
+  FUZZ_TEXTS = 10000,
 #endif
 };
 
