@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PER_MODULE = 25, GRAPHS = 1000, MOST_ROWS = 33 };
+enum { PER_MODULE = 25, GRAPHS = 1000, GRAPHS_WHEN_SLOW = 150, MOST_ROWS = 33 };
 
 static RandomGraph kind_of(uint64_t seed) {
   return (RandomGraph){
@@ -96,7 +96,10 @@ int main(int argc, char **argv) {
   Backend backend;
   const char *why = backend_load(s, &backend);
   uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
-  uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : GRAPHS;
+  uint64_t count = argc > 2        ? strtoull(argv[2], NULL, 10)
+                   : argc > 1      ? 1
+                   : getenv("SAN") ? GRAPHS_WHEN_SLOW
+                                   : GRAPHS;
   uint32_t failed = 0;
   for (uint64_t i = 0; i < count && !why; i += PER_MODULE)
     failed += test_module(&backend, first + i, count - i < PER_MODULE ? count - i : PER_MODULE);
