@@ -91,8 +91,43 @@ static bool wants_rows(Kernel *k) {
   return tells && (width < 0 || width >= ROWS_FROM);
 }
 
+typedef struct {
+  LLVMValueRef row, column; // the row, and the first column of the tile
+} Place;
+
+static void block_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
+  const Place *at = state;
+  LLVMValueRef column = build_add(k, at->column, i);
+  const Pos *first =
+      pos_matrix(k, &k->yield->arg[0]->type, coord_at(at->row, 0), coord_at(column, 1), mask);
+  store_all(k, yield_positions(k, first));
+}
+
+// Tiles are blocks of a matrix, as those of the product before: row blocks, then column blocks.
+static void by_blocks(Kernel *k, const Type *type, const Attr *tile) {
+  LLVMBuilderRef b = k->g->b;
+  LLVMValueRef rows = gen_i64(k->g, tile->dims[0]), columns = gen_i64(k->g, tile->dims[1]);
+  LLVMValueRef height = gen_i64(k->g, type->dim[0]), width = gen_i64(k->g, type->dim[1]);
+  LLVMValueRef down = gen_i64(k->g, (type->dim[0] + tile->dims[0] - 1) / tile->dims[0]);
+  Loop tiles = loop_begin(k, k->tile0, k->tile1, 1);
+  LLVMValueRef top = build_mul(k, LLVMBuildSRem(b, tiles.i, down, ""), rows);
+  Place at = {.column = build_mul(k, LLVMBuildSDiv(b, tiles.i, down, ""), columns)};
+  Loop loop = loop_begin(k, top, build_min(k, build_add(k, top, rows), height), 1);
+  at.row = loop.i;
+  LLVMValueRef left = LLVMBuildSub(b, width, at.column, "");
+  bool whole = type->dim[1] % tile->dims[1] == 0;
+  lanes_loop(k, gen_i64(k->g, 0), whole ? columns : build_min(k, left, columns), block_chunk, &at);
+  loop_end(k, &loop);
+  loop_end(k, &tiles);
+}
+
 void kernel_loop(Kernel *k) {
   const Type *type = &k->yield->arg[0]->type;
+  const Attr *tiles = inst_attr(k->group, "tile");
+  if (tiles->n == 2) {
+    by_blocks(k, type, tiles);
+    return;
+  }
   LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
   LLVMValueRef count = kernel_dim(k, type_count(type));
   LLVMValueRef from = build_mul(k, k->tile0, tile);

@@ -229,8 +229,13 @@ static void count_tiles(NnrtLaunch *l, Dim n, Dim tile) {
   l->rows_per_tile = tile;
 }
 
-static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile) {
+static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile, const Type *space) {
   l->tiles_fixed = 1;
+  if (s->kind == G_LOOP && tile->n == 2) {
+    count_tiles(l, space->dim[0], tile->dims[0]);
+    count_tiles(l, space->dim[1], tile->dims[1]);
+    return;
+  }
   count_tiles(l, s->kind == G_COLUMN ? s->columns : s->rows, tile->dims[0]);
   if (s->kind == G_DOT) {
     count_tiles(l, s->columns, tile->dims[1]);
@@ -276,7 +281,7 @@ static void add_launch(Tables *t, const Inst *group) {
   Linear flops = group_flops(group), bytes = add_bindings(t, &l, group);
   l.flops_fixed = flops.fixed, l.flops_per_n = flops.per_n;
   l.bytes_fixed = bytes.fixed, l.bytes_per_n = bytes.per_n;
-  set_tiles(&l, &s, tile);
+  set_tiles(&l, &s, tile, &group->result[0]->type);
   add_sizes(t, &l, &s, tile);
   buf_push(t->arena, &t->launch, l);
 }

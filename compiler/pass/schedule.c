@@ -56,13 +56,36 @@ static Dim kernel_tile(const Type *result) {
   return width >= KERNEL_WORK ? width : KERNEL_WORK / width * width;
 }
 
+// The product whose gradient of a weight this loop works on, if it is a loop over one: NULL if not.
+// Such an update takes the product's tiles: a thread then updates what it has just made, and neither
+// weights nor optimizer state wander from one core's cache to the other's.
+static const Inst *product_before(const Inst *loop) {
+  const Type *space = &loop->result[0]->type;
+  if (space->rank != 2 || space->dim[0] < 0 || space->dim[1] < 0)
+    return NULL;
+  for (uint32_t i = 0; i < loop->n_results; i++)
+    if (!type_same_shape(&loop->result[i]->type, space))
+      return NULL;
+  for (uint32_t i = 0; i < loop->n_args; i++) {
+    const Inst *def = loop->arg[i]->def;
+    if (def && def->op == OP_group && group_kind(def) == G_DOT &&
+        type_same_shape(&loop->arg[i]->type, space))
+      return def;
+  }
+  return NULL;
+}
+
 static Attr group_tile(Arena *arena, const Inst *group) {
   GroupShape s = group_shape(group);
   Dim tile[2] = {0, 0};
   switch (s.kind) {
-  case G_LOOP:
+  case G_LOOP: {
+    const Inst *product = product_before(group);
+    if (product)
+      return group_tile(arena, product);
     tile[0] = loop_tile(s.rows);
     break;
+  }
   case G_ROW:
     tile[0] = row_tile(s.columns);
     break;
