@@ -149,6 +149,10 @@ static Val do_grad(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *w
                val_text(e, arg[0].v));
     return val_error();
   }
+  if (x->type.elem != TY_F32) {
+    elab_error(e, arg[1].span, "wrong-type", "grad is by numbers, found %s", val_text(e, arg[1].v));
+    return val_error();
+  }
   if (loss->type.batched && !x->type.batched) {
     Diagnostic *d =
         elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");

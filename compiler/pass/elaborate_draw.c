@@ -149,8 +149,11 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
     return make_integers(e, s, type);
   if (strcmp(s->draw, "bernoulli") == 0) {
     Val u = made(random_value(e, "uniform", s->stream, &f32));
-    Val c = arith_binary(e, '<', u, s->arg[0], span, span, span);
-    if (c.kind == V_ERROR)
+    Val p = s->arg[0];
+    if (is_shapeless(p) || is_initialiser(p))
+      p = val_tensor(draw_make(e, p, &f32, span));
+    Val c = arith_binary(e, '<', u, p, span, span, span);
+    if (c.kind != V_TENSOR)
       return c;
     Type chosen = c.t->type;
     chosen.elem = TY_F32;
