@@ -190,9 +190,10 @@ static bool dot_operand(Elab *e, const Builtin *b, const Arg *arg, Val *v) {
                b->name, val_text(e, *v));
     return false;
   }
-  at(e, arg->span);
-  if (type && type->elem == TY_I32)
+  if (type && type->elem == TY_I32) {
+    at(e, arg->span);
     v->t = ir_convert(building(e), v->t, TY_F32);
+  }
   return true;
 }
 

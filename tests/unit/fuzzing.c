@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
   SECONDS = 20, // for one text, on a busy machine
   MOST_REPORTED = 10,
+  MOST_MEMORY = 1 << 30,
 };
 
 static const struct {
@@ -109,6 +111,9 @@ typedef struct {
 
 static void child(FuzzMake *make, void *ctx, Progress *progress, uint32_t end, int said) {
   FILE *nowhere = fopen("/dev/null", "w");
+#if !defined(__SANITIZE_ADDRESS__)
+  setrlimit(RLIMIT_AS, &(struct rlimit){MOST_MEMORY, MOST_MEMORY});
+#endif
   mallopt(M_TRIM_THRESHOLD, 1 << 30); // what one text frees, the next one takes
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   dup2(said, 2);
