@@ -3,7 +3,11 @@
 // plain vectors or single numbers. Else it runs over the flat space.
 #include "llvm/gen.h"
 
-enum { ROWS_FROM = 12 }; // a last axis of so many elements is worth a loop of its own
+enum {
+  ROWS_FROM = 12, // a last axis of so many elements is worth a loop of its own
+  AHEAD = 256,    // elements between a store and the line asked for: measured, as is ROWS_AHEAD
+  ROWS_AHEAD = 6,
+};
 
 static Dim count_of(const Value *v) {
   return type_count(&v->type);
@@ -34,9 +38,25 @@ static const Pos *const *yield_positions(Kernel *k, const Pos *first) {
   return pos;
 }
 
+// Where another core has read what is stored here, its line must come back first. Asked for in time
+// the lines come in parallel, not one store after the other: a store of 16 numbers is one line.
+static void ask_ahead(Kernel *k, LLVMValueRef flat) {
+  Gen *g = k->g;
+  LLVMValueRef one = LLVMConstInt(g->i32, 1, 0), three = LLVMConstInt(g->i32, 3, 0);
+  for (uint32_t y = 0; y < k->yield->n_args; y++) {
+    if (k->yield->arg[y]->type.elem != TY_F32)
+      continue;
+    LLVMValueRef buf = k->buf[k->group->n_args + y];
+    LLVMValueRef line = LLVMBuildGEP2(g->b, g->f32, buf, &flat, 1, "");
+    gen_intrinsic(g, "llvm.prefetch", &g->ptr, 1, (LLVMValueRef[]){line, one, three, one}, 4);
+  }
+}
+
 static void flat_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   (void)state;
   const Pos *first = pos_make(k, &k->yield->arg[0]->type, coord_at(i, 1), mask);
+  if (!mask)
+    ask_ahead(k, build_add(k, i, gen_i64(k->g, AHEAD)));
   store_all(k, yield_positions(k, first));
 }
 
@@ -98,6 +118,9 @@ typedef struct {
 static void block_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   const Place *at = state;
   LLVMValueRef column = build_add(k, at->column, i);
+  int64_t width = k->yield->arg[0]->type.dim[1];
+  LLVMValueRef below = build_add(k, at->row, gen_i64(k->g, ROWS_AHEAD));
+  ask_ahead(k, build_add(k, build_mul(k, below, gen_i64(k->g, width)), column));
   const Pos *first =
       pos_matrix(k, &k->yield->arg[0]->type, coord_at(at->row, 0), coord_at(column, 1), mask);
   store_all(k, yield_positions(k, first));

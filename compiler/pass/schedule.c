@@ -57,8 +57,8 @@ static Dim kernel_tile(const Type *result) {
 }
 
 // The product whose gradient of a weight this loop works on, if it is a loop over one: NULL if not.
-// Such an update takes the product's tiles: a thread then updates what it has just made, and neither
-// weights nor optimizer state wander from one core's cache to the other's.
+// Such an update takes the product's tiles: a thread then updates what it has just made, and
+// neither weights nor optimizer state wander from one core's cache to the other's.
 static const Inst *product_before(const Inst *loop) {
   const Type *space = &loop->result[0]->type;
   if (space->rank != 2 || space->dim[0] < 0 || space->dim[1] < 0)

@@ -29,8 +29,9 @@ static inline uint32_t nnrt_gemm_scratch(int64_t rows, int64_t cols, int64_t K, 
 // Tile of C[M, N] = sum over K. M, K < 0: not known (they depend on the number of rows of a call).
 // packed: B[k, n] has its neighbours along k, so panels of it are transposed into scratch.
 static inline NnrtGemmTile nnrt_gemm_tile(int64_t M, int64_t N, int64_t K, bool packed) {
-  // As small as costs nothing, so that two threads share even 32 x 64. Columns are split rather than
-  // rows: a thread keeps to its columns of a weight, forward, in the gradient and in the update.
+  // As small as costs nothing, so that two threads share even 32 x 64. Columns are split rather
+  // than rows: a thread keeps to its columns of a weight, forward, in the gradient and in the
+  // update.
   NnrtGemmTile t = {32, N >= 0 && N <= 128 ? 32 : 64, 0};
   if (N >= 0 && N < t.cols)
     t.cols = N > 16 ? (N + 15) / 16 * 16 : 16;
