@@ -78,10 +78,9 @@ static int fail(const char *format, const char *a, const char *b) {
 static int write_text(const Options *o, const Text *text) {
   if (!o->output || strcmp(o->output, "-") == 0) {
     fwrite(text->at ? text->at : "", 1, text->n, stdout);
-    return fflush(stdout) ? fail("can't write: %s%s", strerror(errno), "") : 0;
+    return 0; // main looks whether it arrived
   }
-  char temp[4096];
-  snprintf(temp, sizeof temp, "%s.part", o->output);
+  const char *temp = arena_printf(text->arena, "%s.part", o->output);
   FILE *f = fopen(temp, "wb");
   bool ok = f && fwrite(text->at ? text->at : "", 1, text->n, f) == text->n;
   ok = f && fclose(f) == 0 && ok && rename(temp, o->output) == 0;
@@ -190,11 +189,25 @@ static const char *load_backend(Session *s, Backend *b) {
   return b->emit && b->index && b->uses_openblas ? NULL : "nnc-llvm.so is of another version";
 }
 
+// What is known before any work is done; a full disk shows later.
+static const char *check_output(Session *s, const char *path) {
+  const char *slash = strrchr(path, '/');
+  const char *folder = slash ? arena_printf(s->perm, "%.*s/", (int)(slash - path), path) : ".";
+  struct stat st;
+  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    return arena_printf(s->perm, "can't write %s: it is a folder", path);
+  if (access(folder, W_OK | X_OK) != 0)
+    return arena_printf(s->perm, "can't write %s: %s", path, strerror(errno));
+  return NULL;
+}
+
 // One object per CPU level plus the index, linked. Objects lie beside the output while it is made.
 static const char *make_executable(Session *s, const Options *o, Module *m, const char *output) {
   static const char *const all[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
   Backend backend;
-  const char *why = load_backend(s, &backend);
+  const char *why = check_output(s, output);
+  if (!why)
+    why = load_backend(s, &backend);
   uint32_t n = strcmp(o->cpu, "all") == 0 ? MAX_LEVELS : 1;
   const char *object[MAX_LEVELS + 1] = {0}, *suffix[MAX_LEVELS];
   for (uint32_t i = 0; i < n && !why; i++) {
@@ -341,7 +354,8 @@ static int run_child(Session *s, const Options *o, const char *exe) {
 }
 
 static int command_run(Session *s, const Options *o) {
-  char folder[] = "/tmp/nnc-run-XXXXXX";
+  const char *where = getenv("TMPDIR");
+  char *folder = arena_printf(s->perm, "%s/nnc-run-XXXXXX", where && *where ? where : "/tmp");
   if (!mkdtemp(folder))
     return fail("can't make a temporary folder: %s%s", strerror(errno), "");
   const char *exe = arena_printf(s->perm, "%s/%s", folder, default_output(s, o));
@@ -470,6 +484,8 @@ int main(int argc, char **argv) {
   }
   if (s->n_error && status == 0)
     status = EXIT_USER;
+  if (fflush(stdout) != 0 || ferror(stdout))
+    status = fail("can't write: %s%s", strerror(errno), "");
   diag_print(s, stderr);
   session_destroy(s);
   return status;
