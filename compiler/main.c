@@ -419,11 +419,14 @@ static int command_eval(Session *s, const Options *o) {
   const Function *f = o->function ? ir_find_function(m, o->function) : m->fn.n ? m->fn.at[0] : NULL;
   if (!f)
     return fail("%s has no function%s", o->input, "");
+  const char *why = ir_eval_limit(f, o->n, s->perm);
+  if (why)
+    return fail("%s: %s", o->input, why);
   const Tensor **arg = arena_array(s->perm, const Tensor *, f->body->n_arg);
   Tensor **result = arena_array(s->perm, Tensor *, f->n_result);
   for (uint32_t i = 0; i < f->body->n_arg; i++)
     arg[i] = pattern_argument(s, &f->body->arg[i]->type, o->n, i);
-  const char *why = ir_eval(f, o->n, arg, result, s->perm);
+  why = ir_eval(f, o->n, arg, result, s->perm);
   if (why)
     return fail("%s: %s", o->input, why);
   Text text = {.arena = s->perm};

@@ -11,6 +11,27 @@ typedef struct {
   Arena *arena;
 } Eval;
 
+enum { MOST_ELEMENTS = 1 << 27 }; // of one tensor: 1 GiB
+
+static bool too_large(const Type *type, int64_t n) {
+  double count = 1;
+  for (uint32_t i = 0; i < type->rank; i++)
+    count *= (double)(type->dim[i] < 0 ? -type->dim[i] * n : type->dim[i]);
+  return count > MOST_ELEMENTS;
+}
+
+const char *ir_eval_limit(const Function *f, int64_t n, Arena *arena) {
+  const char *words = "a value of %s, too large to evaluate for %lld rows";
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    if (too_large(&f->body->arg[i]->type, n))
+      return arena_printf(arena, words, type_text(arena, &f->body->arg[i]->type), (long long)n);
+  for (const Inst *i = f->body->first; i; i = i->next)
+    for (uint32_t k = 0; k < i->n_results; k++)
+      if (too_large(&i->result[k]->type, n))
+        return arena_printf(arena, words, type_text(arena, &i->result[k]->type), (long long)n);
+  return NULL;
+}
+
 static bool tensor_fits(const Tensor *t, const Type *type, int64_t n) {
   if (t->type.rank != type->rank)
     return false;

@@ -218,6 +218,8 @@ const char *ir_verify(const Module *m);
 // Runs f in double on tensors with N = n. results: f->n_result tensors in `arena`.
 // NULL, or why not.
 const char *ir_eval(const Function *f, int64_t n, const Tensor *const *args, Tensor **results, Arena *arena);
+// NULL, or why ir_eval would need too much memory. Ask before making the arguments.
+const char *ir_eval_limit(const Function *f, int64_t n, Arena *arena);
 Tensor *tensor_new(Arena *arena, Type type, int64_t n); // N in type replaced by n; zeroed
 
 // ---- passes ----------------------------------------------------------------------------------------------------

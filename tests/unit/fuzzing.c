@@ -18,6 +18,8 @@ enum {
   SECONDS = 20, // for one text, on a busy machine
   MOST_REPORTED = 10,
   MOST_MEMORY = 1 << 30,
+  ROWS = 3,
+  MOST_ELEMENTS = 1000, // of a tensor that is evaluated
 };
 
 static const struct {
@@ -66,6 +68,35 @@ const char *fuzz_print(Module *m) {
   return text.at ? text.at : "";
 }
 
+static bool is_small(const Type *type) {
+  double count = 1;
+  for (uint32_t i = 0; i < type->rank; i++)
+    count *= (double)(type->dim[i] < 0 ? -type->dim[i] * ROWS : type->dim[i]);
+  return count < MOST_ELEMENTS;
+}
+
+static bool is_small_function(const Function *f) {
+  bool small = true;
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    small &= is_small(&f->body->arg[i]->type);
+  for (const Inst *i = f->body->first; i; i = i->next)
+    for (uint32_t k = 0; k < i->n_results; k++)
+      small &= is_small(&i->result[k]->type);
+  return small;
+}
+
+static void evaluate(Function *f) {
+  static const OpDef plain = {.name = "plain"};
+  Arena *arena = f->module->arena;
+  const Tensor **args = arena_array(arena, const Tensor *, f->body->n_arg + 1);
+  Draw draw = {f->body->n_arg};
+  if (!is_small_function(f))
+    return;
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    args[i] = draw_tensor(&draw, arena, &plain, &f->body->arg[i]->type, ROWS);
+  ir_eval(f, ROWS, args, arena_array(arena, Tensor *, f->n_result + 1), arena);
+}
+
 static void compile_ir(Session *s, uint32_t file, uint32_t pass) {
   Module *m = ir_read(s, file);
   if (!m)
@@ -76,6 +107,8 @@ static void compile_ir(Session *s, uint32_t file, uint32_t pass) {
     ice("what was printed can't be read back");
   if (strcmp(once, fuzz_print(again)) != 0)
     ice("printed differently after it was read back");
+  for (uint32_t i = 0; i < again->fn.n; i++)
+    evaluate(again->fn.at[i]);
   run_passes(s, m, pass);
 }
 
