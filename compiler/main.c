@@ -64,8 +64,7 @@ static void print_usage(FILE *out) {
     fprintf(out, "  %-10s %s\n", passes[i].name, passes[i].doc);
 }
 
-// ---- output
-// ----------------------------------------------------------------------------------------
+// ---- output -------------------------------------------------------------------------------------
 
 static int fail(const char *format, const char *a, const char *b) {
   fputs("nnc: ", stderr);
@@ -91,8 +90,7 @@ static int write_text(const Options *o, const Text *text) {
   return fail("can't write %s: %s", o->output, strerror(why));
 }
 
-// ---- the pipeline
-// ------------------------------------------------------------------------------------
+// ---- the pipeline -------------------------------------------------------------------------------
 
 static void verify(Session *s, const Module *m, const char *after) {
   const char *wrong = ir_verify(m);
@@ -162,8 +160,7 @@ static Module *front(Session *s, const Options *o, uint32_t file) {
   return s->n_error ? NULL : m;
 }
 
-// ---- back end, loaded when code is generated
-// ------------------------------------------------------------
+// ---- back end, loaded when code is generated ----------------------------------------------------
 
 typedef struct {
   const char *(*emit)(Module *, const CodegenOptions *, const char *, const char *, const char *,
@@ -304,8 +301,7 @@ static bool known_stage(const char *name) {
   return false;
 }
 
-// ---- commands
-// -----------------------------------------------------------------------------------------
+// ---- commands -----------------------------------------------------------------------------------
 
 static int compile(Session *s, const Options *o, const char *output) {
   uint32_t file = read_source(s, o->input);

@@ -12,15 +12,15 @@ typedef struct {
 
 typedef enum {
   // Declarations (items of N_FILE).
-  N_FILE,      // list: declarations in source order
-  N_USE,       // name: "std.layers" or the file's path; is_path: was a STRING; list: N_NAME imported;
-               // alias: name after `as`, or NULL
-  N_CONST,     // list: N_BINDING
-  N_CONFIG,    // list: N_BINDING
-  N_LET,       // list: N_BINDING; top level, statement, data item or train item
-  N_FN,        // name; params (first list), params2 (second list or has_params2 = false); type: result
-  N_LAYER,     // or NULL; body: N_BLOCK
-  N_MODEL,     // as N_FN
+  N_FILE,   // list: declarations in source order
+  N_USE,    // name: "std.layers" or the file's path; is_path: was a STRING; list: N_NAME imported;
+            // alias: name after `as`, or NULL
+  N_CONST,  // list: N_BINDING
+  N_CONFIG, // list: N_BINDING
+  N_LET,    // list: N_BINDING; top level, statement, data item or train item
+  N_FN,     // name; params (first list), params2 (second list or has_params2 = false); type: result
+  N_LAYER,  // or NULL; body: N_BLOCK
+  N_MODEL,  // as N_FN
   N_OPTIMIZER, // as N_FN
   N_DATA,      // name; a: `from` expression or NULL; list: data items; or b: `data X = b`
   N_TRAIN,     // name; a: `on` expression or NULL; list: train items
@@ -28,8 +28,8 @@ typedef enum {
   N_PARAMETER, // name; type or NULL; a: default or NULL
 
   // Types.
-  N_TYPE,       // name: f32, index, int, bool, fn, layer, "_" ...; a: the <dim> or NULL; list: dims;
-                // has_shape: "[...]" was written
+  N_TYPE, // name: f32, index, int, bool, fn, layer, "_" ...; a: the <dim> or NULL; list: dims;
+          // has_shape: "[...]" was written
   N_TYPE_TUPLE, // list: types
   N_DIM_REST,   // ".." in a shape or in an index
   N_HOLE,       // "_" in a shape, an index or a pattern

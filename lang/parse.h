@@ -2,22 +2,20 @@
 // lang/ includes this; the parser's users see ast.h.
 //
 //   nn.l            bytes -> raw tokens, a newline being one of them
-//   newline.c       raw tokens -> the tokens of the grammar: newlines that count, brackets that pair
-//   nn.y            tokens -> calls of the builders below
-//   syntax_error.c  an unexpected token -> words
-//   ast.c           the builders; parse_source
-//   print.c         print_tokens, print_ast
+//   newline.c       raw tokens -> the tokens of the grammar: newlines that count, brackets that
+//   pair nn.y            tokens -> calls of the builders below syntax_error.c  an unexpected token
+//   -> words ast.c           the builders; parse_source print.c         print_tokens, print_ast
 #ifndef NNC_PARSE_H
 #define NNC_PARSE_H
 
 #include "ast.h"
 
 typedef struct {
-  int kind;        // T_... of nn.tab.h; T_YYEOF at the end; T_NN_error: reported, the parser recovers
+  int kind; // T_... of nn.tab.h; T_YYEOF at the end; T_NN_error: reported, the parser recovers
   Span span;
-  bool first;      // first on its line
-  bool made;       // stands for something wrong that was reported: nothing more is said about it
-  uint32_t match;  // of a bracket: index of its partner in the filtered list
+  bool first;       // first on its line
+  bool made;        // stands for something wrong that was reported: nothing more is said about it
+  uint32_t match;   // of a bracket: index of its partner in the filtered list
   const char *name; // names, words, strings (unescaped): interned
   int64_t i;
   double f;
@@ -54,7 +52,8 @@ Diagnostic *syntax_error(Parse *p, Span span, const char *code, const char *form
 void report_unexpected(Parse *p, const char *const *expected, int n);
 void report_too_deep(Parse *p, Span span);
 const char *token_kind_name(int kind); // nn.y: as in the grammar: "let", ")", "NAME"
-const char *token_words(Parse *p, const Token *token); // "`)`", "the name `x`", "the end of the line"
+const char *token_words(Parse *p,
+                        const Token *token); // "`)`", "the name `x`", "the end of the line"
 
 // A list under construction.
 typedef BUF(Node *) NodeSeq;

@@ -1,8 +1,8 @@
 // The typed tensor IR. Everything lives in the module's arena.
 //
-// Life of a function: `elaborate` makes it per example (types carry `batched`), `batch` makes the batch
-// an axis (`batched` is gone, dimension N appears), the later passes rewrite it, `fuse` puts every
-// operation into a `group`, `schedule` orders the groups. The verifier runs after every pass.
+// Life of a function: `elaborate` makes it per example (types carry `batched`), `batch` makes the
+// batch an axis (`batched` is gone, dimension N appears), the later passes rewrite it, `fuse` puts
+// every operation into a `group`, `schedule` orders the groups. The verifier runs after every pass.
 //
 // Text form (ir/print.c, ir/read.c; printed, read, printed again it is byte-identical):
 //
@@ -71,8 +71,9 @@ struct Value {
   Inst *def;      // NULL: argument of `region`
   Region *region; // where it is defined
   uint32_t index; // result or argument number
-  uint32_t id;    // dense per region after ir_number(); UINT32_MAX until then; renumbered by the printer
-  uint32_t uses;  // valid after ir_count_uses()
+  uint32_t
+      id; // dense per region after ir_number(); UINT32_MAX until then; renumbered by the printer
+  uint32_t uses; // valid after ir_count_uses()
   const char *name;
 };
 
@@ -129,24 +130,24 @@ struct Module {
   Session *s;
   Arena *arena;
   BUF(Function *) fn;
-  BUF(Loc) loc;         // [0] unused
-  NnrtProgram *program; // what the trainer needs; function tables are filled by codegen.
-                        // NULL for a module read from text
+  BUF(Loc) loc;          // [0] unused
+  NnrtProgram *program;  // what the trainer needs; function tables are filled by codegen.
+                         // NULL for a module read from text
   struct AttrSigs *sigs; // parsed signatures, made on demand by op_attrs()
 };
 
-// ---- types ---------------------------------------------------------------------------------------
-const char *elem_name(ElemType elem);                     // "f32"
-const char *type_text(Arena *arena, const Type *type);    // "f32[N, 784]", "i32[N]<10>", "*f32[3]"
-const char *dim_text(Arena *arena, Dim dim);              // "784", "N", "28N"
+// ---- types --------------------------------------------------------------------------------------
+const char *elem_name(ElemType elem);                  // "f32"
+const char *type_text(Arena *arena, const Type *type); // "f32[N, 784]", "i32[N]<10>", "*f32[3]"
+const char *dim_text(Arena *arena, Dim dim);           // "784", "N", "28N"
 const char *dims_text(Arena *arena, const Dim *dim, uint32_t n); // "[N, 784]"
-bool type_equal(const Type *a, const Type *b);            // all fields
-bool type_same_shape(const Type *a, const Type *b);       // rank and dims
+bool type_equal(const Type *a, const Type *b);                   // all fields
+bool type_same_shape(const Type *a, const Type *b);              // rank and dims
 Type type_scalar(ElemType elem);
 Dim type_count(const Type *type); // product of dims; negative: times N. ICE if N appears twice
 bool elem_is_float(ElemType elem);
 
-// ---- building (ir/build.c) ---------------------------------------------------------------------------
+// ---- building (ir/build.c) ----------------------------------------------------------------------
 typedef struct {
   Module *m;
   Region *region;
@@ -164,10 +165,11 @@ Function *ir_find_function(const Module *m, const char *name);
 LocId ir_loc(Module *m, Span span, LocId parent, const char *layer);
 
 // The general form: types of the results are inferred by the op's rule; a broken rule is an ICE.
-// attrs in the order of OpDef.sig; attributes left out at the end, or of kind A_NONE, take their defaults.
-// OP_group makes its body too, with one region argument per argument; build in it with a Builder whose
-// region is inst->body. OP_yield in that body ends it and makes the group's results.
-Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs, uint32_t n_attrs);
+// attrs in the order of OpDef.sig; attributes left out at the end, or of kind A_NONE, take their
+// defaults. OP_group makes its body too, with one region argument per argument; build in it with a
+// Builder whose region is inst->body. OP_yield in that body ends it and makes the group's results.
+Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+              uint32_t n_attrs);
 // Would ir_inst accept it? Returns NULL, or why not in words (for user errors).
 const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
                      uint32_t n_attrs, Type *result);
@@ -181,13 +183,14 @@ Value *ir_convert(Builder *b, Value *x, ElemType elem); // x itself if it is so 
 // axes[i] = the result axis that axis i of x becomes; every other axis of `to` is new.
 Value *ir_broadcast(Builder *b, Value *x, const uint32_t *axes, Type to);
 Value *ir_reshape(Builder *b, Value *x, const Dim *dims, uint32_t rank);
-Value *ir_transpose(Builder *b, Value *x, const uint32_t *perm); // result axis i = axis perm[i] of x
+Value *ir_transpose(Builder *b, Value *x,
+                    const uint32_t *perm); // result axis i = axis perm[i] of x
 Value *ir_sum(Builder *b, Value *x, const uint32_t *axes, uint32_t n);
 Value *ir_max(Builder *b, Value *x, const uint32_t *axes, uint32_t n);
-// a: [batch.., ..], b: [batch.., ..]: the first `batch` axes run along in both, axes ca of a are summed
-// against axes cb of b (same order). Result [batch.., free of a.., free of b..].
-Value *ir_dot(Builder *b, Value *x, Value *y, const uint32_t *ca, const uint32_t *cb, uint32_t n_contract,
-              uint32_t batch);
+// a: [batch.., ..], b: [batch.., ..]: the first `batch` axes run along in both, axes ca of a are
+// summed against axes cb of b (same order). Result [batch.., free of a.., free of b..].
+Value *ir_dot(Builder *b, Value *x, Value *y, const uint32_t *ca, const uint32_t *cb,
+              uint32_t n_contract, uint32_t batch);
 Attr attr_int(int64_t i);
 Attr attr_float(double f);
 Attr attr_str(const char *interned);
@@ -196,33 +199,35 @@ Attr attr_dims(Arena *arena, const Dim *dims, uint32_t n);
 Attr attr_axes(Arena *arena, const uint32_t *axes, uint32_t n);
 Attr attr_data(const Tensor *data);
 
-// ---- changing ---------------------------------------------------------------------------------------------
+// ---- changing -----------------------------------------------------------------------------------
 void ir_replace(Value *old, Value *with); // in the whole region of old (walks it)
 // Many replacements at once: with[old->id] or NULL; ids must be fresh (ir_number).
 void ir_replace_all(Region *r, Value *const *with);
 void ir_remove(Inst *inst);
 void ir_move_before(Inst *inst, Inst *before);
-void ir_number(Function *f);     // dense ids, in order, args first; nested regions start anew
-void ir_count_uses(Function *f); // Value.uses
+void ir_number(Function *f);      // dense ids, in order, args first; nested regions start anew
+void ir_count_uses(Function *f);  // Value.uses
 bool ir_remove_dead(Function *f); // unused values go; true if any did
 
-// ---- text (ir/print.c, ir/read.c), checking (ir/verify.c), evaluation (ir/eval.c) ----------------------------
+// ---- text (ir/print.c, ir/read.c), checking (ir/verify.c), evaluation (ir/eval.c) ---------------
 void ir_print(const Module *m, Text *out);
 void ir_print_function(const Function *f, Text *out);
 // Reads source `file`; errors are reported as users' errors (code "ir-syntax"); NULL then.
 Module *ir_read(Session *s, uint32_t file);
 // "f32[3, 4], f32[4, 5]; ca=[1] cb=[0] batch=0": an OpDef.example (up to a '|'). NULL, or why not.
-const char *ir_read_example(Module *m, Op op, const char *text, Type *arg, uint32_t *n_arg, Attr *attr);
+const char *ir_read_example(Module *m, Op op, const char *text, Type *arg, uint32_t *n_arg,
+                            Attr *attr);
 // NULL, or what is wrong (types against rules, dominance, closed regions, ports).
 const char *ir_verify(const Module *m);
 // Runs f in double on tensors with N = n. results: f->n_result tensors in `arena`.
 // NULL, or why not.
-const char *ir_eval(const Function *f, int64_t n, const Tensor *const *args, Tensor **results, Arena *arena);
+const char *ir_eval(const Function *f, int64_t n, const Tensor *const *args, Tensor **results,
+                    Arena *arena);
 // NULL, or why ir_eval would need too much memory. Ask before making the arguments.
 const char *ir_eval_limit(const Function *f, int64_t n, Arena *arena);
 Tensor *tensor_new(Arena *arena, Type type, int64_t n); // N in type replaced by n; zeroed
 
-// ---- passes ----------------------------------------------------------------------------------------------------
+// ---- passes -------------------------------------------------------------------------------------
 #define PASS(name, doc) void pass_##name(Module *m);
 #include "passes.def"
 #undef PASS

@@ -46,8 +46,7 @@ static void add(Linear *sum, Linear x) {
   sum->per_n += x.per_n;
 }
 
-// ---- constants
-// -------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 static void put_element(void *bytes, ElemType elem, int64_t i, double x) {
   switch (elem) {
@@ -93,8 +92,7 @@ static uint32_t add_constant(Tables *t, const Inst *literal) {
   return n;
 }
 
-// ---- buffers
-// ---------------------------------------------------------------------------------------
+// ---- buffers ------------------------------------------------------------------------------------
 
 static uint32_t add_buffer(Tables *t, const Value *v, uint32_t kind, uint32_t index) {
   t->buffer_of[v->id] = t->buffer.n;
@@ -179,8 +177,7 @@ static void extend_lives(Tables *t) {
   }
 }
 
-// ---- launches
-// --------------------------------------------------------------------------------------
+// ---- launches -----------------------------------------------------------------------------------
 
 static Linear inst_flops(const Inst *inst) {
   const OpDef *op = op_table[inst->op];
@@ -286,8 +283,7 @@ static void add_launch(Tables *t, const Inst *group) {
   buf_push(t->arena, &t->launch, l);
 }
 
-// ---- functions
-// -------------------------------------------------------------------------------------
+// ---- functions ----------------------------------------------------------------------------------
 
 static NnrtPort *ports(const Tables *t, const Port *port, Value *const *v, uint32_t n) {
   NnrtPort *out = arena_array(t->arena, NnrtPort, n + 1);

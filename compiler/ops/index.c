@@ -57,8 +57,7 @@ static void eval_gather(const Inst *inst, int64_t n, const Tensor *const *arg, T
   for (int64_t i = 0; i < arg[1]->count; i++) {
     int64_t row = (int64_t)arg[1]->at[i];
     for (int64_t k = 0; k < width; k++)
-      result[0]->at[i * width + k] =
-          row >= 0 && row < rows ? arg[0]->at[row * width + k] : nothing;
+      result[0]->at[i * width + k] = row >= 0 && row < rows ? arg[0]->at[row * width + k] : nothing;
   }
 }
 

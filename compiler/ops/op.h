@@ -1,9 +1,10 @@
 // What an operation is: one record per operation, in one file per family. Passes ask the record;
 // there is no switch over operations outside this folder.
 //
-// To add one: write OP(name) { ... }; in the file of its family. The Makefile finds it (build/oplist.h);
-// `make check` walks the records: each has a doc, a shape rule, .eval, a gradient (or NO_GRAD /
-// ZERO_GRAD), exactly one way to be compiled (.emit, .kernel, .lower), and an .example for the tests.
+// To add one: write OP(name) { ... }; in the file of its family. The Makefile finds it
+// (build/oplist.h); `make check` walks the records: each has a doc, a shape rule, .eval, a gradient
+// (or NO_GRAD / ZERO_GRAD), exactly one way to be compiled (.emit, .kernel, .lower), and an
+// .example for the tests.
 #ifndef NNC_OP_H
 #define NNC_OP_H
 
@@ -26,8 +27,8 @@ enum {
   OPF_ZERO_GRAD = 4, // its gradient is exactly zero (comparisons, step, argmax)
   OPF_CHEAP = 8,     // worth computing again in every user
   OPF_TERMINATOR = 16,
-  OPF_USER = 32,     // callable by its name in .nn (elementwise ones)
-  OPF_KINK = 64,     // not differentiable somewhere: tests keep inputs away from .kinks
+  OPF_USER = 32, // callable by its name in .nn (elementwise ones)
+  OPF_KINK = 64, // not differentiable somewhere: tests keep inputs away from .kinks
 };
 
 typedef enum {
@@ -37,13 +38,33 @@ typedef enum {
   RESULT_OF_BODY, // what the body yields: group
 } ResultCount;
 
-// Elementwise code generation: always 16 lanes at a time. EVal is an LLVM value that only llvm/ can see.
+// Elementwise code generation: always 16 lanes at a time. EVal is an LLVM value that only llvm/ can
+// see.
 typedef struct EVal {
   void *v; // <16 x T>; bool is <16 x i1>
   ElemType elem;
 } EVal;
-typedef enum { E_ADD, E_SUB, E_MUL, E_DIV, E_NEG, E_LT, E_LE, E_EQ, E_NE, E_AND, E_OR, E_NOT, E_SQRT, E_ABS,
-               E_FLOOR, E_ROUND, E_BITAND, E_SHL, E_SHR } EOp;
+typedef enum {
+  E_ADD,
+  E_SUB,
+  E_MUL,
+  E_DIV,
+  E_NEG,
+  E_LT,
+  E_LE,
+  E_EQ,
+  E_NE,
+  E_AND,
+  E_OR,
+  E_NOT,
+  E_SQRT,
+  E_ABS,
+  E_FLOOR,
+  E_ROUND,
+  E_BITAND,
+  E_SHL,
+  E_SHR
+} EOp;
 typedef struct Emit Emit;
 struct Emit { // filled by llvm/emit.c
   EVal (*unary)(Emit *, EOp, EVal);
@@ -52,7 +73,8 @@ struct Emit { // filled by llvm/emit.c
   EVal (*select)(Emit *, EVal c, EVal x, EVal y);
   EVal (*constant)(Emit *, ElemType, double);
   EVal (*convert)(Emit *, EVal, ElemType);
-  // A function of runtime/kernels/math.c on 16 lanes, inlined: "exp" is nnrt_exp_f32 or nnrt_exp_f64.
+  // A function of runtime/kernels/math.c on 16 lanes, inlined: "exp" is nnrt_exp_f32 or
+  // nnrt_exp_f64.
   EVal (*math)(Emit *, const char *name, const EVal *args, int n);
 };
 
@@ -60,24 +82,25 @@ struct GradSink; // where a gradient rule puts its results; see pass/grad.c
 
 typedef struct OpDef {
   const char *name, *doc; // doc: one or two sentences; -> lang/OPS.md and `nnc --list-ops`
-  const char *sig;        // "x, y; axes: dims, axis: int = -1": arguments; attributes with defaults.
-                          // "xs..." takes any number of arguments
-  const char *math;       // the gradient in words: "dx = dy * cos(x)"
+  const char *sig;  // "x, y; axes: dims, axis: int = -1": arguments; attributes with defaults.
+                    // "xs..." takes any number of arguments
+  const char *math; // the gradient in words: "dx = dy * cos(x)"
   OpKind kind;
   uint32_t flags;
   ResultCount results;
-  const char *example;    // argument types and attributes for the automatic tests:
-                          // "f32[3, 4], f32[4, 5]; ca=[1] cb=[0] batch=0", several separated by '|'
-  const char *domain;     // "positive", "-0.9..0.9": values the tests draw; NULL: -2..2
-  double kinks[4];        // with OPF_KINK: points that tests keep away from (n_kinks of them)
+  const char *example; // argument types and attributes for the automatic tests:
+                       // "f32[3, 4], f32[4, 5]; ca=[1] cb=[0] batch=0", several separated by '|'
+  const char *domain;  // "positive", "-0.9..0.9": values the tests draw; NULL: -2..2
+  double kinks[4];     // with OPF_KINK: points that tests keep away from (n_kinks of them)
   int n_kinks;
-  // Result type(s) from argument types and attributes (`result` has room for one per argument, and for
-  // one). NULL: no results. Returns NULL, or words for a user: what disagrees.
-  const char *(*type_fn)(Module *m, Value *const *arg, uint32_t n_arg, const Attr *attr, Type *result);
+  // Result type(s) from argument types and attributes (`result` has room for one per argument, and
+  // for one). NULL: no results. Returns NULL, or words for a user: what disagrees.
+  const char *(*type_fn)(Module *m, Value *const *arg, uint32_t n_arg, const Attr *attr,
+                         Type *result);
   // Adds to darg[i] (see grad_add) the gradient of argument i, given that of the results.
   void (*grad)(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink);
-  // Pass `batch`: the result when arg[i] has become [N, ...] where batched[i]. NULL: K_ELEM gets its
-  // other arguments broadcast over N; anything else is built again as it is. ops/batching.c
+  // Pass `batch`: the result when arg[i] has become [N, ...] where batched[i]. NULL: K_ELEM gets
+  // its other arguments broadcast over N; anything else is built again as it is. ops/batching.c
   Value *(*batch)(Builder *b, Inst *inst, Value *const *arg, const bool *batched);
   Value *(*fold)(Builder *b, Inst *inst); // a simpler value for the result, or NULL: local algebra
   bool (*lower)(Builder *b, Inst *inst);  // rewrites itself into smaller operations (pass simplify)
@@ -89,7 +112,8 @@ typedef struct OpDef {
   // (on i32, infinities stand for the least and the greatest number).
   EVal (*combine)(Emit *e, EVal acc, EVal x);
   double identity;
-  const char *kernel; // family of C kernels in runtime/kernels that does it: "gemm", "random", "gather"
+  const char
+      *kernel; // family of C kernels in runtime/kernels that does it: "gemm", "random", "gather"
   double (*flops)(const Inst *inst, int64_t n); // NULL: one per result element for K_ELEM, else 0
 } OpDef;
 
@@ -105,7 +129,8 @@ void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value
 // Is the gradient of this argument wanted at all? Skip work if not.
 bool grad_wanted(struct GradSink *sink, Inst *inst, uint32_t arg);
 
-const Attr *inst_attr(const Inst *inst, const char *name); // by its name in sig; ICE if there is none
+const Attr *inst_attr(const Inst *inst,
+                      const char *name); // by its name in sig; ICE if there is none
 // The parsed sig: shared by print, read, and defaults.
 typedef struct {
   const char *name;
@@ -116,11 +141,23 @@ typedef struct {
 uint32_t op_attrs(Module *m, Op op, const AttrSig **attrs);
 void op_arity(Op op, uint32_t *least, uint32_t *most); // numbers of arguments that its sig allows
 
-static inline EVal emit_add(Emit *e, EVal a, EVal b) { return e->binary(e, E_ADD, a, b); }
-static inline EVal emit_sub(Emit *e, EVal a, EVal b) { return e->binary(e, E_SUB, a, b); }
-static inline EVal emit_mul(Emit *e, EVal a, EVal b) { return e->binary(e, E_MUL, a, b); }
-static inline EVal emit_div(Emit *e, EVal a, EVal b) { return e->binary(e, E_DIV, a, b); }
-static inline EVal emit_lt(Emit *e, EVal a, EVal b) { return e->binary(e, E_LT, a, b); }
-static inline EVal emit_const(Emit *e, EVal like, double v) { return e->constant(e, like.elem, v); }
+static inline EVal emit_add(Emit *e, EVal a, EVal b) {
+  return e->binary(e, E_ADD, a, b);
+}
+static inline EVal emit_sub(Emit *e, EVal a, EVal b) {
+  return e->binary(e, E_SUB, a, b);
+}
+static inline EVal emit_mul(Emit *e, EVal a, EVal b) {
+  return e->binary(e, E_MUL, a, b);
+}
+static inline EVal emit_div(Emit *e, EVal a, EVal b) {
+  return e->binary(e, E_DIV, a, b);
+}
+static inline EVal emit_lt(Emit *e, EVal a, EVal b) {
+  return e->binary(e, E_LT, a, b);
+}
+static inline EVal emit_const(Emit *e, EVal like, double v) {
+  return e->constant(e, like.elem, v);
+}
 
 #endif

@@ -1,4 +1,5 @@
-// What the parts of `elaborate` share. The pass turns trees into per-example IR and the program tables.
+// What the parts of `elaborate` share. The pass turns trees into per-example IR and the program
+// tables.
 //   elaborate.c          entry: modules, top-level names, the order of work
 //   elaborate_expr.c     expressions, blocks, compile-time control, patterns
 //   elaborate_call.c     calls of fn, layer, model, primitives; instances; params
@@ -22,25 +23,26 @@ typedef struct Param Param;
 typedef struct DataInfo DataInfo; // elaborate_data.c
 
 typedef enum {
-  V_ERROR,    // already reported: swallows what follows from it
-  V_INT,      // i    compile-time; dimensions, hyperparameters, counters (rule 10)
-  V_FLOAT,    // f    compile-time number
-  V_BOOL,     // i
-  V_STRING,   // s
-  V_TENSOR,   // t    a value of the IR; also run-time scalars (config, step)
-  V_TUPLE,    // list
-  V_LIST,     // list compile-time array: numbers, layers, ... ([1, 2], for ... yield layer)
-  V_FUNCTION, // fn, layer or model not yet applied: decl + scope + arguments bound so far; or builtin
-  V_INSTANCE, // instance
-  V_DATA,     // data
+  V_ERROR,     // already reported: swallows what follows from it
+  V_INT,       // i    compile-time; dimensions, hyperparameters, counters (rule 10)
+  V_FLOAT,     // f    compile-time number
+  V_BOOL,      // i
+  V_STRING,    // s
+  V_TENSOR,    // t    a value of the IR; also run-time scalars (config, step)
+  V_TUPLE,     // list
+  V_LIST,      // list compile-time array: numbers, layers, ... ([1, 2], for ... yield layer)
+  V_FUNCTION,  // fn, layer or model not yet applied: decl + scope + arguments bound so far; or
+               // builtin
+  V_INSTANCE,  // instance
+  V_DATA,      // data
   V_OPTIMIZER, // decl + bound arguments
   V_SHAPELESS, // a draw or initialiser whose shape is still to come from its surroundings (rule 39)
-  V_TOP,      // t = probabilities, i = how many: only as the last value of predict
-  V_ROW,      // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
-  V_CONFIG,   // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and where
-              // there is no target, or a compile-time number is wanted, rule 30 is the error
-  V_MODULE,   // scope: a file named by `use ... as`
-  V_NONE,     // a block without a value
+  V_TOP,       // t = probabilities, i = how many: only as the last value of predict
+  V_ROW,       // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
+  V_CONFIG, // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and
+            // where there is no target, or a compile-time number is wanted, rule 30 is the error
+  V_MODULE, // scope: a file named by `use ... as`
+  V_NONE,   // a block without a value
 } ValKind;
 
 struct Val {
@@ -51,46 +53,46 @@ struct Val {
   Value *t;
   Val *list;
   uint32_t n;
-  Node *decl;              // V_FUNCTION, V_OPTIMIZER
+  Node *decl; // V_FUNCTION, V_OPTIMIZER
   const struct Builtin *builtin;
-  Scope *scope;            // V_FUNCTION: where decl stands; its bound first-list arguments are in `bound`
+  Scope *scope; // V_FUNCTION: where decl stands; its bound first-list arguments are in `bound`
   Scope *bound;
   Instance *instance;
   DataInfo *data;
   struct Application *app; // of the result of an application: `y.name` (rule 15)
   struct Shapeless *draw;  // V_SHAPELESS
-  uint32_t config;         // V_TENSOR that is a config: its number + 1, so that another function finds it
-  uint8_t ones;            // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
-  Span span;               // where the value came from: for "the other side"
+  uint32_t config; // V_TENSOR that is a config: its number + 1, so that another function finds it
+  uint8_t ones;    // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
+  Span span;       // where the value came from: for "the other side"
 };
 
 // A symbolic dimension is known by name while a signature is unified; results are always constants.
 struct Param {
   const char *path; // "dense.weight"
   Type type;
-  Node *init;       // expression, elaborated in `scope` when @init is made
+  Node *init; // expression, elaborated in `scope` when @init is made
   Scope *scope;
   Instance *owner;
   LocId loc;
-  uint32_t index;   // in NnrtProgram.param
-  bool trainable;   // some train block selects it
-  bool is_state;    // `state` of a layer: index is in NnrtProgram.state, it is in Elab.state
+  uint32_t index; // in NnrtProgram.param
+  bool trainable; // some train block selects it
+  bool is_state;  // `state` of a layer: index is in NnrtProgram.state, it is in Elab.state
 };
 
 struct Instance {
   const char *path, *kind; // "mlp.dense_2", "Dense"
   Node *decl;
-  Scope *bound;            // hyperparameters
-  Instance *parent;        // NULL: top level
-  BUF(Instance *) part;    // in order of creation; a part is found again by (site, turn)
+  Scope *bound;         // hyperparameters
+  Instance *parent;     // NULL: top level
+  BUF(Instance *) part; // in order of creation; a part is found again by (site, turn)
   BUF(Param *) param;
-  Node *site;              // the expression that created it
-  uint32_t turn;           // number of its iteration in unrolled `for`s, or occurrence
-  BUF(Instance *) made;    // created while this one was applied: where a part is found again
-  const char *name;        // last element of path; NULL until it is named or first applied
-  bool applied;            // it is in Elab.applied
-  Node *in_fn;             // the fn, train, predict or data block it was created in, or NULL (rule 5)
-  Type result;             // of its last application: for summary
+  Node *site;           // the expression that created it
+  uint32_t turn;        // number of its iteration in unrolled `for`s, or occurrence
+  BUF(Instance *) made; // created while this one was applied: where a part is found again
+  const char *name;     // last element of path; NULL until it is named or first applied
+  bool applied;         // it is in Elab.applied
+  Node *in_fn;          // the fn, train, predict or data block it was created in, or NULL (rule 5)
+  Type result;          // of its last application: for summary
 };
 
 typedef struct {
@@ -108,72 +110,77 @@ struct Target {
   Elab *e;
   Function *fn;
   Builder b;
-  bool training;               // a minimize step (rule 6): see elab_training()
-  BUF(Instance *) over;        // what is trained here
+  bool training;        // a minimize step (rule 6): see elab_training()
+  BUF(Instance *) over; // what is trained here
   BUF(Param *) over_param;
   struct { // arguments made so far
     BUF(Value *) value;
   } args;
   Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
-  DataInfo *data;              // whose columns are in scope
-  bool everything;             // a minimize without `over`: every instance is in training mode
-  bool initial;                // init: draws run once, unbatched (rule 39)
-  bool iterates;               // step and grad: draws change with the step; elsewhere step is 0
-  struct Columns *input;       // predict: its own table of columns instead of the data's
-  uint32_t fixed;              // > 0 in data fields and predict: target_seed() is the constant 0 too
-  BUF(StateUpdate) update;     // new values of layers' states, one per state (training only)
-  BUF(const char *) stream;    // names of random streams used so far
+  DataInfo *data;                       // whose columns are in scope
+  bool everything;          // a minimize without `over`: every instance is in training mode
+  bool initial;             // init: draws run once, unbatched (rule 39)
+  bool iterates;            // step and grad: draws change with the step; elsewhere step is 0
+  struct Columns *input;    // predict: its own table of columns instead of the data's
+  uint32_t fixed;           // > 0 in data fields and predict: target_seed() is the constant 0 too
+  BUF(StateUpdate) update;  // new values of layers' states, one per state (training only)
+  BUF(const char *) stream; // names of random streams used so far
 };
 
 struct Elab {
   Session *s;
   Module *m;
-  Node *file;              // the user's program
-  BUF(Param *) param;      // all, in order of creation
-  BUF(Instance *) top;     // top-level instances (models, lets)
+  Node *file;          // the user's program
+  BUF(Param *) param;  // all, in order of creation
+  BUF(Instance *) top; // top-level instances (models, lets)
   Scope *prelude, *global;
-  Target *target;          // current, or NULL while only compile-time values are wanted
-  Instance *inside;        // the instance whose body is being elaborated, or NULL
-  LocId call;              // parent for new locations
-  const struct Definition { const char *name, *value; } *define; // -D name=value
+  Target *target;   // current, or NULL while only compile-time values are wanted
+  Instance *inside; // the instance whose body is being elaborated, or NULL
+  LocId call;       // parent for new locations
+  const struct Definition { const char *name, *value; } * define; // -D name=value
   uint32_t n_define;
   struct Program *program; // tables under construction (elaborate_tables.c)
   BUF(Param *) state;      // `state` of layers, in order of creation
   BUF(Instance *) applied; // in order of first application: for summary
-  // What `state` in a block means. NULL: state of the layer being applied. The optimizer sets it: called
-  // for each binding; gives the current value; the name is then added to `scope` as assignable.
+  // What `state` in a block means. NULL: state of the layer being applied. The optimizer sets it:
+  // called for each binding; gives the current value; the name is then added to `scope` as
+  // assignable.
   Val (*make_state)(Elab *e, Scope *scope, Node *binding, void *ctx);
   void *state_ctx;
-  Node *block;             // the train, predict or data declaration being elaborated: set by its part
-  struct Frame *frame;     // calls being elaborated, innermost first
-  struct Context *context; // fn calls and turns of `for` since `inside` began
-  struct Application *app; // of `inside`
-  struct SourceModule *modules; // files read so far
+  Node *block;         // the train, predict or data declaration being elaborated: set by its part
+  struct Frame *frame; // calls being elaborated, innermost first
+  struct Context *context;       // fn calls and turns of `for` since `inside` began
+  struct Application *app;       // of `inside`
+  struct SourceModule *modules;  // files read so far
   struct ContextTable *contexts; // all of them
-  struct Yields *yields;        // of the innermost `for`
-  struct Builtin *builtins;     // by Op: operations that are called by their names
-  BUF(CallChain) chains;        // of errors, until the end
-  const char *drawing;          // prefix for names of random streams: the param being initialised
+  struct Yields *yields;         // of the innermost `for`
+  struct Builtin *builtins;      // by Op: operations that are called by their names
+  BUF(CallChain) chains;         // of errors, until the end
+  const char *drawing;           // prefix for names of random streams: the param being initialised
 };
 
-// ---- core, used by the data and train parts (elaborate_expr.c and _call.c) -----------------------------
-Val elab_expr(Elab *e, Scope *scope, Node *expr, const Type *want); // want: type from the surroundings, or NULL
+// ---- core, used by the data and train parts (elaborate_expr.c and _call.c) ----------------------
+Val elab_expr(Elab *e, Scope *scope, Node *expr,
+              const Type *want); // want: type from the surroundings, or NULL
 Val elab_block(Elab *e, Scope *scope, Node *block, const Type *want);
 Val elab_apply(Elab *e, Val callee, Val *arg, uint32_t n, Span span, const Type *want);
-void elab_let(Elab *e, Scope *scope, Node *let);        // adds names to scope
+void elab_let(Elab *e, Scope *scope, Node *let); // adds names to scope
 Val elab_name(Elab *e, Scope *scope, const char *name, Span span);
 Scope *scope_new(Elab *e, Scope *parent);
 void scope_add(Elab *e, Scope *scope, const char *name, Val v, Span where);
 // Lazily computed names: `make` is called on the first use (top-level lets, data fields, models).
-void scope_add_lazy(Elab *e, Scope *scope, const char *name, Val (*make)(Elab *, void *), void *ctx, Span where);
+void scope_add_lazy(Elab *e, Scope *scope, const char *name, Val (*make)(Elab *, void *), void *ctx,
+                    Span where);
 void scope_add_assignable(Elab *e, Scope *scope, const char *name, Val v, Span where);
-// The value that `name` has in exactly this scope now (an assignable one may have been assigned), or NULL.
+// The value that `name` has in exactly this scope now (an assignable one may have been assigned),
+// or NULL.
 const Val *scope_get(const Scope *scope, const char *name);
-// An error here: diag_error, plus notes "in Dense, called from here" for the calls being elaborated.
+// An error here: diag_error, plus notes "in Dense, called from here" for the calls being
+// elaborated.
 Diagnostic *elab_error(Elab *e, Span span, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-// `optimizer` values: fills in defaults for a bare name (`with adam`). Then v.bound holds the settings:
-// elaborate v.decl->body in a new scope over v.bound that has p (assignable) and g.
+// `optimizer` values: fills in defaults for a bare name (`with adam`). Then v.bound holds the
+// settings: elaborate v.decl->body in a new scope over v.bound that has p (assignable) and g.
 Val elab_optimizer(Elab *e, Val v, Span span);
 // The initial value of p in the current target, that of `init`.
 Value *elab_initial(Elab *e, Param *p);
@@ -182,19 +189,21 @@ Instance *instance_part(Instance *instance, const char *name);
 Param *instance_param(Instance *instance, const char *name);
 // Is `instance` p's owner or around it?
 bool instance_holds(const Instance *instance, const Param *p);
-// To a tensor of the current target: literals become constants of `want` (f32 if NULL). NULL after an error.
+// To a tensor of the current target: literals become constants of `want` (f32 if NULL). NULL after
+// an error.
 Value *elab_tensor(Elab *e, Val v, const Type *want, Span span);
 // A compile-time number; false after an error that names `what`.
 bool elab_int(Elab *e, Val v, const char *what, Span span, int64_t *out);
 bool elab_number(Elab *e, Val v, const char *what, Span span, double *out);
 Type elab_type(Elab *e, Scope *scope, Node *type); // a fully concrete type; reports otherwise
-// Which axes of a value of this written type are a literal 1 (Val.ones); `ones`: of the value before.
+// Which axes of a value of this written type are a literal 1 (Val.ones); `ones`: of the value
+// before.
 uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);
 // Fits v to `want`: the implicit changes of rules 4 and 22, else an error with both sides.
 Val elab_fit(Elab *e, Val v, const Type *want, Span span, const char *what, Span other);
 LocId elab_loc(Elab *e, Span span);
-Value *elab_param(Elab *e, Param *p); // p as an argument of the current target
-bool elab_training(Elab *e);          // rule 6, for the instance being elaborated
+Value *elab_param(Elab *e, Param *p);               // p as an argument of the current target
+bool elab_training(Elab *e);                        // rule 6, for the instance being elaborated
 const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance + name, made unique
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
 Val val_int(int64_t i);
@@ -202,11 +211,11 @@ Val val_float(double f);
 Val val_tensor(Value *t);
 Val val_error(void);
 
-// ---- data and train (elaborate_data.c, elaborate_train.c) -------------------------------------------------
-// Enters data, train and predict blocks of the file; then makes every function of the module and
-// fills m->program. Called by elaborate.c when all names are known.
-// For every data block, of the user's file and of files it uses: adds its name to `scope`, the scope of
-// its file, in which its expressions are elaborated.
+// ---- data and train (elaborate_data.c, elaborate_train.c)
+// ------------------------------------------------- Enters data, train and predict blocks of the
+// file; then makes every function of the module and fills m->program. Called by elaborate.c when
+// all names are known. For every data block, of the user's file and of files it uses: adds its name
+// to `scope`, the scope of its file, in which its expressions are elaborated.
 void elab_data_declare(Elab *e, Scope *scope, Node *decl);
 // Likewise for every binding of a `config` (of any file): adds the name, as V_CONFIG.
 void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding);

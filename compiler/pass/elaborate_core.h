@@ -123,7 +123,8 @@ bool frame_recursive(const Elab *e, const Node *decl, const Node *site);
 const char *type_user_text(Elab *e, const Type *type); // as the user writes it: "index<10>[3]"
 Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n);
 Val val_kind(ValKind kind);
-void at(Elab *e, Span span); // place of the instructions that follow
+void at(Elab *e, Span span);         // place of the instructions that follow
+bool in_program(Elab *e, Span span); // a function is being made; else an error
 Builder *building(Elab *e);
 bool is_library(const Elab *e, Span span); // in a file of the standard library
 void elab_finish_errors(Elab *e);

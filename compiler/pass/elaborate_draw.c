@@ -186,6 +186,8 @@ static Val make_operation(Elab *e, const Shapeless *s, const Type *type) {
 }
 
 Value *draw_make(Elab *e, Val v, const Type *type, Span span) {
+  if (!in_program(e, span))
+    return NULL;
   if (is_initialiser(v)) {
     Val r = call_without_arguments(e, v, type, span);
     return r.kind == V_ERROR ? NULL : elab_tensor(e, r, type, span);

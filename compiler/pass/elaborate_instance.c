@@ -209,6 +209,11 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
   Type type = elab_type(e, scope, binding->type);
   if (e->s->n_error > errors)
     return NULL;
+  if (type.elem != TY_F32 && !state) {
+    elab_error(e, binding->type->span, "wrong-type", "a parameter is made of f32, not of %s",
+               type_user_text(e, &type));
+    return NULL;
+  }
   Param *p = instance_param(owner, name);
   if (!p) {
     p = arena_new(e->s->perm, Param);

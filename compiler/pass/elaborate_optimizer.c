@@ -38,8 +38,7 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
   return m->optimizer.kind == V_OPTIMIZER;
 }
 
-// ---- slots
-// ---------------------------------------------------------------------------------------
+// ---- slots --------------------------------------------------------------------------------------
 
 static uint32_t slot_index(Elab *e, Updating *u, const char *state, Type type) {
   Program *p = program_of(e);
@@ -92,8 +91,7 @@ static Val make_state(Elab *e, Scope *scope, Node *binding, void *ctx) {
   return val_tensor(begin_with(e, slot, x));
 }
 
-// ---- one parameter
-// ---------------------------------------------------------------------------------
+// ---- one parameter ------------------------------------------------------------------------------
 
 static bool push_result(Elab *e, Updating *u, const Scope *scope, const char *name,
                         const Type *type, Port port, Results *out) {
@@ -106,6 +104,13 @@ static bool push_result(Elab *e, Updating *u, const Scope *scope, const char *na
   Value *x = elab_tensor(e, fit, type, body->span);
   if (!x)
     return false;
+  if (x->type.batched) {
+    Diagnostic *d = diag_error(e->s, u->minimize->node->span, "batched-state",
+                               "`%s` of %s is one for all examples, its new value one per example",
+                               name, u->minimize->optimizer.decl->name);
+    diag_note(e->s, d, v->span.file ? v->span : body->span, "computed here");
+    return false;
+  }
   buf_push(e->m->arena, &out->value, x);
   buf_push(e->m->arena, &out->port, port);
   return true;

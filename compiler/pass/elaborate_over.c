@@ -29,8 +29,7 @@ static bool *compute_dependence(Elab *e, Value *loss) {
   return params;
 }
 
-// ---- what an item of `over` names
-// ----------------------------------------------------------------
+// ---- what an item of `over` names ---------------------------------------------------------------
 
 static void select_instance(Elab *e, const Instance *instance, bool *out) {
   for (uint32_t i = 0; i < e->param.n; i++)
@@ -131,8 +130,7 @@ static bool select_item(Elab *e, Scope *scope, Node *item, bool *out) {
   return select_value(e, elab_expr(e, scope, item, NULL), item, out);
 }
 
-// ---- rules
-// ---------------------------------------------------------------------------------------
+// ---- rules --------------------------------------------------------------------------------------
 
 static bool any_of(const bool *x, const bool *y, uint32_t n) {
   for (uint32_t i = 0; i < n; i++)

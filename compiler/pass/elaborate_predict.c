@@ -12,8 +12,7 @@ typedef struct {
   Results results;
 } Predict;
 
-// ---- inputs
-// ----------------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------
 
 typedef struct {
   Type type;
@@ -84,8 +83,7 @@ static Scope *predict_scope(Elab *e, Predict *p, Scope *file) {
   return scope_new(e, scope);
 }
 
-// ---- outputs
-// ---------------------------------------------------------------------------------------
+// ---- outputs ------------------------------------------------------------------------------------
 
 // The same for every row: given to every row.
 static Value *for_each_row(Elab *e, Value *x) {
@@ -165,8 +163,7 @@ static void add_outputs(Elab *e, Predict *p, Val v) {
   }
 }
 
-// ---- the block
-// ---------------------------------------------------------------------------------------
+// ---- the block ----------------------------------------------------------------------------------
 
 static bool predict_name_free(Elab *e, const Node *decl) {
   Program *p = program_of(e);

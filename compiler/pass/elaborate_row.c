@@ -118,8 +118,7 @@ static Val idx_part(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   return column_value(e, data, expr, &c, type);
 }
 
-// ---- csv and rows written in the program
-// ---------------------------------------------------------
+// ---- csv and rows written in the program --------------------------------------------------------
 
 // How many values a row has, or -1 if only the file knows.
 static int64_t row_width(const DataInfo *data) {

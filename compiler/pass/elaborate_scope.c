@@ -269,6 +269,12 @@ void at(Elab *e, Span span) {
     e->target->b.loc = elab_loc(e, span);
 }
 
+bool in_program(Elab *e, Span span) {
+  if (!e->target)
+    elab_error(e, span, "not-constant", "this must be known when compiling");
+  return e->target != NULL;
+}
+
 Builder *building(Elab *e) {
   if (!e->target)
     ice("a value of the program is made while only compile-time values are wanted");

@@ -417,6 +417,8 @@ Val shape_iota(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want)
     elab_error(e, arg[0].span, "out-of-range", "%lld is no dimension", (long long)n);
     return val_error();
   }
+  if (!in_program(e, span))
+    return val_error();
   at(e, span);
   Attr attr[] = {attr_dims(e->m->arena, &n, 1), attr_int(0), attr_elem(TY_F32)};
   return val_tensor(ir_inst(building(e), OP_iota, NULL, 0, attr, 3)->result[0]);

@@ -29,8 +29,7 @@ static void add_input(Elab *e, Train *t, Scope *scope, const char *name, NnrtSto
   scope_add_lazy(e, scope, intern(e->s, name), stop_input, in, t->stop->span);
 }
 
-// ---- metrics by name
-// -------------------------------------------------------------------------------
+// ---- metrics by name ----------------------------------------------------------------------------
 
 static bool metric_index(Elab *e, Train *t, const char *name, Span span, uint32_t *out) {
   const char **names = arena_array(e->m->arena, const char *, t->metric.n);
@@ -78,8 +77,7 @@ static bool metric_of(Elab *e, Train *t, Node *n, NnrtStopInput *in) {
   return false;
 }
 
-// ---- stalled(val.loss, 3, by = 0.001)
-// ----------------------------------------------------------------
+// ---- stalled(val.loss, 3, by = 0.001) -----------------------------------------------------------
 
 static bool stall_setting(Elab *e, Train *t, Node *arg, NnrtStopInput *in) {
   Target *target = e->target;
@@ -121,8 +119,7 @@ static bool stalled(Elab *e, Train *t, Node *call, NnrtStopInput *in) {
   return good;
 }
 
-// ---- the condition
-// ---------------------------------------------------------------------------------
+// ---- the condition ------------------------------------------------------------------------------
 
 static Node *named(Elab *e, Train *t, Scope *scope, Node *n, NnrtStopInput in, bool is_bool) {
   Node *name = arena_new(e->m->arena, Node);

@@ -1,5 +1,5 @@
-// Train blocks: the formulas (what is minimised, what is reported) and the functions made from them,
-// eval.T, step.T and grad.T. What is trained, how, and when it stops are in elaborate_over.c,
+// Train blocks: the formulas (what is minimised, what is reported) and the functions made from
+// them, eval.T, step.T and grad.T. What is trained, how, and when it stops are in elaborate_over.c,
 // elaborate_optimizer.c and elaborate_stop.c.
 #include "pass/elaborate_program.h"
 
@@ -130,8 +130,7 @@ static void push_metrics(Elab *e, Train *t, const Formulas *f, Results *out, uin
   }
 }
 
-// ---- eval.T
-// --------------------------------------------------------------------------------------
+// ---- eval.T -------------------------------------------------------------------------------------
 
 // Made first: it creates every instance, so that `over` can name them.
 static bool make_eval(Elab *e, Train *t) {
@@ -152,8 +151,7 @@ static bool make_eval(Elab *e, Train *t) {
   return e->s->n_error == errors;
 }
 
-// ---- step.T and grad.T
-// ---------------------------------------------------------------------------
+// ---- step.T and grad.T --------------------------------------------------------------------------
 
 // The gradient of the mean of `loss` over the batch (as it is, if unbatched) for `params`. The mean
 // is taken before: it scales one number per row instead of every gradient.
@@ -259,8 +257,7 @@ static bool make_grad(Elab *e, Train *t) {
   return true;
 }
 
-// ---- the block
-// -----------------------------------------------------------------------------------
+// ---- the block ----------------------------------------------------------------------------------
 
 static bool train_data(Elab *e, Train *t) {
   if (!t->node->a)

@@ -60,6 +60,10 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
     ElemType elem;
   } table[] = {
       {"f32", TY_F32}, {"index", TY_I32}, {"bool", TY_BOOL}, {"int", TY_I32}, {"i32", TY_I32}};
+  if (type->a && strcmp(type->name, "index") != 0) {
+    elab_error(e, type->span, "wrong-type", "only an index has a range: index<10>");
+    return false;
+  }
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(type->name, table[i].name) == 0)
       return *out = table[i].elem, true;
@@ -123,6 +127,10 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
   if (!elem_of(e, type, &out->elem))
     return false;
   Dim range = 0;
+  if (!type->a && strcmp(type->name, "index") == 0) {
+    elab_error(e, type->span, "wrong-type", "an index needs its range: index<n>");
+    return false;
+  }
   if (type->a && !dim_known(e, scope, type->a, &range))
     return false;
   if (type->a && range < 1) {

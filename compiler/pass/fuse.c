@@ -22,8 +22,7 @@ void group_add(Fuse *fz, FuseGroup *g, uint32_t v) {
   buf_push(fz->arena, &g->member, v);
 }
 
-// ---- what fits where
-// -------------------------------------------------------------------------------
+// ---- what fits where ----------------------------------------------------------------------------
 
 typedef struct {
   Fuse *fz;
@@ -135,8 +134,7 @@ bool space_accepts(Fuse *fz, const FuseGroup *space, const FuseGroup *g, const F
   return false;
 }
 
-// ---- the walk
-// --------------------------------------------------------------------------------------
+// ---- the walk -----------------------------------------------------------------------------------
 
 // Bytes that needn't be read again, and needn't be written if v is the only reader. What is cheap
 // to recompute is hardly a reason.
@@ -253,8 +251,7 @@ static void place_value(Fuse *fz, uint32_t v) {
     group_add(fz, group_new(fz, G_KERNEL, value_count(fz, v), 1), v);
 }
 
-// ---- setting up
-// ------------------------------------------------------------------------------------
+// ---- setting up ---------------------------------------------------------------------------------
 
 // A reshape to the same shape: a copy that was asked for (ir_reshape never makes one).
 static bool is_copy(const Inst *inst) {

@@ -61,8 +61,7 @@ typedef struct {
   uint32_t visits;
 } Fuse;
 
-// ---- fuse_access.c
-// -------------------------------------------------------------------------------
+// ---- fuse_access.c ------------------------------------------------------------------------------
 void fuse_analyse(Fuse *fz);                 // roles must be set; fills access, user, update_only
 uint32_t fuse_add_value(Fuse *fz, Value *v); // of an instruction made after numbering
 Dim value_count(const Fuse *fz, uint32_t id);
@@ -82,8 +81,7 @@ bool group_reaches(Fuse *fz, FuseGroup *from, FuseGroup *to);
 // Would a path from `g` through another group lead to what v reads (or overwrites)?
 bool path_around(Fuse *fz, FuseGroup *g, uint32_t v);
 
-// ---- fuse.c, fuse_merge.c, fuse_build.c
-// ----------------------------------------------------------
+// ---- fuse.c, fuse_merge.c, fuse_build.c ---------------------------------------------------------
 FuseGroup *group_new(Fuse *fz, GroupKind kind, Dim rows, Dim columns);
 void group_add(Fuse *fz, FuseGroup *g, uint32_t v);
 // Could a group of this kind and space hold v beside the members of g (and of `other`, or NULL)?

@@ -26,8 +26,7 @@ bool is_elementwise(const Node *node) {
   return kind == K_ELEM || kind == K_SHAPE || kind == K_SOURCE;
 }
 
-// ---- accesses
-// --------------------------------------------------------------------------------------
+// ---- accesses -----------------------------------------------------------------------------------
 
 typedef struct {
   Fuse *fz;
@@ -120,8 +119,7 @@ bool access_is_flat(const Fuse *fz, const Access *a, Dim count) {
   return c == MAP_FLAT || (c == MAP_ONE && count == 1);
 }
 
-// ---- dependences between groups
-// ------------------------------------------------------------------------
+// ---- dependences between groups -----------------------------------------------------------------
 
 bool each_dependence(Fuse *fz, const Node *v, GroupVisit *visit, void *ctx) {
   for (uint32_t k = 0; k < v->access.n; k++) {

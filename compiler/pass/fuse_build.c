@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-// ---- storage of new params, slots and state
-// -------------------------------------------------------
+// ---- storage of new params, slots and state -----------------------------------------------------
 
 static bool leads_to_reduce(const Fuse *fz, const FuseGroup *g, uint32_t v) {
   const Node *node = &fz->node[v];
@@ -95,8 +94,7 @@ static void settle_storage(Fuse *fz) {
   }
 }
 
-// ---- order
-// -------------------------------------------------------------------------------------------
+// ---- order --------------------------------------------------------------------------------------
 
 static bool not_ordered(Fuse *fz, FuseGroup *g, void *ctx) {
   (void)fz, (void)ctx;
@@ -122,8 +120,7 @@ static FuseGroup *next_group(Fuse *fz) {
   return best;
 }
 
-// ---- building
-// -----------------------------------------------------------------------------------------
+// ---- building -----------------------------------------------------------------------------------
 
 typedef struct {
   Fuse *fz;

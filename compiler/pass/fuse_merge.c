@@ -4,8 +4,7 @@
 
 enum { MAX_RECOMPUTED = 6, SMALL_ROWS = 1 << 16 };
 
-// ---- recomputing instead of storing
-// ---------------------------------------------------------------
+// ---- recomputing instead of storing -------------------------------------------------------------
 
 typedef struct {
   Fuse *fz;
@@ -147,8 +146,7 @@ void fuse_recompute(Fuse *fz) {
   }
 }
 
-// ---- merging
-// -----------------------------------------------------------------------------------------
+// ---- merging ------------------------------------------------------------------------------------
 
 static bool outside_reaches(Fuse *fz, FuseGroup *dependence, void *pair) {
   FuseGroup **ab = pair; // ab[0] is the group that `dependence` is a dependence of

@@ -30,8 +30,7 @@ static Value *reshaped(Builder *b, Value *x, const Dim *dim, uint32_t rank) {
   return ir_reshape(b, x, dim, rank);
 }
 
-// ---- products
-// ------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------
 
 typedef struct { // one side of a product
   Value *v;
@@ -134,8 +133,7 @@ static Value *layout_dot(Builder *b, Inst *dot) {
   return ir_reshape(b, v, dot->result[0]->type.dim, dot->result[0]->type.rank);
 }
 
-// ---- reductions
-// ------------------------------------------------------------------------------------
+// ---- reductions ---------------------------------------------------------------------------------
 
 typedef struct {
   Inst *inst;

@@ -30,8 +30,7 @@ static Dim round_up(Dim n, Dim to) {
   return (n + to - 1) / to * to;
 }
 
-// ---- tiles
-// -----------------------------------------------------------------------------------------
+// ---- tiles --------------------------------------------------------------------------------------
 
 static Dim loop_tile(Dim count) {
   Dim tile = round_up(estimate(count) / LOOP_TILES, 64);
@@ -104,8 +103,7 @@ static Attr group_tile(Arena *arena, const Inst *group) {
   return attr_dims(arena, tile, s.kind == G_DOT ? 2 : 1);
 }
 
-// ---- phases
-// ----------------------------------------------------------------------------------------
+// ---- phases -------------------------------------------------------------------------------------
 
 typedef struct {
   Function *f;

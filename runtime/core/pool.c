@@ -133,8 +133,7 @@ void nnrt_pool_run(NnrtPool *pool, int threads, NnrtTask task, void *context) {
   pool->barrier = place.round;
 }
 
-// ---- How many threads
-// ----------------------------------------------------------------------------
+// ---- How many threads ---------------------------------------------------------------------------
 
 static bool read_text(const char *path, char *text, size_t size) {
   int file = open(path, O_RDONLY | O_CLOEXEC);

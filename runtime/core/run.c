@@ -65,8 +65,7 @@ static double seconds_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-// ---- Opening
-// ---------------------------------------------------------------------------------------
+// ---- Opening ------------------------------------------------------------------------------------
 
 static uint32_t root_of(const NnrtFunction *f, uint32_t buffer) {
   while (f->buffer[buffer].alias != NNRT_NONE)
@@ -174,8 +173,7 @@ void nnrt_poison(NnrtModel *model, bool on) {
   model->poison = on;
 }
 
-// ---- Running
-// ---------------------------------------------------------------------------------------
+// ---- Running ------------------------------------------------------------------------------------
 
 static int launch_threads(const NnrtLaunch *l, int64_t n, int most) {
   double flops = (l->flops_fixed + l->flops_per_n * (double)n) / flops_per_second;

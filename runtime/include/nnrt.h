@@ -10,7 +10,8 @@
 
 #define NNRT_ABI 1
 #define NNRT_MAX_RANK 8
-#define NNRT_ALIGN 64 // every buffer starts at a multiple of it and has so many bytes of readable slack
+#define NNRT_ALIGN                                                                                 \
+  64 // every buffer starts at a multiple of it and has so many bytes of readable slack
 #define NNRT_NONE UINT32_MAX
 
 typedef enum { NNRT_F32, NNRT_F64, NNRT_BF16, NNRT_I32, NNRT_U8, NNRT_BOOL } NnrtElem;
@@ -62,23 +63,24 @@ typedef struct {
 // Where a buffer lives. Arena buffers are placed by nnrt_plan(); the others come with the call.
 enum { NNRT_ARENA, NNRT_ARG, NNRT_RESULT, NNRT_CONSTANT };
 typedef struct {
-  int64_t fixed, per_n;    // bytes: fixed + per_n * N
-  uint32_t kind, index;    // NNRT_ARG / NNRT_RESULT: which port; NNRT_CONSTANT: program.constant[index]
-  uint32_t first, last;    // arena: the phases in which it is alive, inclusive
-  uint32_t alias;          // shares the storage of this buffer (in place), or NNRT_NONE
+  int64_t fixed, per_n; // bytes: fixed + per_n * N
+  uint32_t kind,
+      index; // NNRT_ARG / NNRT_RESULT: which port; NNRT_CONSTANT: program.constant[index]
+  uint32_t first, last; // arena: the phases in which it is alive, inclusive
+  uint32_t alias;       // shares the storage of this buffer (in place), or NNRT_NONE
 } NnrtBuffer;
 
 enum { NNRT_NO_BARRIER_BEFORE = 1 };
 typedef struct {
   NnrtKernel fn;
-  const char *name;        // "dot+bias+relu": for the profile and the plan
-  uint32_t buf0, n_buf;    // NnrtFunction.launch_buf[buf0 ...]: the kernel's buffers
-  uint32_t size0, n_size;  // NnrtFunction.launch_size[size0 ...]
+  const char *name;       // "dot+bias+relu": for the profile and the plan
+  uint32_t buf0, n_buf;   // NnrtFunction.launch_buf[buf0 ...]: the kernel's buffers
+  uint32_t size0, n_size; // NnrtFunction.launch_size[size0 ...]
   int64_t tiles_fixed, tiles_per_n, rows_per_tile;
   // number of tiles: tiles_fixed * (rows_per_tile ? ceil(tiles_per_n * N / rows_per_tile) : 1)
   double flops_fixed, flops_per_n, bytes_fixed, bytes_per_n;
-  uint32_t scratch;        // bytes per thread
-  uint32_t phase;          // launches of one phase run without a barrier between them
+  uint32_t scratch; // bytes per thread
+  uint32_t phase;   // launches of one phase run without a barrier between them
   uint32_t loc, flags;
 } NnrtLaunch;
 
@@ -94,9 +96,9 @@ typedef struct {
   const int64_t *launch_size;
 } NnrtFunction;
 
-// ---- What the trainer needs to know ---------------------------------------------------------------
+// ---- What the trainer needs to know -------------------------------------------------------------
 
-typedef struct { // a named tensor that lives between calls
+typedef struct {    // a named tensor that lives between calls
   const char *name; // path: "dense.weight"; slots: "Train/adam.m/dense.weight"
   NnrtType type;
   uint32_t loc;
@@ -112,18 +114,18 @@ typedef struct {
   uint32_t kind;
   const char *const *file; // idx: one file per record part; csv: one file. gz by its content
   uint32_t n_file;
-  bool header;          // csv: the first line names the columns
-  char separator;       // csv
-  const char *missing;  // csv: text that stands for "no value", or NULL
-  int64_t rows, width;  // inline: rows x width values; generated: rows
-  const double *value;  // inline
+  bool header;         // csv: the first line names the columns
+  char separator;      // csv
+  const char *missing; // csv: text that stands for "no value", or NULL
+  int64_t rows, width; // inline: rows x width values; generated: rows
+  const double *value; // inline
   uint32_t loc;
 } NnrtSource;
 
 // One raw column as functions take it (fields are computed inside the functions).
 // idx: part `first`, converted to type.elem after a range check.
-// csv / inline: values [first, first + product(dims)) of the row, or the csv column called `header`.
-// generated: the row's number (i32).
+// csv / inline: values [first, first + product(dims)) of the row, or the csv column called
+// `header`. generated: the row's number (i32).
 typedef struct {
   const char *name;   // "image", "label" or "row[0]": for messages
   const char *header; // csv column by name, or NULL
@@ -135,10 +137,10 @@ typedef struct {
 typedef struct {
   const char *name;
   NnrtSource train, validate, test; // kind NNRT_NO_SOURCE where not given
-  double validate_last;             // < 1: that fraction of train's last rows; >= 1: a count; 0: none
+  double validate_last; // < 1: that fraction of train's last rows; >= 1: a count; 0: none
   const NnrtColumn *column;
   uint32_t n_column;
-  const char *path;                 // of the .nn file that declares it: for the search of files
+  const char *path; // of the .nn file that declares it: for the search of files
 } NnrtData;
 
 enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE }; // sum over rows / rows, or the last batch's value
@@ -157,13 +159,14 @@ typedef struct { // one scalar input of a stop function
 
 typedef struct {
   const char *name;
-  uint32_t data; // program.data[], or NNRT_NONE
+  uint32_t data;                   // program.data[], or NNRT_NONE
   uint32_t step, eval, grad, stop; // program.function[]; stop may be NNRT_NONE
   const NnrtMetric *metric;
   uint32_t n_metric;
   const NnrtStopInput *stop_input;
   uint32_t n_stop_input;
-  int64_t batch, epochs, steps, log_every; // steps: 0 if epochs rule; log_every: steps, 0 = per epoch
+  int64_t batch, epochs, steps,
+      log_every; // steps: 0 if epochs rule; log_every: steps, 0 = per epoch
   int64_t seed;
   const uint32_t *slot; // program.slot[] that this block owns
   uint32_t n_slot;
@@ -187,7 +190,7 @@ typedef struct {
   uint32_t n_output;
 } NnrtPredict;
 
-typedef struct { // one application of a layer or model, in order; for `summary`
+typedef struct {           // one application of a layer or model, in order; for `summary`
   const char *path, *kind; // "dense_2", "Dense"
   NnrtType type;           // of its result for one row
   uint32_t depth;          // 0: the model
@@ -196,9 +199,10 @@ typedef struct { // one application of a layer or model, in order; for `summary`
 } NnrtLayer;
 
 typedef struct {
-  uint32_t file, start, end, parent; // bytes in file[file]; parent: NnrtLoc that instantiated it, or 0
+  uint32_t file, start, end,
+      parent; // bytes in file[file]; parent: NnrtLoc that instantiated it, or 0
   uint32_t line;
-  const char *layer;                 // path of the innermost layer application, or NULL
+  const char *layer; // path of the innermost layer application, or NULL
 } NnrtLoc;
 
 typedef struct {
@@ -207,9 +211,9 @@ typedef struct {
 } NnrtConstant;
 
 typedef struct {
-  uint32_t abi, bytes; // bytes = sizeof(NnrtProgram)
+  uint32_t abi, bytes;                             // bytes = sizeof(NnrtProgram)
   const char *name, *compiler, *cpu, *source_hash; // cpu: "x86-64-v3" or "native"
-  uint32_t cpu_level;  // 2, 3, 4: what it needs
+  uint32_t cpu_level;                              // 2, 3, 4: what it needs
   const NnrtFunction *function;
   uint32_t n_function;
   uint32_t init; // function that makes all params (and states, role NNRT_STATE)
@@ -236,12 +240,12 @@ typedef struct {
 
 extern const NnrtProgram *const nnrt_programs[]; // one per CPU level, best first, NULL at the end
 
-// ---- Core: layout and execution (no main, no stdio, no globals) -----------------------------------
+// ---- Core: layout and execution (no main, no stdio, no globals) ---------------------------------
 
 typedef enum { NNRT_OK, NNRT_NO_MEMORY, NNRT_BAD_ABI, NNRT_BAD_CALL } NnrtStatus;
 
-// Places the arena buffers of `f` for n rows: offset[i] for each buffer, the arena's size as result.
-// Pure: the compiler prints with it what the runtime will do.
+// Places the arena buffers of `f` for n rows: offset[i] for each buffer, the arena's size as
+// result. Pure: the compiler prints with it what the runtime will do.
 int64_t nnrt_plan(const NnrtFunction *f, int64_t n, int64_t *offset);
 int64_t nnrt_tiles(const NnrtLaunch *launch, int64_t n);
 int64_t nnrt_type_bytes(const NnrtType *type, int64_t n);
@@ -253,13 +257,14 @@ void nnrt_pool_close(NnrtPool *pool);
 int nnrt_pool_threads(const NnrtPool *pool);
 
 typedef struct NnrtModel NnrtModel;
-// Allocates one arena that fits every function in `function[n_function]` (NULL: all) for up to max_n
-// rows; nothing is allocated afterwards.
-NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n, const uint32_t *function,
-                     uint32_t n_function, NnrtModel **model);
-// arg[i] / result[i] point to the tensors of f->arg[i] / f->result[i]; a result with the same role and
-// index as an argument (params, slots, state) must get the same pointer.
-NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const *arg, void *const *result);
+// Allocates one arena that fits every function in `function[n_function]` (NULL: all) for up to
+// max_n rows; nothing is allocated afterwards.
+NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
+                     const uint32_t *function, uint32_t n_function, NnrtModel **model);
+// arg[i] / result[i] point to the tensors of f->arg[i] / f->result[i]; a result with the same role
+// and index as an argument (params, slots, state) must get the same pointer.
+NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const *arg,
+                    void *const *result);
 int64_t nnrt_arena_bytes(const NnrtModel *model);
 void nnrt_close(NnrtModel *model);
 // Per-launch seconds of one run of `function`, added to seconds[launch]; NULL switches it off.
@@ -267,7 +272,7 @@ void nnrt_profile(NnrtModel *model, uint32_t function, double *seconds);
 // Fills arena buffers with NaN before first use and after last use (tests).
 void nnrt_poison(NnrtModel *model, bool on);
 
-// ---- Trainer ----------------------------------------------------------------------------------------
+// ---- Trainer ------------------------------------------------------------------------------------
 
 // The whole command line program; main() calls it with nnrt_programs.
 int nnrt_trainer_main(const NnrtProgram *const *programs, int argc, char **argv);

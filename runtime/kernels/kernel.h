@@ -40,8 +40,7 @@ typedef int64_t v16l __attribute__((vector_size(128), aligned(8)));
 #define SPLAT(x) ((float)(x) - (v16f){0})
 #define SPLAT64(x) ((double)(x) - (v16d){0})
 
-// ---- Functions of 16 lanes (math.c, math64.c)
-// -------------------------------------------------------
+// ---- Functions of 16 lanes (math.c, math64.c) ---------------------------------------------------
 v16f nnrt_exp_f32(v16f x);
 v16f nnrt_log_f32(v16f x);
 v16f nnrt_log1p_f32(v16f x);
@@ -69,8 +68,7 @@ v16d nnrt_pow_f64(v16d x, v16d y);
 v16f nnrt_sin_turn_f32(v16f t);
 v16f nnrt_cos_turn_f32(v16f t);
 
-// ---- Random draws (random.c); the bits are those of nnrt_random.h
-// ---------------------------------
+// ---- Random draws (random.c); the bits are those of nnrt_random.h -------------------------------
 typedef enum { NNRT_RANDOM_BITS, NNRT_RANDOM_UNIFORM, NNRT_RANDOM_NORMAL } NnrtRandomKind;
 // Elements [from, to) of a draw of rows of `width` elements; example[row], or NULL: 0. Fastest
 // where from and to are multiples of width, or of 64 in rows of 128 and more. out: i32 for BITS,

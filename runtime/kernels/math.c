@@ -129,8 +129,7 @@ EXPORT v16f nnrt_softplus_f32(v16f x) {
   return SELECT(x < 0.0f, SPLAT(0), x) + nnrt_log1p_f32(nnrt_exp_f32(-absolute(x)));
 }
 
-// ---- sin and cos: in double, from musl
-// ---------------------------------------------------------------
+// ---- sin and cos: in double, from musl ----------------------------------------------------------
 
 // Arguments from 2^24 on: rare, one by one.
 static __attribute__((noinline, cold)) void trig_large(const float *x, float *y, int quarter) {
@@ -201,8 +200,7 @@ EXPORT v16f nnrt_cos_turn_f32(v16f t) {
   return turn(t, 1);
 }
 
-// ---- erf (coefficients after N. Juffa)
-// ---------------------------------------------------------------
+// ---- erf (coefficients after N. Juffa) ----------------------------------------------------------
 
 // Error <= 1.5 ulp.
 EXPORT v16f nnrt_erf_f32(v16f x) {
@@ -224,8 +222,7 @@ EXPORT v16f nnrt_erf_f32(v16f x) {
   return SELECT(t > 0.927734375f, with_sign(absolute(far), x), near);
 }
 
-// ---- pow: through double
-// -------------------------------------------------------------------------------
+// ---- pow: through double ------------------------------------------------------------------------
 
 // As C's powf, all special cases included. Error <= 0.6 ulp.
 EXPORT v16f nnrt_pow_f32(v16f x, v16f y) {

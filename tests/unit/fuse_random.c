@@ -51,8 +51,7 @@ static const char *check_pass(const Case *c) {
   return wrong ? wrong : check_text(c);
 }
 
-// ---- the runtime, played
-// -----------------------------------------------------------------------------
+// ---- the runtime, played ------------------------------------------------------------------------
 
 typedef struct {
   const Case *c;
@@ -207,8 +206,7 @@ static const char *play(const Case *c, bool backwards) {
   return wrong ? wrong : compare(arena, c->f, c->wanted, got);
 }
 
-// ---- one seed
-// ------------------------------------------------------------------------------------------
+// ---- one seed -----------------------------------------------------------------------------------
 
 static const char *run_pass(Case *c, const char *name, void (*pass)(Module *)) {
   pass(c->m);

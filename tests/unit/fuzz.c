@@ -67,8 +67,7 @@ static void add_stages(Session *s, Inputs *inputs, const char *path) {
   }
 }
 
-// ---- changes: on words, numbers, marks and white space, one token each
-// ---------------------------
+// ---- changes: on words, numbers, marks and white space, one token each --------------------------
 
 typedef struct {
   const char *at;

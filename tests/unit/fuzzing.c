@@ -134,8 +134,7 @@ bool fuzz_compile(const FuzzText *t, FILE *diagnostics) {
   return sound;
 }
 
-// ---- each in a child that may die
-// ----------------------------------------------------------------
+// ---- each in a child that may die ---------------------------------------------------------------
 
 typedef struct {
   uint32_t number; // that the child is at, in shared memory

@@ -15,8 +15,7 @@ static void check(bool ok, const char *name, int threads) {
   failed += !ok;
 }
 
-// ---- Barriers: each thread writes its cell, then looks at its neighbour's
-// ------------------------
+// ---- Barriers: each thread writes its cell, then looks at its neighbour's -----------------------
 
 enum { CELLS = 64, ROUNDS = 20 };
 typedef struct {
@@ -50,8 +49,7 @@ static void test_barriers(int threads) {
   check(wrong == 0, "barriers", threads);
 }
 
-// ---- A program: y = reversed(x * 2) + 1 over n rows of 3, then total = sum(y)
-// ----------------------
+// ---- A program: y = reversed(x * 2) + 1 over n rows of 3, then total = sum(y) -------------------
 
 enum { WIDE = 3 };
 static void twice(const NnrtArgs *args, int64_t tile0, int64_t tile1) {

@@ -79,8 +79,7 @@ static Value *of_shape(Graph *g, const Type *type) {
   return keep(g, argument(g, has_rows(type) ? NNRT_COLUMN : NNRT_PARAM, wanted));
 }
 
-// ---- one operation
-// -------------------------------------------------------------------------------
+// ---- one operation ------------------------------------------------------------------------------
 
 static Value *make_unary(Graph *g) {
   static const Op ops[] = {OP_neg, OP_abs, OP_relu, OP_tanh, OP_sigmoid, OP_softplus, OP_sin};
@@ -279,8 +278,7 @@ static Value *make_one(Graph *g) {
   return make[below(g, sizeof make / sizeof *make)](g);
 }
 
-// ---- the whole function
-// ----------------------------------------------------------------------------
+// ---- the whole function -------------------------------------------------------------------------
 
 static void add_result(Graph *g, Value *v, Port port) {
   buf_push(g->b.m->arena, &g->result, v);
