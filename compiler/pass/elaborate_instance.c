@@ -284,9 +284,11 @@ void state_assign(Elab *e, const char *name, Val v, Span span) {
   Param *p = e->inside && !e->make_state ? instance_param(e->inside, name) : NULL;
   if (!p || !p->is_state || v.kind == V_ERROR)
     return;
-  Value *t = elab_tensor(e, v, &p->type, span);
-  if (!t)
+  const char *what = arena_printf(e->s->perm, "the state `%s`", name);
+  Val fit = elab_fit(e, v, &p->type, span, what, e->m->loc.at[p->loc].span);
+  if (fit.kind != V_TENSOR)
     return;
+  Value *t = fit.t;
   if (t->type.batched) {
     Diagnostic *d = elab_error(e, span, "batched-state",
                                "`%s` is one for all examples, this value is one "

@@ -49,6 +49,8 @@ static void add_files(Session *s, Inputs *inputs, const char *pattern) {
       continue;
     if (strncmp(path, folder, strlen(folder)) == 0)
       in.pass = pass_named(path + strlen(folder), strcspn(path + strlen(folder), "/"));
+    if (in.pass > pass_named("fuse", 4)) // what fuse promises is not for others to write
+      in.pass = NO_PASS;
     buf_push(s->perm, inputs, in);
   }
   globfree(&found);
@@ -62,7 +64,9 @@ static void add_stages(Session *s, Inputs *inputs, const char *path) {
     const char *pass = fuzz_pass(i, NULL), *text = fuzz_print(m);
     const char *name = arena_printf(s->perm, "%s@%s", path, pass);
     if (i == pass_named(pass, strlen(pass)))
-      buf_push(s->perm, inputs, (Input){name, path, text, strlen(text), true, i});
+      buf_push(
+          s->perm, inputs,
+          (Input){name, path, text, strlen(text), true, strcmp(pass, "schedule") ? i : NO_PASS});
     run(m);
   }
 }

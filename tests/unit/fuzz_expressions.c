@@ -67,7 +67,7 @@ static const char *const gentle_functions[] = {
     "softplus", "softmax", "log_softmax", "selu",    "sin",           "sign", "floor",   "elu",
     "gelu",     "swish",   "reverse",     "flatten", "stop_gradient", "f32",
 };
-static const char *const gentle_operators[] = {"+", "-", "*", "/", "|> min_max(0, 1) |> sum +"};
+static const char *const gentle_operators[] = {"+", "-", "*", "/"};
 
 static const char *const functions[] = {
     // builtins
@@ -253,18 +253,63 @@ static void write_lets(Writer *w) {
   }
 }
 
+// `usual`, but now and then an expression.
+static void write_setting(Writer *w, const char *before, const char *usual) {
+  text_put(&w->text, before);
+  if (below(w, 12) == 0)
+    write_expression(w, 2);
+  else
+    text_put(&w->text, usual);
+}
+
+static void write_data(Writer *w) {
+  if (below(w, 4))
+    text_put(&w->text,
+             "data D {\n    rows = [[0, 1], [1, 2], [2, 3], [3, 0]]\n    validate = last(1)\n");
+  else
+    write_setting(w, "data D {\n    rows = generated(", "8"), text_put(&w->text, ")\n");
+  write_setting(w, "    x: f32[3] = ", "normal[3]");
+  write_setting(w, "\n    m: f32[3, 3] = ", "normal[3, 3]");
+  write_setting(w, "\n    s: f32 = ", "uniform");
+  write_setting(w, "\n    i: index<4> = ", "integer(0, 3)");
+  write_setting(w, "\n    k: index<4>[2] = ", "integers(0, 3)");
+  write_setting(w, "\n    b: bool = ", "uniform[] > 0.5");
+  text_put(&w->text, "\n}\n");
+}
+
+static void write_training(Writer *w) {
+  write_setting(w, "train T on D {\n    let e = ", "1");
+  write_setting(w, "\n    minimize F(x, m, s, i, k) * e + ", "0");
+  text_printf(&w->text, " with %s(",
+              below(w, 2)   ? "sgd"
+              : below(w, 2) ? "adam"
+              : below(w, 2) ? "rmsprop"
+                            : "adamw");
+  write_setting(w, "", "0.1");
+  write_setting(w, ")\n    report s, r = ", "mean(x)");
+  write_setting(w, "\n    batch ", "2");
+  write_setting(w, "\n    seed ", "2");
+  write_setting(w, "\n    steps ", "2");
+  if (below(w, 8) == 0)
+    write_setting(w, "\n    stop when ", "loss < 0.1");
+  text_put(&w->text, "\n}\n");
+}
+
 static void write_model(Writer *w) {
+  write_data(w);
   text_put(&w->text,
-           "data D {\n    rows = [[0, 1], [1, 2], [2, 3], [3, 0]]\n"
-           "    x: f32[3] = normal[3]; m: f32[3, 3] = normal[3, 3]; s: f32 = row[1]\n"
-           "    i: index<4> = row[0]; k: index<4>[2] = row[0..2]; b: bool = row[1] > 1\n}\n"
-           "model F(x: f32[3], m: f32[3, 3], s: f32, i: index<4>, k: index<4>[2]) -> f32 {\n"
-           "    param w: f32[3] = uniform(0.1, 1), u: f32[3, 3] = normal(0, 1)\n");
+           "model F(x: f32[3], m: f32[3, 3], s: f32, i: index<4>, k: index<4>[2]) -> f32 {\n");
+  write_setting(w, "    param w: f32[3] = ", "uniform(0.1, 1)");
+  write_setting(w, ", u: f32[3, 3] = ", "normal(0, 1)");
+  write_setting(w, "\n    state n: f32[3] = ", "zeros");
+  write_setting(w, "\n    n = ", "n + batch_mean(x)");
+  text_put(&w->text, "\n");
   write_lets(w);
-  text_put(&w->text, "    mean(w * w + ");
+  write_setting(w, "    let d = x |> Dense(", "2");
+  text_put(&w->text, ")\n    sum(d) + mean(w * w + ");
   write_expression(w, 3);
-  text_put(&w->text,
-           ")\n}\ntrain T on D {\n    minimize F(x, m, s, i, k) with sgd(0.1)\n    steps 3\n}\n");
+  text_put(&w->text, ")\n}\n");
+  write_training(w);
 }
 
 static void write_predict(Writer *w) {
@@ -278,7 +323,11 @@ static void write_predict(Writer *w) {
 static FuzzText write_program(void *ctx, uint32_t seed) {
   Session *s = ctx, *own = session_create();
   Writer w = {.draw = {seed}, .text = {.arena = own->perm}, .gentle = seed % 4 >= 2};
-  text_put(&w.text, "const size = 3\nconfig rate = 0.5\n");
+  text_put(&w.text, "use std.layers: Dense\n");
+  write_setting(&w, "const size = ", "3");
+  write_setting(&w, ", extra = ", "2");
+  write_setting(&w, "\nconfig rate = ", "0.5");
+  text_put(&w.text, "\n");
   if (seed % 2)
     write_model(&w);
   else
