@@ -6,6 +6,7 @@
 #include "tools/tools.h"
 
 #include <malloc.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,16 +86,69 @@ static bool is_small_function(const Function *f) {
   return small;
 }
 
-static void evaluate(Function *f) {
+static const Tensor **draw_arguments(const Function *f) {
   static const OpDef plain = {.name = "plain"};
   Arena *arena = f->module->arena;
   const Tensor **args = arena_array(arena, const Tensor *, f->body->n_arg + 1);
   Draw draw = {f->body->n_arg};
-  if (!is_small_function(f))
-    return;
   for (uint32_t i = 0; i < f->body->n_arg; i++)
     args[i] = draw_tensor(&draw, arena, &plain, &f->body->arg[i]->type, ROWS);
-  ir_eval(f, ROWS, args, arena_array(arena, Tensor *, f->n_result + 1), arena);
+  return args;
+}
+
+static void evaluate(Function *f) {
+  if (!is_small_function(f))
+    return;
+  Tensor **results = arena_array(f->module->arena, Tensor *, f->n_result + 1);
+  ir_eval(f, ROWS, draw_arguments(f), results, f->module->arena);
+}
+
+// ---- before and after the passes, both in double ------------------------------------------------
+
+// Batched and differentiated, else as it was elaborated.
+static Module *plain_module(Session *s, Module *m) {
+  const char *text = fuzz_print(m);
+  Module *plain = ir_read(s, source_add(s, "elaborated.ir", text, strlen(text)));
+  if (!plain)
+    ice("elaborated IR can't be read back");
+  pass_batch(plain);
+  pass_grad(plain);
+  return plain;
+}
+
+static bool all_finite(const Function *f, Tensor *const *results) {
+  for (uint32_t i = 0; i < f->n_result; i++)
+    for (int64_t k = 0; k < results[i]->count; k++)
+      if (!isfinite(results[i]->at[k]))
+        return false;
+  return true;
+}
+
+// Roughly: constants are rounded to f32 where they are folded, and what follows may enlarge that. A
+// stable form may be finite where the formula is not, and the other way round for infinite numbers.
+static bool agree(double want, double got, bool finite) {
+  return !isfinite(want) || fabs(want) > 1e37 || (!finite && !isfinite(got)) ||
+         fabs(got - want) <= 1e-3 * (1 + fabs(want));
+}
+
+static void compare(Function *f, Function *g) {
+  if (!is_small_function(f) || !is_small_function(g))
+    return;
+  Arena *arena = f->module->arena;
+  const Tensor **args = draw_arguments(f);
+  Tensor **want = arena_array(arena, Tensor *, f->n_result + 1);
+  Tensor **got = arena_array(arena, Tensor *, f->n_result + 1);
+  const char *why = ir_eval(f, ROWS, args, want, arena);
+  if (!why)
+    why = ir_eval(g, ROWS, args, got, arena);
+  if (why)
+    ice("%s: %s", f->name, why);
+  bool finite = all_finite(f, want);
+  for (uint32_t i = 0; i < f->n_result; i++)
+    for (int64_t k = 0; k < want[i]->count; k++)
+      if (!agree(want[i]->at[k], got[i]->at[k], finite))
+        ice("%s: the passes make %.9g of %.9g in result %u", f->name, got[i]->at[k], want[i]->at[k],
+            i);
 }
 
 static void compile_ir(Session *s, uint32_t file, uint32_t pass) {
@@ -116,7 +170,10 @@ static void compile_program(Session *s, uint32_t file) {
   Module *m = elaborate(s, file, &(ElabOptions){0});
   if (m && s->n_error == 0) {
     verify(m, "elaborate");
+    Module *plain = plain_module(s, m);
     run_passes(s, m, 0);
+    for (uint32_t i = 0; i < m->fn.n && s->n_error == 0; i++)
+      compare(plain->fn.at[i], m->fn.at[i]);
   } else if (s->n_error == 0)
     ice("no module and no error");
 }
