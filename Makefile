@@ -55,7 +55,7 @@ $(BUILD)/nn.lex.c $(BUILD)/nn.lex.h &: lang/nn.l
 # Generated C: our warnings are not the generators'.
 $(BUILD)/nn.%.o: $(BUILD)/nn.%.c $(BUILD)/nn.tab.h $(BUILD)/nn.lex.h
 	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -MP -c $< -o $@
-$(BUILD)/stdlib.c: $(STDLIB) tests/../Makefile
+$(BUILD)/stdlib.c: $(STDLIB) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "pass/elaborate.h"'; \
 	  for f in $(STDLIB); do n=$$(basename $$f .nn); \
@@ -85,7 +85,7 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.ta
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
 # its own target in the place of this one, and NNRT_LEVEL says which it will be. Variables become
 # values already here: then what a constant argument makes dead is dropped while it is inlined.
-$(BUILD)/kernels-v%.bc: $(KERNELS) runtime/kernels/kernel.h $(wildcard runtime/include/*.h)
+$(BUILD)/kernels-v%.bc: $(KERNELS) Makefile runtime/kernels/kernel.h $(wildcard runtime/include/*.h)
 	@mkdir -p $(BUILD)/bc-v$*
 	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \

@@ -68,7 +68,7 @@ void diag_label(Session *s, Diagnostic *d, const char *format, ...)
 // "where the other side came from"; with span.file 0 it is printed as advice: "help: ...".
 void diag_note(Session *s, Diagnostic *d, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-// Prints all, sorted by place, at most 20 errors, then the count. `json`: one object per line.
+// Prints all, sorted by place, at most 20 errors, then the count.
 void diag_print(Session *s, void *file);
 // The nearest of `n` names, or NULL if none is near: for "did you mean".
 const char *nearest_name(const char *name, const char *const *names, uint32_t n);
