@@ -28,7 +28,7 @@ CORE     = $(wildcard runtime/core/*.c)
 TRAINER  = $(wildcard runtime/trainer/*.c)
 KERNELS  = $(wildcard runtime/kernels/*.c)
 LEVELS   = 2 3 4
-STDLIB   = $(wildcard stdlib/*.nn)
+STDLIB   = $(wildcard stdlib/*.nn stdlib/*/*.nn)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMPILER_OBJ = $(call obj,$(COMPILER)) $(BUILD)/nn.tab.o $(BUILD)/nn.lex.o $(BUILD)/stdlib.o $(BUILD)/errors.o
@@ -58,10 +58,11 @@ $(BUILD)/nn.%.o: $(BUILD)/nn.%.c $(BUILD)/nn.tab.h $(BUILD)/nn.lex.h
 $(BUILD)/stdlib.c: $(STDLIB) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "pass/elaborate.h"'; \
-	  for f in $(STDLIB); do n=$$(basename $$f .nn); \
+	  for f in $(STDLIB); do n=$$(echo $$f | sed 's|^stdlib/||; s|\.nn$$||; s|/|_|g'); \
 	    printf 'static const char text_%s[] = {' $$n; od -An -v -tu1 $$f | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; done; \
 	  echo 'const StdlibFile stdlib_files[] = {'; \
-	  for f in $(STDLIB); do n=$$(basename $$f .nn); echo "{\"$$n\", text_$$n, sizeof text_$$n - 1},"; done; \
+	  for f in $(STDLIB); do p=$$(echo $$f | sed 's|^stdlib/||; s|\.nn$$||'); n=$$(echo $$p | sed 's|/|_|g'); \
+	    echo "{\"$$p\", text_$$n, sizeof text_$$n - 1},"; done; \
 	  echo '{0, 0, 0}};'; } > $@
 $(BUILD)/errors.c: lang/ERRORS.md
 	@mkdir -p $(@D)

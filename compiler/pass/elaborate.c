@@ -221,20 +221,24 @@ static void declare_function(Elab *e, SourceModule *m, Node *decl) {
 
 // ---- files ------------------------------------------------------------------------------------
 
-static void declare_file(Elab *e, SourceModule *m);
+static void declare_names(Elab *e, SourceModule *m);
+static void declare_uses(Elab *e, SourceModule *m);
 
-static SourceModule *add_module(Elab *e, const char *path, uint32_t source, bool is_std) {
+static SourceModule *add_module(Elab *e, const char *path, uint32_t source, Scope *scope,
+                                bool is_std) {
   SourceModule *m = arena_new(e->s->perm, SourceModule);
-  *m = (SourceModule){.path = path, .is_std = is_std, .next = e->modules};
+  *m = (SourceModule){.path = path, .scope = scope, .is_std = is_std, .next = e->modules};
   e->modules = m;
-  m->scope = scope_new(e, e->prelude);
-  m->scope->is_file = true;
-  if (is_std && !e->prelude)
-    e->prelude = m->scope; // the first file read is the prelude itself
   m->file = parse_source(e->s, source);
   if (!has_syntax_errors(e->s))
-    declare_file(e, m);
+    declare_names(e, m);
   return m;
+}
+
+static Scope *file_scope(Elab *e) {
+  Scope *scope = scope_new(e, e->prelude);
+  scope->is_file = true;
+  return scope;
 }
 
 static SourceModule *find_module(const Elab *e, const char *path) {
@@ -244,30 +248,47 @@ static SourceModule *find_module(const Elab *e, const char *path) {
   return NULL;
 }
 
-static const StdlibFile *find_stdlib(const char *name) {
-  for (const StdlibFile *f = stdlib_files; f->name; f++)
-    if (strcmp(f->name, name) == 0)
-      return f;
-  return NULL;
+// Files stdlib/NAME.nn and stdlib/NAME/*.nn are the module NAME.
+static bool is_of_module(const StdlibFile *f, const char *name, size_t n) {
+  return strncmp(f->name, name, n) == 0 && (!f->name[n] || f->name[n] == '/');
 }
 
-static SourceModule *std_module(Elab *e, const StdlibFile *f) {
-  const char *path = intern(e->s, arena_printf(e->s->perm, "<std>/%s.nn", f->name));
+static const char *module_of(Elab *e, const StdlibFile *f) {
+  return intern_n(e->s, f->name, strcspn(f->name, "/"));
+}
+
+// A module of the standard library: its files share one scope. NULL if there is none.
+static SourceModule *std_module(Elab *e, const char *name) {
+  const char *path = intern(e->s, arena_printf(e->s->perm, "std.%s", name));
   SourceModule *m = find_module(e, path);
-  return m ? m : add_module(e, path, source_add(e->s, path, f->text, f->n), true);
+  if (m)
+    return m;
+  Scope *scope = file_scope(e);
+  if (!e->prelude)
+    e->prelude = scope; // the first module read is the prelude itself
+  SourceModule *before = e->modules;
+  for (const StdlibFile *f = stdlib_files; f->name; f++)
+    if (is_of_module(f, name, strlen(name))) {
+      const char *file = intern(e->s, arena_printf(e->s->perm, "<std>/%s.nn", f->name));
+      m = add_module(e, path, source_add(e->s, file, f->text, f->n), scope, true);
+    }
+  for (SourceModule *k = m; k && k != before && !has_syntax_errors(e->s); k = k->next)
+    if (k->scope == scope)
+      declare_uses(e, k);
+  return m;
 }
 
 static SourceModule *use_std(Elab *e, Node *use) {
   const char *dot = strchr(use->name, '.');
   bool std = dot && strncmp(use->name, "std.", 4) == 0;
-  const StdlibFile *f = std ? find_stdlib(dot + 1) : NULL;
-  if (f)
-    return std_module(e, f);
+  SourceModule *m = std ? std_module(e, dot + 1) : NULL;
+  if (m)
+    return m;
   Diagnostic *d =
       diag_error(e->s, use->name_span, "unknown-module", "there is no module `%s`", use->name);
   Names names = {0};
   for (const StdlibFile *s = stdlib_files; s->name; s++)
-    buf_push(e->s->perm, &names, s->name);
+    buf_push(e->s->perm, &names, module_of(e, s));
   const char *near = std ? nearest_name(dot + 1, names.at, names.n) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", near);
@@ -275,6 +296,13 @@ static SourceModule *use_std(Elab *e, Node *use) {
     diag_note(e->s, d, (Span){0}, "a file of yours is named in quotes: use \"%s.nn\": ...",
               use->name);
   return NULL;
+}
+
+static SourceModule *add_file(Elab *e, const char *path, uint32_t source) {
+  SourceModule *m = add_module(e, path, source, file_scope(e), false);
+  if (!has_syntax_errors(e->s))
+    declare_uses(e, m);
+  return m;
 }
 
 // A file beside the one that uses it.
@@ -289,7 +317,7 @@ static SourceModule *use_file(Elab *e, Node *use) {
     return m;
   uint32_t source = source_read(e->s, path);
   if (source)
-    return add_module(e, path, source, false);
+    return add_file(e, path, source);
   diag_error(e->s, use->name_span, "missing-file", "can't read %s: %s", path, strerror(errno));
   return NULL;
 }
@@ -365,9 +393,12 @@ static void declare(Elab *e, SourceModule *m, Node *decl) {
 }
 
 // `use` comes last: files may use each other.
-static void declare_file(Elab *e, SourceModule *m) {
+static void declare_names(Elab *e, SourceModule *m) {
   for (uint32_t i = 0; i < m->file->list.n; i++)
     declare(e, m, m->file->list.at[i]);
+}
+
+static void declare_uses(Elab *e, SourceModule *m) {
   for (uint32_t i = 0; i < m->file->list.n; i++)
     if (m->file->list.at[i]->kind == N_USE)
       declare_use(e, m, m->file->list.at[i]);
@@ -382,7 +413,7 @@ const char *module_with(Elab *e, const char *name) {
       const char *hit = strstr(f->text, head);
       char after = hit ? hit[strlen(head)] : 'x';
       if (hit && (after == '(' || after == ' ' || after == '\n'))
-        return f->name;
+        return module_of(e, f);
     }
   return NULL;
 }
@@ -446,11 +477,9 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   e->s = s;
   e->m = module_create(s);
   read_defines(e, options);
-  const StdlibFile *prelude = find_stdlib("prelude");
-  if (!prelude)
+  if (!std_module(e, "prelude"))
     ice("the standard library has no prelude");
-  std_module(e, prelude);
-  SourceModule *user = add_module(e, s->source.at[file].path, file, false);
+  SourceModule *user = add_file(e, s->source.at[file].path, file);
   if (has_syntax_errors(s))
     return NULL;
   e->file = user->file;

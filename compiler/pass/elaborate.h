@@ -235,9 +235,9 @@ Value *target_example(Target *t); // *i32
 Value *target_argument(Target *t, Type type, NnrtRole role, uint32_t index, const char *name);
 
 // The pass. Reports user errors through m->s; true if there were none.
-// `stdlib` gives the text of a module ("layers" -> stdlib/layers.nn), NULL if there is none.
+// The standard library: stdlib/layers/*.nn are the files of the module `std.layers`.
 typedef struct {
-  const char *name, *text;
+  const char *name, *text; // "layers/basic"
   size_t n;
 } StdlibFile;
 extern const StdlibFile stdlib_files[]; // embedded by the build; name NULL at the end
