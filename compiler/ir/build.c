@@ -1,6 +1,7 @@
 // Making IR: modules, functions, instructions. Types of results come from the operations' rules, so
 // that an instruction exists only with correct types.
 #include "ir/ir.h"
+#include "ir/text.h"
 #include "ops/op.h"
 
 #include <string.h>
@@ -158,25 +159,47 @@ static void link_before(Inst *inst, Region *r, Inst *before) {
   *(before ? &before->prev : &r->last) = inst;
 }
 
-static void make_body(Module *m, Inst *group) {
-  group->body = region_new(m->arena, group->parent->fn, group);
-  for (uint32_t i = 0; i < group->n_args; i++)
-    ir_region_arg(group->body, group->arg[i]->type, m->arena);
+Region *ir_region(Function *f) {
+  return region_new(f->module->arena, f, NULL);
 }
 
-// The yield that ends a group's body says what the group's results are.
-static void end_body(Module *m, Inst *yield) {
-  Inst *group = yield->parent->owner;
-  if (!group)
-    ice("yield outside a group");
-  Type *types = arena_array(m->arena, Type, yield->n_args + 1);
+Type *ir_body_args(Module *m, const Inst *inst) {
+  Type *types = arena_array(m->arena, Type, inst->n_args + 1);
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    types[i] = inst->arg[i]->type;
+  if (op_table[inst->op]->body_args)
+    op_table[inst->op]->body_args(inst, types);
+  return types;
+}
+
+const char *ir_body_results(Module *m, const Inst *inst, Type **types) {
+  const Inst *yield = inst->body->last;
+  *types = arena_array(m->arena, Type, yield->n_args + 1);
   for (uint32_t i = 0; i < yield->n_args; i++)
-    types[i] = yield->arg[i]->type;
-  make_results(m, group, types, yield->n_args);
+    (*types)[i] = yield->arg[i]->type;
+  if (!op_table[inst->op]->body_results)
+    return NULL;
+  return op_table[inst->op]->body_results(m, inst, *types);
 }
 
-Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
-              uint32_t n_attrs) {
+static void make_body(Module *m, Inst *inst) {
+  const Type *types = ir_body_args(m, inst);
+  inst->body = region_new(m->arena, inst->parent->fn, inst);
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    ir_region_arg(inst->body, types[i], m->arena);
+}
+
+// The yield that ends a body says what the results of its instruction are.
+void ir_end_body(Module *m, Inst *inst) {
+  Type *types;
+  const char *wrong = ir_body_results(m, inst, &types);
+  if (wrong)
+    ice("building %s: %s", op_table[inst->op]->name, wrong);
+  make_results(m, inst, types, inst->body->last->n_args);
+}
+
+static Inst *build_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+                        uint32_t n_attrs) {
   Module *m = b->m;
   Type few[4], *types = n_args < 4 ? few : arena_array(m->arena, Type, n_args);
   const char *wrong = ir_check(m, op, args, n_args, attrs, n_attrs, types);
@@ -192,10 +215,25 @@ Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr
   fill_attrs(m, op, attrs, n_attrs, &inst->attr, &inst->n_attrs);
   link_before(inst, b->region, b->before);
   make_results(m, inst, types, result_count(op_table[op], n_args));
+  return inst;
+}
+
+Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+              uint32_t n_attrs) {
+  Inst *inst = build_inst(b, op, args, n_args, attrs, n_attrs);
   if (op_table[op]->results == RESULT_OF_BODY)
-    make_body(m, inst);
-  if (op == OP_yield)
-    end_body(m, inst);
+    make_body(b->m, inst);
+  if (op == OP_yield && b->region->owner)
+    ir_end_body(b->m, b->region->owner);
+  return inst;
+}
+
+Inst *ir_inst_with(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+                   uint32_t n_attrs, Region *body) {
+  Inst *inst = build_inst(b, op, args, n_args, attrs, n_attrs);
+  body->owner = inst;
+  inst->body = body;
+  ir_end_body(b->m, inst);
   return inst;
 }
 

@@ -19,6 +19,12 @@
 //       yield %2
 //     } : f32[N, 10] @2
 //     return %8 metric 0 "loss", %9 metric 1 "accuracy"
+//     %10, %11 = scan %5, %0, %9 carries=1 captures=1 length=80 reverse=0 {
+//       ^(%0: f32[N, 10], %1: f32[10, 10], %2: f32[N, 10])
+//       %3 = dot %0, %1 ca=[1] cb=[0] batch=0 : f32[N, 10]
+//       %4 = add %3, %2 : f32[N, 10]
+//       yield %4, %4
+//     } : f32[N, 10], f32[80, N, 10]
 //   }
 // A per-example batched type is written with a star: *f32[784].
 #ifndef NNC_IR_H
@@ -96,7 +102,7 @@ struct Inst {
   uint32_t n_args, n_results, n_attrs;
   Value **arg, **result;
   Attr *attr;
-  Region *body; // of `group`, else NULL
+  Region *body; // of `group` and `scan`, else NULL
   LocId loc;
   Inst *prev, *next;
   Region *parent;
@@ -105,8 +111,8 @@ struct Inst {
 struct Region { // closed: reads only its own arguments and values
   Value **arg;
   uint32_t n_arg;
-  Inst *first, *last; // the last is `return` (of a function) or `yield` (of a group)
-  Inst *owner;        // NULL: a function's body
+  Inst *first, *last; // the last is `return` (of a function) or `yield` (of a body)
+  Inst *owner;        // NULL: a function's body, or one that no instruction has taken yet
   Function *fn;
 };
 
@@ -166,10 +172,17 @@ LocId ir_loc(Module *m, Span span, LocId parent, const char *layer);
 
 // The general form: types of the results are inferred by the op's rule; a broken rule is an ICE.
 // attrs in the order of OpDef.sig; attributes left out at the end, or of kind A_NONE, take their
-// defaults. OP_group makes its body too, with one region argument per argument; build in it with a
-// Builder whose region is inst->body. OP_yield in that body ends it and makes the group's results.
+// defaults. OP_group and OP_scan make their bodies too, with one region argument per argument;
+// build in it with a Builder whose region is inst->body. OP_yield in that body ends it and makes
+// the results.
 Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
               uint32_t n_attrs);
+// A body before its instruction: build in it, end it with OP_yield, then give it to ir_inst_with,
+// which makes the instruction around it. Its arguments must have the types that the operation wants
+// (a scan's carry may be batched where its first value is not).
+Region *ir_region(Function *f);
+Inst *ir_inst_with(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
+                   uint32_t n_attrs, Region *body);
 // Would ir_inst accept it? Returns NULL, or why not in words (for user errors).
 const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
                      uint32_t n_attrs, Type *result);

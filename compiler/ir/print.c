@@ -105,8 +105,8 @@ static void put_arguments(Text *out, const Inst *inst) {
   }
 }
 
-static void put_body(Text *out, const Inst *group, Module *m, int indent) {
-  const Region *r = group->body;
+static void put_body(Text *out, const Inst *inst, Module *m, int indent) {
+  const Region *r = inst->body;
   text_printf(out, " {\n%*s^(", indent + 2, "");
   for (uint32_t i = 0; i < r->n_arg; i++) {
     text_printf(out, "%s%%%u: ", i ? ", " : "", r->arg[i]->id);

@@ -94,12 +94,13 @@ static void line_operation(Reader *r, Line *line, const Values *values) {
 
 static void region(Reader *r, Region *body, Values *values);
 
-static void group_body(Reader *r, Inst *group) {
+static void inst_body(Reader *r, Inst *inst) {
   Values values = {0};
+  const Type *rule = ir_body_args(r->m, inst);
   read_expect(r, "{");
   read_expect(r, "^");
   read_expect(r, "(");
-  for (uint32_t i = 0; i < group->n_args && !r->error; i++) {
+  for (uint32_t i = 0; i < inst->n_args && !r->error; i++) {
     if (i)
       read_expect(r, ",");
     read_skip(r);
@@ -107,12 +108,14 @@ static void group_body(Reader *r, Inst *group) {
     uint32_t id = value_number(r);
     read_expect(r, ":");
     Type t = read_type(r);
-    if (!r->error && !type_equal(&t, &group->arg[i]->type))
-      read_fail(r, at, "the group's argument is %s", type_text(r->m->arena, &group->arg[i]->type));
-    define(r, &values, at, id, group->body->arg[i]);
+    if (!r->error && !ir_body_arg_fits(inst, i, &t, &rule[i]))
+      read_fail(r, at, "the %s's argument is %s", op_table[inst->op]->name,
+                type_text(r->m->arena, &rule[i]));
+    inst->body->arg[i]->type = t;
+    define(r, &values, at, id, inst->body->arg[i]);
   }
   read_expect(r, ")");
-  region(r, group->body, &values);
+  region(r, inst->body, &values);
 }
 
 static void line_types(Reader *r, const Line *line, Inst *inst, Values *values) {
@@ -146,6 +149,22 @@ static bool belongs_here(const Region *body, Op op) {
   return op == OP_return ? !body->owner : op == OP_yield ? body->owner != NULL : true;
 }
 
+// The last instruction of a body: now the results of the instruction around it can be made.
+static Inst *build_yield(Reader *r, Region *body, const Line *line) {
+  Inst *owner = body->owner;
+  Type *types;
+  body->owner = NULL;
+  Inst *yield =
+      ir_inst(&(Builder){r->m, body, NULL, 0}, OP_yield, line->arg.at, line->arg.n, NULL, 0);
+  body->owner = owner;
+  const char *wrong = ir_body_results(r->m, owner, &types);
+  if (wrong)
+    read_fail(r, line->start, "%s: %s", op_table[owner->op]->name, wrong);
+  else
+    ir_end_body(r->m, owner);
+  return yield;
+}
+
 // Makes the instruction if its operation takes it; NULL after an error.
 static Inst *build_line(Reader *r, Region *body, Line *line) {
   Builder b = {r->m, body, NULL, 0};
@@ -164,6 +183,8 @@ static Inst *build_line(Reader *r, Region *body, Line *line) {
     ir_return(&b, line->arg.at, line->port.at, line->arg.n);
     return body->last;
   }
+  if (line->op == OP_yield)
+    return build_yield(r, body, line);
   return ir_inst(&b, line->op, line->arg.at, line->arg.n, line->attr, line->n_attr);
 }
 
@@ -178,7 +199,7 @@ static void region(Reader *r, Region *body, Values *values) {
     if (!inst)
       return;
     if (inst->body)
-      group_body(r, inst);
+      inst_body(r, inst);
     line_types(r, &line, inst, values);
     line_end(r, inst);
   }

@@ -11,4 +11,12 @@ void ir_print_inst(const Inst *inst, Text *out);       // for messages; ids must
 // replaces an index by the same index of a wider type.
 bool ir_type_fits(const Type *is, const Type *rule);
 
+// Of an instruction with a body: the types that its arguments should have, and those of the results
+// (NULL, or what is wrong). ir/build.c
+Type *ir_body_args(Module *m, const Inst *inst);
+const char *ir_body_results(Module *m, const Inst *inst, Type **types);
+void ir_end_body(Module *m, Inst *inst); // makes the results, once its body has its yield
+// May argument `i` of the body of `inst` be of type `is`, where `rule` is ir_body_args()[i]?
+bool ir_body_arg_fits(const Inst *inst, uint32_t i, const Type *is, const Type *rule);
+
 #endif

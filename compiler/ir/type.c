@@ -1,6 +1,7 @@
 // Types of tensors: names, text, comparison; tensors of doubles.
 #include "ir/ir.h"
 #include "ir/text.h"
+#include "ops/op.h"
 
 static const char *const elem_names[] = {"f32", "f64", "bf16", "i32", "u8", "bool"};
 
@@ -80,6 +81,13 @@ Tensor *tensor_new(Arena *arena, Type type, int64_t n) {
   t->type = type;
   t->at = arena_array(arena, double, t->count + 1);
   return t;
+}
+
+bool ir_body_arg_fits(const Inst *inst, uint32_t i, const Type *is, const Type *rule) {
+  Type same = *rule;
+  if (inst->op == OP_scan && i < scan_shape(inst).carries)
+    same.batched |= is->batched; // its new value is batched
+  return type_equal(is, &same);
 }
 
 bool ir_type_fits(const Type *is, const Type *rule) {

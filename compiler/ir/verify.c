@@ -93,8 +93,16 @@ static uint32_t results_by_rule(const Inst *inst) {
   return last && last->op == OP_yield ? last->n_args : 0;
 }
 
+// The body has been checked.
+static const Type *rule_of_body(Check *c, const Inst *inst) {
+  Type *types;
+  const char *wrong = ir_body_results((Module *)c->m, inst, &types);
+  if (wrong)
+    wrong_inst(c, inst, "%s", wrong);
+  return types;
+}
+
 static void check_results(Check *c, const Inst *inst, const Type *rule) {
-  bool of_body = op_table[inst->op]->results == RESULT_OF_BODY;
   if (inst->n_results != results_by_rule(inst)) {
     wrong_function(c, "%s has %u results, not %u", op_table[inst->op]->name, inst->n_results,
                    results_by_rule(inst));
@@ -102,30 +110,31 @@ static void check_results(Check *c, const Inst *inst, const Type *rule) {
   }
   for (uint32_t i = 0; i < inst->n_results; i++) {
     const Value *v = inst->result[i];
-    const Type *want = of_body ? &inst->body->last->arg[i]->type : &rule[i];
     const char *bad = check_type(c->m, &v->type);
     if (v->def != inst || v->region != inst->parent || v->index != i)
       wrong_inst(c, inst, "result %u does not point back to the instruction", i);
     else if (bad)
       wrong_inst(c, inst, "%s", bad);
-    else if (!ir_type_fits(&v->type, want))
+    else if (!ir_type_fits(&v->type, &rule[i]))
       wrong_inst(c, inst, "result %u is %s, by the rule %s", i, type_text(c->m->arena, &v->type),
-                 type_text(c->m->arena, want));
+                 type_text(c->m->arena, &rule[i]));
   }
 }
 
 static void check_region(Check *c, const Region *r);
 
-static void check_body(Check *c, const Inst *group) {
-  const Region *r = group->body;
-  if (r->n_arg != group->n_args || r->owner != group) {
-    wrong_function(c, "a group of %u arguments has a body of %u", group->n_args, r->n_arg);
+static void check_body(Check *c, const Inst *inst) {
+  const Region *r = inst->body;
+  if (r->n_arg != inst->n_args || r->owner != inst) {
+    wrong_function(c, "a %s of %u arguments has a body of %u", op_table[inst->op]->name,
+                   inst->n_args, r->n_arg);
     return;
   }
+  const Type *rule = ir_body_args((Module *)c->m, inst);
   for (uint32_t i = 0; i < r->n_arg; i++)
-    if (!type_equal(&r->arg[i]->type, &group->arg[i]->type))
-      wrong_inst(c, group, "argument %u is %s outside and %s inside", i,
-                 type_text(c->m->arena, &group->arg[i]->type),
+    if (!ir_body_arg_fits(inst, i, &r->arg[i]->type, &rule[i]))
+      wrong_inst(c, inst, "argument %u is %s outside and %s inside", i,
+                 type_text(c->m->arena, &inst->arg[i]->type),
                  type_text(c->m->arena, &r->arg[i]->type));
   check_region(c, r);
 }
@@ -149,16 +158,19 @@ static void check_inst(Check *c, const Inst *inst) {
     wrong_inst(c, inst, wants_body ? "it has no body" : "it has a body");
   if (c->wrong)
     return;
-  if (inst->body)
-    check_body(c, inst);
-  Type *rule = arena_array(m->arena, Type, inst->n_args + 1);
+  Type *types = arena_array(m->arena, Type, inst->n_args + 1);
+  const Type *rule = types;
   const char *bad =
-      ir_check((Module *)m, inst->op, inst->arg, inst->n_args, inst->attr, inst->n_attrs, rule);
+      ir_check((Module *)m, inst->op, inst->arg, inst->n_args, inst->attr, inst->n_attrs, types);
   if (bad)
     wrong_inst(c, inst, "%s", bad);
+  if (!c->wrong && inst->body)
+    check_body(c, inst);
+  if (!c->wrong && inst->body)
+    rule = rule_of_body(c, inst);
   if (!c->wrong)
     check_results(c, inst, rule);
-  if (!c->wrong && inst->body)
+  if (!c->wrong && inst->op == OP_group)
     check_inplace(c, inst);
 }
 

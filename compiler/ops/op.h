@@ -18,7 +18,7 @@ typedef enum {
   K_CONTRACT, // dot
   K_INDEX,    // gather, scatter_add
   K_RANDOM,   // random
-  K_CONTROL,  // grad, stop_gradient, batch_sum, group, return, yield
+  K_CONTROL,  // grad, stop_gradient, batch_sum, scan, group, return, yield
 } OpKind;
 
 enum {
@@ -35,7 +35,7 @@ typedef enum {
   RESULT_ONE,
   RESULT_NONE,    // return, yield
   RESULT_OF_XS,   // one per argument after the first: grad
-  RESULT_OF_BODY, // what the body yields: group
+  RESULT_OF_BODY, // what the body yields: group, scan
 } ResultCount;
 
 // Elementwise code generation: always 16 lanes at a time. EVal is an LLVM value that only llvm/ can
@@ -99,6 +99,10 @@ typedef struct OpDef {
                          Type *result);
   // Adds to darg[i] (see grad_add) the gradient of argument i, given that of the results.
   void (*grad)(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink);
+  // RESULT_OF_BODY: types of the body's arguments, and of the results once the body has ended.
+  // NULL: those of the arguments and of what is yielded. A word for what is wrong, or NULL.
+  void (*body_args)(const Inst *inst, Type *arg);
+  const char *(*body_results)(Module *m, const Inst *inst, Type *result);
   // Pass `batch`: the result when arg[i] has become [N, ...] where batched[i]. NULL: K_ELEM gets
   // its other arguments broadcast over N; anything else is built again as it is. ops/batching.c
   Value *(*batch)(Builder *b, Inst *inst, Value *const *arg, const bool *batched);
@@ -128,6 +132,13 @@ Op op_find(const char *name); // N_OPS if there is none
 void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value *d);
 // Is the gradient of this argument wanted at all? Skip work if not.
 bool grad_wanted(struct GradSink *sink, Inst *inst, uint32_t arg);
+
+typedef struct { // of a scan; arguments: carries, captures, sequences; results: carries, yields
+  uint32_t carries, captures, sequences, yields;
+  int64_t length;
+  bool reverse;
+} ScanShape;
+ScanShape scan_shape(const Inst *inst); // ops/scan.c
 
 const Attr *inst_attr(const Inst *inst,
                       const char *name); // by its name in sig; ICE if there is none

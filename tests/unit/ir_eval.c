@@ -66,6 +66,23 @@ static const Case cases[] = {
     {"step", "f32[3]{-3, 0, 2}", NULL, NULL, "step %a", "f32[3]", "0 0 1"},
     {"not-a-number-differs", "f32[2]{nan, 1}", "f32[2]{nan, 1}", NULL, "ne %a, %b", "bool[2]",
      "1 0"},
+    {"scan-carries", "f32{1}", "f32[3]{1, 2, 3}", NULL,
+     "scan %a, %b carries=1 captures=0 length=3 { ^(%a: f32, %b: f32) %c = mul %a, %b : f32 "
+     "%d = add %c, %b : f32 yield %d }",
+     "f32", "21"},
+    {"scan-in-reverse", "f32{1}", "f32[3]{1, 2, 3}", NULL,
+     "scan %a, %b carries=1 captures=0 length=3 reverse=1 { ^(%a: f32, %b: f32) "
+     "%c = mul %a, %b : f32 %d = add %c, %b : f32 yield %d }",
+     "f32", "15"},
+    {"scan-stacks", "f32[2]{1, 2}", "f32[3, 2]{1, 2, 3, 4, 5, 6}", NULL,
+     "scan %a, %b carries=0 captures=1 length=3 reverse=1 { ^(%a: f32[2], %b: f32[2]) "
+     "%c = add %a, %b : f32[2] yield %c }",
+     "f32[3, 2]", "2 4 4 6 6 8"},
+    {"scan-in-a-scan", "f32{1}", "f32[2, 2]{1, 2, 3, 4}", NULL,
+     "scan %a, %b carries=1 captures=0 length=2 { ^(%a: f32, %b: f32[2]) "
+     "%c = scan %a, %b carries=1 captures=0 length=2 reverse=1 { ^(%a: f32, %b: f32) "
+     "%c = mul %a, %b : f32 %d = add %c, %b : f32 yield %d } : f32 yield %c }",
+     "f32", "75"},
 };
 
 // %a, %b, %c are written as %0, %1, %2.

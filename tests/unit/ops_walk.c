@@ -106,7 +106,7 @@ static const char *check_text(Walk *w, Module *m) {
 }
 
 static bool is_special(Op op) { // their examples can't stand alone
-  return op == OP_group || op_table[op]->flags & OPF_TERMINATOR;
+  return op_table[op]->results == RESULT_OF_BODY || op_table[op]->flags & OPF_TERMINATOR;
 }
 
 static const char *check_example(Walk *w, Op op, const Example *e) {
