@@ -26,6 +26,44 @@ static Value *over_batch(Builder *b, Value *x) {
   return ir_broadcast(b, x, axes, to);
 }
 
+static void batch_region(Module *m, Region *r);
+
+// The first two axes change places: rows and time.
+static Value *swapped(Builder *b, Value *x) {
+  uint32_t perm[MAX_RANK];
+  for (uint32_t i = 0; i < MAX_RANK; i++)
+    perm[i] = i < 2 ? 1 - i : i;
+  return ir_transpose(b, x, perm);
+}
+
+// A carry that is batched in the body starts so and is given on so.
+static void batch_carries(Builder *b, const Inst *scan, Value **arg) {
+  Inst *yield = scan->body->last;
+  Builder in = {.m = b->m, .region = scan->body, .before = yield, .loc = yield->loc};
+  for (uint32_t i = 0; i < scan_shape(scan).carries; i++) {
+    const Type *carry = &scan->body->arg[i]->type;
+    if (carry->rank != arg[i]->type.rank)
+      arg[i] = over_batch(b, arg[i]);
+    if (carry->rank != yield->arg[i]->type.rank)
+      yield->arg[i] = over_batch(&in, yield->arg[i]);
+  }
+}
+
+// Time stays axis 0 of sequences and stacks, the rows come after it.
+static void batch_scan(Builder *b, Inst *scan, Value **arg, const bool *batched, Value **with) {
+  ScanShape shape = scan_shape(scan);
+  batch_region(b->m, scan->body);
+  batch_carries(b, scan, arg);
+  for (uint32_t i = shape.carries + shape.captures; i < scan->n_args; i++)
+    if (batched[i])
+      arg[i] = swapped(b, arg[i]);
+  Inst *again = ir_inst_with(b, OP_scan, arg, scan->n_args, scan->attr, scan->n_attrs, scan->body);
+  for (uint32_t i = 0; i < scan->n_results; i++) {
+    bool stack = i >= shape.carries && scan->result[i]->type.batched;
+    with[scan->result[i]->id] = stack ? swapped(b, again->result[i]) : again->result[i];
+  }
+}
+
 static void batch_inst(Builder *b, Inst *inst, Value **with) {
   const OpDef *op = op_table[inst->op];
   Value **arg = arena_array(b->m->arena, Value *, inst->n_args);
@@ -37,6 +75,10 @@ static void batch_inst(Builder *b, Inst *inst, Value **with) {
   }
   b->before = inst;
   b->loc = inst->loc;
+  if (inst->op == OP_scan) {
+    batch_scan(b, inst, arg, batched, with);
+    return;
+  }
   if (op->batch && any) {
     with[inst->result[0]->id] = op->batch(b, inst, arg, batched);
     return;
@@ -51,30 +93,34 @@ static void batch_inst(Builder *b, Inst *inst, Value **with) {
 }
 
 static void batch_function(Function *f) {
-  Module *m = f->module;
   ir_number(f);
-  uint32_t n = f->body->n_arg;
-  for (const Inst *i = f->body->first; i; i = i->next)
+  batch_region(f->module, f->body);
+}
+
+// Ids are fresh.
+static void batch_region(Module *m, Region *r) {
+  uint32_t n = r->n_arg;
+  for (const Inst *i = r->first; i; i = i->next)
     n += i->n_results;
-  Value **with = arena_array(m->arena, Value *, n);
-  Builder b = {.m = m, .region = f->body};
+  Value **with = arena_array(m->arena, Value *, n + 1);
+  Builder b = {.m = m, .region = r};
   // The types of all old values are still per example while new instructions are made from them.
-  Value **arg = arena_array(m->arena, Value *, f->body->n_arg);
-  for (uint32_t i = 0; i < f->body->n_arg; i++) {
+  Value **arg = arena_array(m->arena, Value *, r->n_arg + 1);
+  for (uint32_t i = 0; i < r->n_arg; i++) {
     arg[i] = arena_new(m->arena, Value);
-    *arg[i] = *f->body->arg[i];
+    *arg[i] = *r->arg[i];
     arg[i]->type = with_batch(arg[i]->type);
-    with[f->body->arg[i]->id] = arg[i];
+    with[r->arg[i]->id] = arg[i];
   }
-  Inst *last = f->body->last;
-  for (Inst *i = f->body->first, *next; i != last; i = next) {
+  Inst *last = r->last;
+  for (Inst *i = r->first, *next; i != last; i = next) {
     next = i->next;
     batch_inst(&b, i, with);
     ir_remove(i);
   }
   for (uint32_t i = 0; i < last->n_args; i++)
     last->arg[i] = with[last->arg[i]->id];
-  f->body->arg = arg;
+  r->arg = arg;
 }
 
 void pass_batch(Module *m) {
