@@ -40,6 +40,7 @@ static void print_usage(FILE *out) {
   fputs("usage: nnc FILE.nn -o TRAINER        compile to an executable\n"
         "       nnc check FILE.nn             report errors and warnings only\n"
         "       nnc run FILE.nn -- ARGS       compile, then run the trainer with ARGS\n"
+        "       nnc fmt [--check] FILE...     format sources in place (- for stdin to stdout)\n"
         "       nnc explain CODE              tell more about an error code\n"
         "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
         "       nnc eval FILE.ir              run IR with the reference evaluator, in double\n"
@@ -478,6 +479,8 @@ int main(int argc, char **argv) {
     status = command_list_ops(s);
   } else if (strcmp(argv[1], "explain") == 0) {
     status = argc == 3 ? command_explain(s, argv[2]) : fail("usage: nnc explain CODE%s%s", "", "");
+  } else if (strcmp(argv[1], "fmt") == 0) {
+    status = command_fmt(s, argc - 2, argv + 2);
   } else {
     status = dispatch(s, argc, argv);
   }

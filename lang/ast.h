@@ -89,6 +89,7 @@ struct Node {
   int64_t ival;
   double fval;
   bool is_path, has_params, has_params2, has_shape, maximize;
+  bool elaborated; // by the compiler: the body of this declaration was looked at
   uint32_t height; // of the tree below it; the parser refuses more than 1000, so recursion is safe
   Node *a, *b, *c, *type, *body;
   NodeList list, params, params2;
@@ -102,6 +103,10 @@ bool has_syntax_errors(const Session *s);
 void print_tokens(Session *s, uint32_t file, Text *out);
 // `--emit=ast`: an indented tree, a node a line with its byte range.
 void print_ast(const Node *node, Text *out);
+// Equal but for places in the source.
+bool same_tree(const Node *a, const Node *b);
+// format.c: the file with its blanks settled, the same tree and comments; false: syntax errors.
+bool format_source(Session *s, uint32_t file, Text *out);
 // The name of a node kind as in print_ast, without "N_".
 const char *node_kind_name(NodeKind kind);
 

@@ -20,6 +20,9 @@ extern const char errors_text[]; // lang/ERRORS.md, embedded by the build
 // opdoc.c: lang/OPS.md, made from the operation records.
 void print_op_docs(Text *out);
 
+// fmt.c: `nnc fmt`, given what follows the command's name; the exit status.
+int command_fmt(Session *s, int argc, char **argv);
+
 // plan.c: --emit=plan, for n rows. m->program has its tables (codegen_tables).
 void print_plan(const Module *m, int64_t n, Text *out);
 
