@@ -54,6 +54,29 @@ static uint64_t inst_hash(const Inst *inst) {
   return h;
 }
 
+// Equal instructions in equal order: ids are dense per body.
+static bool body_equal(const Region *a, const Region *b) {
+  if (a->n_arg != b->n_arg)
+    return false;
+  for (uint32_t i = 0; i < a->n_arg; i++)
+    if (!type_equal(&a->arg[i]->type, &b->arg[i]->type))
+      return false;
+  const Inst *i = a->first, *k = b->first;
+  for (; i && k; i = i->next, k = k->next) {
+    if (i->op != k->op || i->n_args != k->n_args || i->n_attrs != k->n_attrs)
+      return false;
+    for (uint32_t n = 0; n < i->n_args; n++)
+      if (i->arg[n]->id != k->arg[n]->id)
+        return false;
+    for (uint32_t n = 0; n < i->n_attrs; n++)
+      if (!attr_equal(&i->attr[n], &k->attr[n]))
+        return false;
+    if (i->body && !body_equal(i->body, k->body))
+      return false;
+  }
+  return i == k;
+}
+
 static bool inst_equal(const Inst *a, const Inst *b) {
   if (a->op != b->op || a->n_args != b->n_args || a->n_results != b->n_results)
     return false;
@@ -63,7 +86,7 @@ static bool inst_equal(const Inst *a, const Inst *b) {
   for (uint32_t i = 0; i < a->n_attrs; i++)
     if (!attr_equal(&a->attr[i], &b->attr[i]))
       return false;
-  return true;
+  return !a->body || body_equal(a->body, b->body);
 }
 
 static void order_commutative(Inst *inst) {
@@ -74,23 +97,28 @@ static void order_commutative(Inst *inst) {
   }
 }
 
-// What each value was merged into; arguments are rewritten as the walk meets them.
-static void cse_function(Function *f) {
-  Arena *arena = f->module->arena;
-  ir_number(f);
-  uint32_t n = f->body->n_arg, cap = 16;
-  for (const Inst *i = f->body->first; i; i = i->next)
+static bool can_merge(const Inst *inst) {
+  return op_table[inst->op]->kind != K_CONTROL || inst->op == OP_scan;
+}
+
+// What each value was merged into; arguments are rewritten as the walk meets them. Ids are fresh
+// and dense.
+static void cse_region(Arena *arena, Region *r) {
+  uint32_t n = r->n_arg, cap = 16;
+  for (const Inst *i = r->first; i; i = i->next)
     n += i->n_results;
   while (cap < 2 * n)
     cap *= 2;
   Value **with = arena_array(arena, Value *, n);
   Inst **slot = arena_array(arena, Inst *, cap);
-  for (Inst *i = f->body->first, *next; i; i = next) {
+  for (Inst *i = r->first, *next; i; i = next) {
     next = i->next;
+    if (i->body)
+      cse_region(arena, i->body);
     for (uint32_t k = 0; k < i->n_args; k++)
       if (with[i->arg[k]->id])
         i->arg[k] = with[i->arg[k]->id];
-    if (op_table[i->op]->kind == K_CONTROL)
+    if (!can_merge(i))
       continue;
     order_commutative(i);
     uint64_t h = inst_hash(i);
@@ -109,7 +137,8 @@ static void cse_function(Function *f) {
 
 void pass_cse(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
-    cse_function(m->fn.at[k]);
+    ir_number(m->fn.at[k]);
+    cse_region(m->arena, m->fn.at[k]->body);
     ir_remove_dead(m->fn.at[k]);
   }
 }

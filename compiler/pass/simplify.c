@@ -5,6 +5,7 @@
 // leaves: no operation that has .lower
 // cost:   linear a round; rounds until nothing changes, at most a few
 #include "ops/op.h"
+#include "pass/scans.h"
 #include "pass/stable.h"
 
 enum { MAX_ROUNDS = 32 };
@@ -27,15 +28,24 @@ static bool simplify_inst(Builder *b, Inst *inst) {
   return true;
 }
 
+static bool simplify_region(Module *m, Region *r) {
+  Builder b = {.m = m, .region = r};
+  bool changed = false;
+  for (Inst *i = r->first, *next; i; i = next) {
+    next = i->next;
+    if (i->body)
+      changed |= simplify_region(m, i->body);
+    else
+      changed |= simplify_inst(&b, i);
+  }
+  return changed;
+}
+
 static void simplify_function(Function *f) {
-  Builder b = {.m = f->module, .region = f->body};
   bool changed = true;
   for (int round = 0; changed && round < MAX_ROUNDS; round++) {
-    changed = false;
-    for (Inst *i = f->body->first, *next; i; i = next) {
-      next = i->next;
-      changed |= simplify_inst(&b, i);
-    }
+    changed = simplify_region(f->module, f->body);
+    changed |= scan_tidy(f);
     ir_remove_dead(f);
   }
 }
