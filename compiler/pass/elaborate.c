@@ -418,35 +418,7 @@ const char *module_with(Elab *e, const char *name) {
   return NULL;
 }
 
-// ---- models that nothing applies --------------------------------------------------------------
-
-// They are elaborated for their errors alone; nothing of it is kept.
-static void try_model(Elab *e, Scope *scope, Node *decl) {
-  Val arg[16];
-  if (decl->params.n > 16)
-    return;
-  Target *t = target_begin(e, "trial");
-  for (uint32_t i = 0; i < decl->params.n; i++) {
-    Node *p = decl->params.at[i];
-    Type type;
-    if (!type_known(e, scope, p->type, &type)) {
-      target_drop(t);
-      return;
-    }
-    type.batched = true;
-    arg[i] = val_tensor(
-        ir_add_arg(t->fn, type, (Port){.role = NNRT_COLUMN, .index = i, .name = p->name}));
-    arg[i].span = p->span;
-    arg[i].ones = literal_ones(p->type, &type, 0);
-  }
-  uint32_t params = e->param.n, states = e->state.n, applied = e->applied.n;
-  Val model = {.kind = V_FUNCTION, .decl = decl, .scope = scope};
-  elab_apply(e, instance_at(e, model, decl), arg, decl->params.n, (Span){0}, NULL);
-  target_drop(t);
-  e->param.n = params;
-  e->state.n = states;
-  e->applied.n = applied;
-}
+// ---- the pass ---------------------------------------------------------------------------------
 
 // Consts that nothing uses are looked at too.
 static void try_consts(Elab *e, Scope *scope) {
@@ -454,23 +426,6 @@ static void try_consts(Elab *e, Scope *scope) {
     if (n->make == make_const)
       entry_value(e, n);
 }
-
-static bool is_applied(const Elab *e, const Node *decl) {
-  for (uint32_t i = 0; i < e->applied.n; i++)
-    if (e->applied.at[i]->decl == decl)
-      return true;
-  return false;
-}
-
-static void try_models(Elab *e, Scope *scope) {
-  for (uint32_t i = 0; i < e->file->list.n; i++) {
-    Node *decl = e->file->list.at[i];
-    if (decl->kind == N_MODEL && !decl->has_params2 && !is_applied(e, decl))
-      try_model(e, scope, decl);
-  }
-}
-
-// ---- the pass ---------------------------------------------------------------------------------
 
 Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   Elab *e = arena_new(s->perm, Elab);
@@ -487,7 +442,7 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   check_defines(e);
   try_consts(e, user->scope);
   elab_program(e, user->scope);
-  try_models(e, user->scope);
+  try_unused(e, user->scope, user->file);
   elab_finish_errors(e);
   if (s->n_error == 0)
     warn_unused(e, user->file);

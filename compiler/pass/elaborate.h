@@ -61,6 +61,7 @@ struct Val {
   DataInfo *data;
   struct Application *app; // of the result of an application: `y.name` (rule 15)
   struct Shapeless *draw;  // V_SHAPELESS
+  uint32_t depth;  // V_FUNCTION, V_INSTANCE: calls around the place where it was named (rule 38)
   uint32_t config; // V_TENSOR that is a config: its number + 1, so that another function finds it
   uint8_t ones;    // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
   Span span;       // where the value came from: for "the other side"

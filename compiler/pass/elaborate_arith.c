@@ -5,8 +5,8 @@
 // ---- shapes -----------------------------------------------------------------------------------
 
 // The shape that two operands have together (rule 3); false if they don't fit.
-static bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
-                        uint8_t *ones) {
+bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
+                 uint8_t *ones) {
   const Type *big = a->rank >= b->rank ? a : b;
   *out = *big;
   *ones = a->rank >= b->rank ? a_ones : b_ones;

@@ -87,10 +87,7 @@ static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
   const Node *t = param->type;
   bool wanted = t && t->kind == N_TYPE && !t->has_shape &&
                 (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0);
-  const Value *v = arg->v.kind == V_TENSOR ? arg->v.t : NULL;
-  bool config =
-      arg->v.kind == V_CONFIG || (v && !v->def && v->name && v->type.rank == 0 && !v->type.batched);
-  if (!wanted || !config)
+  if (!wanted || (arg->v.kind != V_CONFIG && !arg->v.config))
     return false;
   Diagnostic *d =
       elab_error(e, arg->span, "not-constant", "`%s` must be known when compiling", param->name);

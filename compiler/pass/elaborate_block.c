@@ -6,6 +6,12 @@
 
 // ---- names of patterns ------------------------------------------------------------------------
 
+static bool is_instance(Val v) {
+  while (v.kind == V_LIST && v.n)
+    v = v.list[0];
+  return v.kind == V_INSTANCE;
+}
+
 static void bind_one(Elab *e, Scope *scope, Node *name, Val v, bool assignable, bool remember) {
   if (name->kind == N_HOLE)
     return;
@@ -16,7 +22,7 @@ static void bind_one(Elab *e, Scope *scope, Node *name, Val v, bool assignable, 
     scope_add_assignable(e, scope, name->name, v, name->span);
   else
     scope_add(e, scope, name->name, v, name->span);
-  if (remember)
+  if (remember && !is_instance(v)) // y.name is what it gives, not the instance
     app_remember(e, e->app, name->name, v);
 }
 
@@ -81,7 +87,8 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   if (!n->assignable) {
     Diagnostic *d =
         elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
-    diag_note(e->s, d, n->where, "declared here");
+    if (n->where.file)
+      diag_note(e->s, d, n->where, "declared here");
     diag_note(e->s, d, (Span){0},
               "what a loop carries (`for ... with x = ...`), `state`, and the parameter "
               "of an optimizer can; `let` makes a new name");
@@ -148,6 +155,8 @@ Val elab_block(Elab *e, Scope *outer, Node *block, const Type *want) {
       break;
     default:
       last = elab_expr(e, scope, stmt, is_last ? want : NULL);
+      if (!is_last && last.kind == V_ERROR)
+        return last; // what `assert` asked for does not hold: the rest may rely on it
       if (!is_last)
         unused_value(e, stmt, last);
     }

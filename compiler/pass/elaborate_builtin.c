@@ -68,21 +68,20 @@ static Val do_select(Elab *e, const Builtin *b, Arg *arg, Span span, const Type 
   uint8_t ones;
   if (!arith_align(e, "select", v, x, 2, span, &ones))
     return val_error();
-  // The condition and the values stretch to each other.
-  Type shape = c.t->type.rank > x[0]->type.rank ? c.t->type : x[0]->type;
-  Type small = c.t->type.rank > x[0]->type.rank ? x[0]->type : c.t->type;
-  for (uint32_t i = 0; i < small.rank; i++)
-    if (small.dim[i] != shape.dim[shape.rank - small.rank + i]) {
-      elab_error(e, span, "shape-mismatch", "select: the shapes %s and %s don't fit together",
-                 val_text(e, c), type_user_text(e, &x[0]->type));
-      return val_error();
-    }
+  Type shape; // the condition and the values stretch to each other
+  if (!join_shapes(&c.t->type, c.ones, &x[0]->type, ones, &shape, &ones)) {
+    elab_error(e, span, "shape-mismatch", "select: the shapes %s and %s don't fit together",
+               val_text(e, c), type_user_text(e, &x[0]->type));
+    return val_error();
+  }
   at(e, span);
   Value *r = ir_select(building(e), broadcast_to(e, c.t, &shape), broadcast_to(e, x[0], &shape),
                        broadcast_to(e, x[1], &shape));
   if (v[0].kind == V_TENSOR && v[0].t->type.range > r->type.range)
     r->type.range = v[0].t->type.range;
-  return val_tensor(r);
+  Val out = val_tensor(r);
+  out.ones = ones;
+  return out;
 }
 
 static Val do_clip(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {

@@ -28,6 +28,7 @@ static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
 }
 
 static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
+  decl->elaborated = true;
   bind_result(e, scope, decl, want);
   Type result;
   bool known = decl->type && type_known(e, scope, decl->type, &result);
@@ -35,8 +36,8 @@ static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
   return v.kind == V_ERROR ? v : fit_result(e, scope, decl, v);
 }
 
-static bool refuse_recursion(Elab *e, Node *decl, Node *site, Span span) {
-  if (!frame_recursive(e, decl, site))
+static bool refuse_recursion(Elab *e, Val called, Node *decl, Node *site, Span span) {
+  if (!frame_recursive(e, called, decl, site))
     return false;
   Text chain = {.arena = e->s->perm};
   text_put(&chain, decl->name);
@@ -78,7 +79,7 @@ static void warn_probabilities(Elab *e, const Node *decl, Val scores, Span span)
 // fn: parameters in a scope over `bound` (its settings) or over the file it stands in.
 static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
   Node *decl = f.decl;
-  if (refuse_recursion(e, decl, site, span))
+  if (refuse_recursion(e, f, decl, site, span))
     return val_error();
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, f.bound ? f.bound : f.scope);
@@ -100,10 +101,11 @@ static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, 
   return v;
 }
 
-static Val apply_instance(Elab *e, Instance *instance, Arg *arg, uint32_t n, Node *site, Span span,
+static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span,
                           const Type *want) {
+  Instance *instance = f.instance;
   Node *decl = instance->decl;
-  if (refuse_recursion(e, decl, site, span))
+  if (refuse_recursion(e, f, decl, site, span))
     return val_error();
   instance_path(e, instance);
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
@@ -164,6 +166,8 @@ Val call_without_arguments(Elab *e, Val f, const Type *want, Span span) {
 }
 
 Val elab_optimizer(Elab *e, Val v, Span span) {
+  if (v.kind == V_OPTIMIZER)
+    v.decl->elaborated = true;
   if (v.kind != V_OPTIMIZER || v.bound)
     return v;
   return call_value(e, v, NULL, 0, v.decl, span, NULL);
@@ -196,7 +200,7 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
       return call_fn(e, f, arg, n, site, span, want);
     return call_value(e, instance_at(e, f, site), arg, n, site, span, want);
   case V_INSTANCE:
-    return apply_instance(e, f.instance, arg, n, site, span, want);
+    return apply_instance(e, f, arg, n, site, span, want);
   case V_OPTIMIZER:
     return call_optimizer(e, f, arg, n, span);
   case V_SHAPELESS:
@@ -246,7 +250,7 @@ static Val take_name(Elab *e, Val f, Node *pipe) {
   if (!pipe->alias)
     return f;
   if (f.kind == V_INSTANCE)
-    instance_name(e, f.instance, pipe->alias);
+    name_stage(e, f.instance, pipe->alias, pipe->span);
   else if (f.kind != V_ERROR)
     elab_error(e, pipe->span, "misplaced", "`as %s` names a layer; %s is none", pipe->alias,
                val_text(e, f));

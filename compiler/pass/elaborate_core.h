@@ -15,6 +15,7 @@ struct Entry {
   const Target *target; // for which `val` was made
   bool ready, making;
   bool assignable, constant; // constant: a const, which a dimension may name though it is lazy
+  bool top;                  // of a file
   const char *from;          // of a dimension variable: what gave it its value
   Entry *next;
 };
@@ -30,6 +31,7 @@ struct Frame {
   Frame *up;
   Node *decl, *site;
   Span call;
+  uint32_t depth; // 1: the outermost
 };
 
 // Where in the expanded body of an instance we are. Interned: equal chains are one pointer.
@@ -119,7 +121,8 @@ void place_enter_top(Elab *e); // nothing around: for top-level names
 Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn);
 void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call);
 void frame_pop(Elab *e);
-bool frame_recursive(const Elab *e, const Node *decl, const Node *site);
+uint32_t frame_depth(const Elab *e);
+bool frame_recursive(const Elab *e, Val f, const Node *decl, const Node *site);
 const char *type_user_text(Elab *e, const Type *type); // as the user writes it: "index<10>[3]"
 Val val_tuple(Elab *e, ValKind kind, const Val *list, uint32_t n);
 Val val_kind(ValKind kind);
@@ -169,11 +172,17 @@ Val arith_unary(Elab *e, int op, Val a, Span span);
 bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span,
                  uint8_t *ones);
 Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span);
+bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
+                 uint8_t *ones);
 Value *broadcast_to(Elab *e, Value *x, const Type *to);
 Val arith_matmul(Elab *e, Val a, Val b, Span span);
 bool fold_function(const char *name, const double *x, uint32_t n, double *out);
 bool is_number(Val v);
 double number_of(Val v);
+
+// ---- elaborate_expr.c
+Val name_expr(Elab *e, Scope *scope, Node *node);
+Val unknown_name(Elab *e, Scope *scope, const char *name, Span span); // the error
 
 // ---- elaborate_index.c
 Val index_expr(Elab *e, Scope *scope, Node *node, const Type *want);
@@ -205,6 +214,9 @@ Val instance_at(Elab *e, Val f, Node *site);
 void instance_name(Elab *e, Instance *instance, const char *name);
 const char *instance_path(Elab *e, Instance *instance);
 void name_instances(Elab *e, Val v, const char *name);
+void name_stage(Elab *e, Instance *instance, const char *name, Span span);
+Val instance_parts(Elab *e, Instance *instance, const char *name);
+bool name_begins(const char *name, const char *element);
 void param_statement(Elab *e, Scope *scope, Node *stmt);
 void state_statement(Elab *e, Scope *scope, Node *stmt);
 void state_assign(Elab *e, const char *name, Val v, Span span);
@@ -231,6 +243,10 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
 
 // ---- elaborate.c
 const char *module_with(Elab *e, const char *name); // the standard module that declares it, or NULL
+
+// ---- elaborate_try.c, elaborate_names.c
+void try_unused(Elab *e, Scope *scope, const Node *file);
+void check_names(Elab *e, Scope *file, Node *decl);
 
 // ---- elaborate_unused.c
 void warn_unused(Elab *e, Node *file);

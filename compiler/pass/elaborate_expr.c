@@ -23,7 +23,7 @@ static bool special_name(Elab *e, const char *name, Span span, Val *out) {
   return *out = val_tensor(step ? target_step(e->target) : target_epoch(e->target)), true;
 }
 
-static Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
+Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
   Diagnostic *d = elab_error(e, span, "unknown-name", "there is no `%s`", name);
   const char *const *names;
   uint32_t n = scope_names(e, scope, &names);
@@ -51,6 +51,8 @@ Val elab_name(Elab *e, Scope *scope, const char *name, Span span) {
   Entry *n = scope_find(scope, name);
   if (n) {
     Val v = entry_value(e, n);
+    if (n->top)
+      v.depth = frame_depth(e);
     return v.kind == V_CONFIG ? config_value(e, v) : v;
   }
   Val v;
@@ -66,8 +68,9 @@ Val elab_name(Elab *e, Scope *scope, const char *name, Span span) {
   return (Val){.kind = V_FUNCTION, .builtin = b};
 }
 
-// A bare name of a layer or model with one list of parameters is an instance (rule 5).
-static Val name_expr(Elab *e, Scope *scope, Node *node) {
+// A bare name of a layer or model with one list of parameters is an instance (rule 5). node:
+// N_NAME, or N_MEMBER of a module whose scope is given.
+Val name_expr(Elab *e, Scope *scope, Node *node) {
   Val v = elab_name(e, scope, node->name, node->span);
   bool layer = v.kind == V_FUNCTION && !v.builtin && v.decl->kind != N_FN && !v.decl->has_params2;
   return layer ? instance_at(e, v, node) : v;
@@ -240,7 +243,7 @@ static void not_constant(Elab *e, Val v, const char *what, const char *wanted, S
   Diagnostic *d =
       elab_error(e, span, "not-constant", "%s must be %s known when compiling, found %s", what,
                  wanted, val_text(e, v));
-  if (v.kind == V_CONFIG || (v.kind == V_TENSOR && v.t->name && !v.t->type.rank && !v.t->def))
+  if (v.kind == V_CONFIG || v.config)
     diag_note(e->s, d, v.span, "a config is only known when the program runs: make it `const`");
 }
 

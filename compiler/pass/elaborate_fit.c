@@ -6,6 +6,10 @@
 
 // ---- fitting ----------------------------------------------------------------------------------
 
+static bool is_named(const Node *type, const char *name) {
+  return strcmp(type->name, name) == 0;
+}
+
 // The type as written, with the values of its names where they are known: "f32[.., in]".
 static const char *type_source(Elab *e, const Node *type) {
   const Source *src = &e->s->source.at[type->span.file];
@@ -33,8 +37,11 @@ static Val fit_failed(Elab *e, Node *type, Val v, const Fit *fit, const char *wh
     diag_note(e->s, d, v.span, "%s comes from here", val_text(e, v));
   if (v.kind == V_TENSOR && type->kind == N_TYPE && type->list.n == 1 && v.t->type.rank > 1)
     diag_note(e->s, d, (Span){0}, "`|> Flatten` makes one axis of all");
+  bool callable = type->kind == N_TYPE && is_named(type, "layer");
   if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-    diag_note(e->s, d, (Span){0}, "it has not been called");
+    diag_note(e->s, d, (Span){0},
+              callable ? "`fn` in the place of `layer` takes functions and layers"
+                       : "it has not been called");
   return val_error();
 }
 
@@ -179,10 +186,6 @@ static Val fit_tuple(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit) {
     v.list[i] = part;
   }
   return v;
-}
-
-static bool is_named(const Node *type, const char *name) {
-  return strcmp(type->name, name) == 0;
 }
 
 Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit) {

@@ -301,18 +301,41 @@ static Val no_member(Elab *e, Node *node, const char *of, const char *const *nam
   return val_error();
 }
 
+static bool is_repeated(Elab *e, const AppItem *item, Span span) {
+  if (item->times > 1)
+    elab_error(e, span, "ambiguous", "`%s` was computed %u times in this application", item->name,
+               item->times);
+  return item->times > 1;
+}
+
+// The values of NAME.0, NAME.1, ...: of an array of layers, or of the turns of a loop; else V_NONE.
+static Val values_of_turns(Elab *e, const Application *app, const char *name, Span span) {
+  BUF(Val) list = {0};
+  for (;;) {
+    const char *element = intern(e->s, arena_printf(e->s->perm, "%s.%u", name, list.n));
+    const AppItem *found = NULL;
+    for (uint32_t i = 0; i < app->item.n; i++)
+      if (name_begins(app->item.at[i].name, element))
+        found = &app->item.at[i];
+    if (!found)
+      return list.n ? val_tuple(e, V_LIST, list.at, list.n) : val_kind(V_NONE);
+    Val v = found->name != element ? values_of_turns(e, app, element, span) : found->val;
+    if (v.kind == V_ERROR || (found->name == element && is_repeated(e, found, span)))
+      return val_error();
+    buf_push(e->s->perm, &list, v);
+  }
+}
+
 static Val member_of_application(Elab *e, Node *node, Application *app) {
   BUF(const char *) names = {0};
   for (uint32_t i = 0; i < app->item.n; i++) {
-    if (app->item.at[i].name == node->name) {
-      if (app->item.at[i].times == 1)
-        return app->item.at[i].val;
-      elab_error(e, node->name_span, "ambiguous", "`%s` was applied %u times in this application",
-                 node->name, app->item.at[i].times);
-      return val_error();
-    }
+    if (app->item.at[i].name == node->name)
+      return is_repeated(e, &app->item.at[i], node->name_span) ? val_error() : app->item.at[i].val;
     buf_push(e->s->perm, &names, app->item.at[i].name);
   }
+  Val turns = values_of_turns(e, app, node->name, node->name_span);
+  if (turns.kind != V_NONE)
+    return turns;
   return no_member(e, node, app->instance->kind, names.at, names.n);
 }
 
@@ -323,6 +346,9 @@ static Val member_of_instance(Elab *e, Node *node, Instance *instance) {
   Param *param = instance_param(instance, node->name);
   if (param)
     return val_tensor(elab_param(e, param));
+  Val array = instance_parts(e, instance, node->name);
+  if (array.kind != V_NONE)
+    return array;
   BUF(const char *) names = {0};
   for (uint32_t i = 0; i < instance->part.n; i++)
     buf_push(e->s->perm, &names, instance->part.at[i]->name);
@@ -335,6 +361,15 @@ static Val member_of_instance(Elab *e, Node *node, Instance *instance) {
   return r;
 }
 
+static Val member_of_module(Elab *e, Node *node, Scope *module) {
+  if (scope_own(module, node->name))
+    return name_expr(e, module, node);
+  BUF(const char *) names = {0};
+  for (Entry *n = module->first; n; n = n->next)
+    buf_push(e->s->perm, &names, n->name);
+  return no_member(e, node, "this module", names.at, names.n);
+}
+
 Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val base = elab_expr(e, scope, node->a, NULL);
   if (base.kind == V_ERROR)
@@ -343,13 +378,8 @@ Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
     return elab_row(e, base.data, node, want);
   if (base.kind == V_INSTANCE)
     return member_of_instance(e, node, base.instance);
-  if (base.kind == V_MODULE) {
-    Entry *n = scope_own(base.scope, node->name);
-    if (n)
-      return entry_value(e, n);
-    elab_error(e, node->name_span, "unknown-name", "this module has no `%s`", node->name);
-    return val_error();
-  }
+  if (base.kind == V_MODULE)
+    return member_of_module(e, node, base.scope);
   if (base.app)
     return member_of_application(e, node, base.app);
   if (base.kind == V_DATA)

@@ -54,7 +54,7 @@ Val instance_at(Elab *e, Val f, Node *site) {
   for (Entry *n = f.bound ? f.bound->first : NULL; n; n = n->next)
     if (n->val.kind == V_INSTANCE && n->val.instance->parent == creator)
       adopt(e, n->val.instance, instance, n->name);
-  return (Val){.kind = V_INSTANCE, .instance = instance, .decl = f.decl};
+  return (Val){.kind = V_INSTANCE, .instance = instance, .decl = f.decl, .depth = f.depth};
 }
 
 // ---- names ------------------------------------------------------------------------------------
@@ -97,12 +97,64 @@ const char *instance_path(Elab *e, Instance *instance) {
   return instance->path;
 }
 
-void name_instances(Elab *e, Val v, const char *name) {
+// "block.0" in the first turn of an unrolled loop, "block.1.0" in the first of one inside the
+// second.
+static const char *name_in_turn(Elab *e, const Context *context, const char *name) {
+  if (!context)
+    return name;
+  name = name_in_turn(e, context->up, name);
+  return context->turn < 0 ? name
+                           : arena_printf(e->s->perm, "%s.%lld", name, (long long)context->turn);
+}
+
+static void name_elements(Elab *e, Val v, const char *name) {
   if (v.kind == V_INSTANCE)
     instance_name(e, v.instance, name);
   if (v.kind == V_LIST || v.kind == V_TUPLE)
     for (uint32_t i = 0; i < v.n; i++)
-      name_instances(e, v.list[i], arena_printf(e->s->perm, "%s.%u", name, i));
+      name_elements(e, v.list[i], arena_printf(e->s->perm, "%s.%u", name, i));
+}
+
+void name_instances(Elab *e, Val v, const char *name) {
+  if (v.kind == V_INSTANCE || v.kind == V_LIST || v.kind == V_TUPLE)
+    name_elements(e, v, name_in_turn(e, e->context, name));
+}
+
+// `as name`: unlike `let`, it can't give the name to something else.
+void name_stage(Elab *e, Instance *instance, const char *name, Span span) {
+  const char *full = intern(e->s, name_in_turn(e, e->context, name));
+  if (!instance->name && name_taken(e, instance, full)) {
+    Diagnostic *d = elab_error(e, span, "duplicate-name", "another part is called `%s`", full);
+    diag_note(e->s, d, (Span){0}, "names of parameters begin with it: choose another");
+  }
+  instance_name(e, instance, full);
+}
+
+// Is it `element` or something in it: "z.1" and "z.1.0" for "z.1"?
+bool name_begins(const char *name, const char *element) {
+  size_t n = strlen(element);
+  return strncmp(name, element, n) == 0 && (!name[n] || name[n] == '.');
+}
+
+static bool any_begins(const Instance *instance, const char *element) {
+  for (uint32_t i = 0; i < instance->part.n; i++)
+    if (name_begins(instance->part.at[i]->name, element))
+      return true;
+  return false;
+}
+
+// The parts NAME.0, NAME.1, ...: an array of layers, or those of an unrolled loop; else V_NONE.
+Val instance_parts(Elab *e, Instance *instance, const char *name) {
+  BUF(Val) list = {0};
+  for (;;) {
+    const char *element = intern(e->s, arena_printf(e->s->perm, "%s.%u", name, list.n));
+    if (!any_begins(instance, element))
+      return list.n ? val_tuple(e, V_LIST, list.at, list.n) : val_kind(V_NONE);
+    Instance *part = instance_part(instance, element);
+    buf_push(e->s->perm, &list,
+             part ? (Val){.kind = V_INSTANCE, .instance = part}
+                  : instance_parts(e, instance, element));
+  }
 }
 
 Instance *instance_part(Instance *instance, const char *name) {

@@ -132,7 +132,7 @@ Entry *scope_put(Elab *e, Scope *scope, const char *name, Val v, Span where) {
     diag_note(e->s, d, old->where, "first declared here");
   }
   Entry *n = arena_new(e->s->perm, Entry);
-  *n = (Entry){.name = name, .val = v, .where = where, .ready = true};
+  *n = (Entry){.name = name, .val = v, .where = where, .ready = true, .top = scope->is_file};
   if (scope->last)
     scope->last->next = n;
   else
@@ -242,7 +242,8 @@ Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn) {
 }
 
 void frame_push(Elab *e, Frame *frame, Node *decl, Node *site, Span call) {
-  *frame = (Frame){.up = e->frame, .decl = decl, .site = site, .call = call};
+  *frame = (Frame){
+      .up = e->frame, .decl = decl, .site = site, .call = call, .depth = frame_depth(e) + 1};
   e->frame = frame;
   if (e->target)
     e->call = ir_loc(e->m, call, e->call, e->inside ? e->inside->path : NULL);
@@ -253,11 +254,19 @@ void frame_pop(Elab *e) {
   e->frame = e->frame->up;
 }
 
-bool frame_recursive(const Elab *e, const Node *decl, const Node *site) {
-  for (const Frame *f = e->frame; f; f = f->up)
-    if (f->decl == decl && f->site == site)
+uint32_t frame_depth(const Elab *e) {
+  return e->frame ? e->frame->depth : 0;
+}
+
+enum { MAX_CALLS = 100 };
+
+// The same call again, of something that was named inside it: Residual(Residual(Dense(4))) names
+// its inner layer outside and ends. What is passed to itself is caught by the depth.
+bool frame_recursive(const Elab *e, Val f, const Node *decl, const Node *site) {
+  for (const Frame *at = e->frame; at; at = at->up)
+    if (at->decl == decl && at->site == site && f.depth >= at->depth)
       return true;
-  return false;
+  return frame_depth(e) >= MAX_CALLS;
 }
 
 LocId elab_loc(Elab *e, Span span) {

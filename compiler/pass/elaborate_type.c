@@ -219,6 +219,18 @@ static const char *dim_source(Unify *u, const Node *d) {
   return arena_strndup(u->e->s->perm, src->text + d->span.start, d->span.end - d->span.start);
 }
 
+// The first name of a dimension: whose value is worth a note.
+static const Node *dim_name(const Node *d) {
+  if (d->kind == N_NAME)
+    return d;
+  const Node *found = d->a && d->kind != N_CALL ? dim_name(d->a) : NULL;
+  if (!found && d->b)
+    found = dim_name(d->b);
+  for (uint32_t i = 0; !found && i < d->list.n; i++)
+    found = dim_name(d->list.at[i]);
+  return found;
+}
+
 static bool unify_dim(Unify *u, Node *d, Dim actual) {
   Elab *e = u->e;
   Dim want;
@@ -227,8 +239,9 @@ static bool unify_dim(Unify *u, Node *d, Dim actual) {
   if (dim_known(e, u->scope, d, &want)) {
     if (want == actual)
       return true;
-    if (d->kind == N_NAME)
-      u->other = dim_entry(e, u->scope, d->name);
+    const Node *name = dim_name(d);
+    if (name)
+      u->other = dim_entry(e, u->scope, name->name);
     if (d->kind == N_INT)
       return mismatch(u, "%lld is wanted, found %lld", (long long)want, (long long)actual);
     return mismatch(u, "%s is %lld, found %lld", dim_source(u, d), (long long)want,

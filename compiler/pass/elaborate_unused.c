@@ -1,5 +1,6 @@
-// Warnings about names that are declared and never mentioned. By the text alone: a branch that is
-// not taken still counts as a use.
+// Warnings about names: declared and never mentioned, hidden by `let` before any use (rule 13), a
+// const in a type where a variable may be meant (rule 11). By the text alone: a branch that is not
+// taken still counts as a use.
 #include "pass/elaborate_core.h"
 
 typedef struct {
@@ -61,6 +62,110 @@ static void warn_lets(Elab *e, const Node *decl, const Node *n) {
     warn_lets(e, decl, n->list.at[i]);
 }
 
+// ---- rule 13: `let` may give a name to another value, once the old one was used -----------------
+
+// What stands in a block, in order: statements, and each binding of a `let` for itself.
+typedef BUF(const Node *) Steps;
+
+static Steps steps_of(Elab *e, const Node *block) {
+  Steps steps = {0};
+  for (uint32_t i = 0; i < block->list.n; i++) {
+    const Node *stmt = block->list.at[i];
+    for (uint32_t k = 0; stmt->kind == N_LET && k < stmt->list.n; k++)
+      buf_push(e->s->perm, &steps, stmt->list.at[k]);
+    if (stmt->kind != N_LET)
+      buf_push(e->s->perm, &steps, stmt);
+  }
+  return steps;
+}
+
+static bool declares(const Node *step, const char *name) {
+  return step->kind == N_BINDING && step->a->kind == N_NAME && step->a->name == name;
+}
+
+// `name` was declared before steps[from]: is it declared again before anything mentions it?
+static void warn_hidden(Elab *e, const Steps *steps, uint32_t from, const char *what,
+                        const char *name, Span old) {
+  Search s = {NULL, name};
+  for (uint32_t i = from; i < steps->n && *name != '_'; i++) {
+    if (mentions(steps->at[i], &s))
+      return;
+    if (!declares(steps->at[i], name))
+      continue;
+    bool later = false; // a name that nothing mentions is reported as such
+    for (uint32_t k = i + 1; k < steps->n; k++)
+      later |= mentions(steps->at[k], &s);
+    if (!later)
+      return;
+    Diagnostic *d = diag_warning(e->s, old, "unused", "the %s `%s` is never used", what, name);
+    diag_note(e->s, d, steps->at[i]->span, "from here on the name means another value");
+    return;
+  }
+}
+
+static void warn_hidden_in(Elab *e, const Node *n) {
+  if (!n)
+    return;
+  if (n->kind == N_BLOCK) {
+    Steps steps = steps_of(e, n);
+    for (uint32_t i = 0; i < steps.n; i++)
+      if (steps.at[i]->kind == N_BINDING && steps.at[i]->a->kind == N_NAME)
+        warn_hidden(e, &steps, i + 1, "value", steps.at[i]->a->name, steps.at[i]->a->span);
+  }
+  const Node *parts[] = {n->a, n->b, n->c, n->body};
+  for (int i = 0; i < 4; i++)
+    warn_hidden_in(e, parts[i]);
+  for (uint32_t i = 0; i < n->list.n; i++)
+    warn_hidden_in(e, n->list.at[i]);
+}
+
+static void warn_hidden_params(Elab *e, const Node *decl, NodeList params) {
+  Steps steps = steps_of(e, decl->body);
+  for (uint32_t i = 0; i < params.n; i++)
+    warn_hidden(e, &steps, 0, "argument", params.at[i]->name, params.at[i]->span);
+}
+
+// ---- rule 11: `const n = 3` makes f32[n] one size --------------------------------------------
+
+static bool names_param(const Node *decl, const char *name) {
+  for (uint32_t i = 0; i < decl->params.n; i++)
+    if (decl->params.at[i]->name == name)
+      return true;
+  return false;
+}
+
+static const Node *captured(NodeList params, const char *name) {
+  for (uint32_t i = 0; i < params.n; i++) {
+    const Node *type = params.at[i]->type;
+    for (uint32_t k = 0; type && k < type->list.n; k++)
+      if (type->list.at[k]->kind == N_NAME && type->list.at[k]->name == name)
+        return type->list.at[k];
+  }
+  return NULL;
+}
+
+// Once for a const. Models take the program's own sizes; layers and functions take any.
+static void warn_captured(Elab *e, const Node *file, const Node *name) {
+  if (name->kind != N_NAME || name->name[1])
+    return;
+  for (uint32_t i = 0; i < file->list.n; i++) {
+    const Node *decl = file->list.at[i];
+    if ((decl->kind != N_FN && decl->kind != N_LAYER) || names_param(decl, name->name))
+      continue;
+    const Node *dim = captured(decl->params, name->name);
+    dim = dim ? dim : captured(decl->params2, name->name);
+    if (!dim)
+      continue;
+    Diagnostic *d = diag_warning(e->s, dim->span, "const-in-type",
+                                 "`%s` is a const, so this is one size, not any", name->name);
+    diag_note(e->s, d, name->span, "the const");
+    diag_note(e->s, d, (Span){0}, "a longer name for the const says that it is meant");
+    return;
+  }
+}
+
+// ---- all of them -------------------------------------------------------------------------------
+
 static const char *binding_kind(const Node *decl) {
   return decl->kind == N_CONST ? "const" : decl->kind == N_CONFIG ? "config" : "value";
 }
@@ -97,13 +202,25 @@ static void warn_declaration(Elab *e, const Node *file, const Node *decl) {
   }
 }
 
+static bool has_body(const Node *decl) {
+  return decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL ||
+         decl->kind == N_OPTIMIZER || decl->kind == N_PREDICT;
+}
+
 void warn_unused(Elab *e, Node *file) {
   for (uint32_t i = 0; i < file->list.n; i++) {
     const Node *decl = file->list.at[i];
     if (!only_for_others(file))
       warn_declaration(e, file, decl);
-    if (decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL ||
-        decl->kind == N_OPTIMIZER || decl->kind == N_TRAIN || decl->kind == N_PREDICT)
+    if (has_body(decl) || decl->kind == N_TRAIN)
       warn_lets(e, decl, decl);
+    if (has_body(decl)) {
+      warn_hidden_in(e, decl->body);
+      warn_hidden_params(e, decl, decl->params);
+      warn_hidden_params(e, decl, decl->params2);
+    }
+    for (uint32_t k = 0; decl->kind == N_CONST && k < decl->list.n; k++)
+      if (decl->list.at[k]->kind == N_BINDING)
+        warn_captured(e, file, decl->list.at[k]->a);
   }
 }
