@@ -128,7 +128,7 @@ static const char *eval_inst(const Eval *e, const Inst *inst, Tensor **value) {
     wrong = eval_region(e, inst->body, args, results);
   else if (!def->eval)
     return arena_printf(e->arena, "%s can't be evaluated: run pass %s first", def->name,
-                        inst->op == OP_batch_sum ? "batch" : "grad");
+                        inst->op == OP_grad ? "grad" : "batch");
   else {
     for (uint32_t i = 0; i < inst->n_results; i++) {
       if (inst->result[i]->type.batched)

@@ -121,6 +121,21 @@ Value *batch_batch_sum(Builder *b, Inst *inst, Value *const *arg, const bool *ba
   return ir_sum(b, arg[0], &axis, 1);
 }
 
+// Rows (i + k) mod N. In f32, where whole numbers below 2^24 are exact.
+Value *batch_batch_roll(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  (void)batched;
+  Attr attr[] = {attr_dims(b->m->arena, &rows, 1), attr_int(0), attr_elem(TY_F32)};
+  Value *i = ir_inst(b, OP_iota, NULL, 0, attr, 3)->result[0];
+  Value *n = ir_inst(b, OP_count, NULL, 0, NULL, 0)->result[0];
+  n = ir_broadcast(b, n, NULL, i->type);
+  Value *k = ir_const(b, i->type, (double)inst_attr(inst, "k")->i);
+  Value *to = ir_binary(b, OP_add, i, k);
+  Value *turns = ir_unary(b, OP_floor, ir_binary(b, OP_div, to, n));
+  to = ir_binary(b, OP_sub, to, ir_binary(b, OP_mul, turns, n));
+  Value *args[] = {arg[0], ir_convert(b, to, TY_I32)};
+  return ir_inst(b, OP_gather, args, 2, NULL, 0)->result[0];
+}
+
 // Tables of N rows' own stand one after the other: row r of the table of example n is row n*R + r.
 static Value *numbered_in_all(Builder *b, Value *index, Dim rows_each) {
   const Type *type = &index->type;

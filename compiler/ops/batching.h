@@ -15,6 +15,7 @@ BATCH_RULE(axes); // sum and the like: attribute `axes` alone
 BATCH_RULE(axis); // argmax, reverse, concat: attribute `axis` alone
 BATCH_RULE(dot);
 BATCH_RULE(batch_sum);
+BATCH_RULE(batch_roll);
 BATCH_RULE(gather);
 BATCH_RULE(scatter_add);
 

@@ -69,6 +69,27 @@ OP(stop_gradient){
     .eval = eval_same,
 };
 
+// ---- tap: dx = dy
+// --------------------------------------------------------------------------------
+
+static void grad_tap(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink) {
+  grad_add(sink, b, inst, 0, dres[0]);
+}
+
+OP(tap){
+    .name = "tap",
+    .doc = "x, as a place where a gradient is taken: nothing is simplified across it. Put by pass "
+           "batch, gone after pass grad.",
+    .sig = "x",
+    .math = "dx = dy",
+    .kind = K_CONTROL,
+    .flags = OPF_CHEAP,
+    .example = "f32[3]",
+    .type_fn = type_same,
+    .grad = grad_tap,
+    .eval = eval_same,
+};
+
 // ---- batch_sum ---------------------------------------------------------------------------------
 
 static const char *type_batch_sum(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
@@ -92,6 +113,31 @@ OP(batch_sum){
     .example = "*f32[3]",
     .batch = batch_batch_sum,
     .type_fn = type_batch_sum,
+};
+
+// ---- batch_roll --------------------------------------------------------------------------------
+
+static const char *type_batch_roll(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
+                                   Type *result) {
+  (void)n, (void)attr;
+  *result = arg[0]->type;
+  if (!arg[0]->type.batched)
+    return words(m, "%s is the same for every row: it has no neighbours",
+                 type_text(m->arena, &arg[0]->type));
+  return NULL;
+}
+
+OP(batch_roll){
+    .name = "batch_roll",
+    .doc = "For row i the value of row i + k, counted on from the first row after the last. Pass "
+           "batch makes it a gather.",
+    .sig = "x; k: int",
+    .math = "as gather's: taken after pass batch",
+    .kind = K_CONTROL,
+    .flags = OPF_NO_GRAD,
+    .example = "*f32[3]; k=1 | *i32<7>; k=-2",
+    .batch = batch_batch_roll,
+    .type_fn = type_batch_roll,
 };
 
 // ---- group, yield, return ----------------------------------------------------------------------

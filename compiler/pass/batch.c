@@ -1,6 +1,7 @@
 // does:   turns one example into a batch: every batched value gets a leading axis N
 // needs:  per-example IR from elaborate (types carry `batched`)
-// leaves: IR over [N, ...]; no type is `batched`
+// leaves: IR over [N, ...]; no type is `batched`; what a gradient is taken by is an argument or
+//         behind a `tap`
 // cost:   linear in instructions
 #include "ops/op.h"
 
@@ -123,7 +124,26 @@ static void batch_region(Module *m, Region *r) {
   r->arg = arg;
 }
 
+// The stable forms and folds that follow would compute the loss from what x is made of; then its
+// derivative by x would be lost.
+static void tap_value(Function *f, Value *x) {
+  if (!x->def || x->def->op == OP_tap)
+    return;
+  Builder b = {.m = f->module, .region = x->region, .before = x->def->next, .loc = x->def->loc};
+  Value *tap = ir_unary(&b, OP_tap, x);
+  ir_replace(x, tap);
+  tap->def->arg[0] = x;
+}
+
+static void tap_gradients(Function *f) {
+  for (Inst *i = f->body->first; i; i = i->next)
+    for (uint32_t k = 1; i->op == OP_grad && k < i->n_args; k++)
+      tap_value(f, i->arg[k]);
+}
+
 void pass_batch(Module *m) {
-  for (uint32_t k = 0; k < m->fn.n; k++)
+  for (uint32_t k = 0; k < m->fn.n; k++) {
     batch_function(m->fn.at[k]);
+    tap_gradients(m->fn.at[k]);
+  }
 }

@@ -94,9 +94,24 @@ static Val do_clip(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *w
   return arith_elementwise(e, OP_min, w, 2, span);
 }
 
-static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Value **out) {
+// Where each row stands for itself, nothing may depend on the others (rule 26).
+static bool may_see_batch(Elab *e, const char *name, Span span) {
+  if (!e->block || (e->block->kind != N_PREDICT && e->block->kind != N_DATA))
+    return true;
+  bool predict = e->block->kind == N_PREDICT;
+  Diagnostic *d = elab_error(e, span, "batch-dependent", "%s in %s: %s", name,
+                             predict ? "predict" : "a data block",
+                             predict ? "what is predicted for a row may not depend on the others"
+                                     : "a field is computed from its own row");
+  if (predict)
+    diag_note(e->s, d, (Span){0},
+              "in a layer take it only `if training`, and keep its mean in a `state` for the rest");
+  return false;
+}
+
+static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Span span, Value **out) {
   *out = elab_tensor(e, arg->v, NULL, arg->span);
-  if (!*out)
+  if (!*out || !may_see_batch(e, name, span))
     return false;
   if ((*out)->type.batched)
     return true;
@@ -108,7 +123,7 @@ static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Value **ou
 static Val do_batch(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)want;
   Value *x;
-  if (!batched_tensor(e, b->name, &arg[0], &x))
+  if (!batched_tensor(e, b->name, &arg[0], span, &x))
     return val_error();
   at(e, span);
   Builder *build = building(e);
@@ -125,6 +140,21 @@ static Val do_batch(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *
   return val_tensor(ir_binary(build, OP_div, sum, broadcast_to(e, n, &sum->type)));
 }
 
+// batch_roll(x, k): for each example the value of its k-th neighbour in the batch (rule 27).
+static Val do_batch_roll(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  Value *x;
+  int64_t k;
+  if (!batched_tensor(e, b->name, &arg[0], span, &x) ||
+      !elab_int(e, arg[1].v, "which neighbour", arg[1].span, &k))
+    return val_error();
+  at(e, span);
+  Attr attr = attr_int(k);
+  Val r = val_tensor(ir_inst(building(e), OP_batch_roll, &x, 1, &attr, 1)->result[0]);
+  r.ones = arg[0].v.ones;
+  return r;
+}
+
 static Val do_stop_gradient(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
   Value *x = elab_tensor(e, arg[0].v, NULL, arg[0].span);
@@ -134,34 +164,6 @@ static Val do_stop_gradient(Elab *e, const Builtin *b, Arg *arg, Span span, cons
   Val r = val_tensor(ir_unary(building(e), OP_stop_gradient, x));
   r.ones = arg[0].v.ones;
   return r;
-}
-
-// grad(e, x): row i is the derivative of the batch sum, that of example i (rule 24).
-static Val do_grad(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
-  (void)b, (void)want;
-  Value *loss = elab_tensor(e, arg[0].v, NULL, arg[0].span),
-        *x = elab_tensor(e, arg[1].v, NULL, arg[1].span);
-  if (!loss || !x)
-    return val_error();
-  if (loss->type.rank || loss->type.elem != TY_F32) {
-    elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s",
-               val_text(e, arg[0].v));
-    return val_error();
-  }
-  if (x->type.elem != TY_F32) {
-    elab_error(e, arg[1].span, "wrong-type", "grad is by numbers, found %s", val_text(e, arg[1].v));
-    return val_error();
-  }
-  if (loss->type.batched && !x->type.batched) {
-    Diagnostic *d =
-        elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
-    diag_note(e->s, d, (Span){0}, "say batch_mean(e) or batch_sum(e)");
-    return val_error();
-  }
-  at(e, span);
-  if (loss->type.batched)
-    loss = ir_unary(building(e), OP_batch_sum, loss);
-  return val_tensor(ir_inst(building(e), OP_grad, (Value *[]){loss, x}, 2, NULL, 0)->result[0]);
 }
 
 // top(p, k): for predict, the k likeliest classes.
@@ -269,8 +271,9 @@ static const Builtin table[] = {
     {"ceil", "x", do_ceil, N_OPS, false, false},
     {"batch_sum", "x", do_batch, N_OPS, false, false},
     {"batch_mean", "x", do_batch, N_OPS, false, false},
+    {"batch_roll", "x, k", do_batch_roll, N_OPS, false, false},
     {"stop_gradient", "x", do_stop_gradient, N_OPS, false, false},
-    {"grad", "e, x", do_grad, N_OPS, false, false},
+    {"grad", "e, x", grad_call, N_OPS, false, false},
     {"top", "p, k", do_top, N_OPS, false, false},
     {"integer", "low, high", do_integer, N_OPS, false, false},
     {"assert", "condition, message=", do_assert, N_OPS, false, false},

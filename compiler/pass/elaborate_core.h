@@ -229,8 +229,11 @@ Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span sp
 Value *draw_make(Elab *e, Val v, const Type *type, Span span);
 bool is_shapeless(Val v);
 
-// ---- elaborate_builtin.c
+// ---- elaborate_grad.c
 typedef struct Builtin Builtin;
+Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+
+// ---- elaborate_builtin.c
 struct Builtin {
   const char *name, *sig; // "x, axes = all, keep = false"
   Val (*make)(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);

@@ -187,6 +187,8 @@ static Value *no_shape(Elab *e, Val v, Span span) {
   if (v.kind == V_SHAPELESS && v.draw->draw)
     diag_note(e->s, d, (Span){0}, "write %s[150] for a vector, %s[] for one number", v.draw->draw,
               v.draw->draw);
+  else
+    diag_note(e->s, d, (Span){0}, "write the shape of one of the draws: normal[150], or normal[]");
   return NULL;
 }
 

@@ -186,9 +186,10 @@ bool instance_holds(const Instance *instance, const Param *p) {
 
 // ---- training mode (rule 6) -------------------------------------------------------------------
 
-static bool has_params(const Instance *instance) {
-  if (instance->param.n)
-    return true;
+static bool has_params(const Instance *instance) { // state is none
+  for (uint32_t i = 0; i < instance->param.n; i++)
+    if (!instance->param.at[i]->is_state)
+      return true;
   for (uint32_t i = 0; i < instance->part.n; i++)
     if (has_params(instance->part.at[i]))
       return true;
@@ -247,6 +248,19 @@ static bool may_create(Elab *e, const Node *stmt, const char *what) {
   return false;
 }
 
+// `..` stands for axes of an input, a parameter has its own (rule 39).
+static bool has_shape(Elab *e, const Node *type, bool state) {
+  for (uint32_t i = 0; i < type->list.n; i++)
+    if (type->list.at[i]->kind == N_DIM_REST && !state) {
+      Diagnostic *d = elab_error(e, type->list.at[i]->span, "no-shape",
+                                 "how many? A parameter says every axis of its shape");
+      diag_note(e->s, d, (Span){0},
+                "name the axes in the type of the input, `x: f32[n]`, and here: f32[n]");
+      return false;
+    }
+  return true;
+}
+
 // The param or state of the current instance that `binding` declares; made on the first
 // application.
 static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
@@ -259,7 +273,7 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
   }
   uint32_t errors = e->s->n_error;
   Type type = elab_type(e, scope, binding->type);
-  if (e->s->n_error > errors)
+  if (e->s->n_error > errors || !has_shape(e, binding->type, state))
     return NULL;
   if (type.elem != TY_F32 && !state) {
     elab_error(e, binding->type->span, "wrong-type", "a parameter is made of f32, not of %s",

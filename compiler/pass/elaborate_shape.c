@@ -217,7 +217,13 @@ Val shape_dot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
 Val shape_norm(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   Arg both[2] = {arg[0], arg[0]};
   Val square = shape_dot(e, b, both, span, want);
-  return square.kind == V_ERROR ? square : val_tensor(ir_unary(building(e), OP_sqrt, square.t));
+  if (square.kind == V_ERROR)
+    return square;
+  // The gradient at 0 is 0, not 0 / 0: select sends nothing to the side not taken.
+  Builder *build = building(e);
+  Value *zero = ir_const(build, square.t->type, 0);
+  Value *at_zero = ir_binary(build, OP_eq, square.t, zero);
+  return val_tensor(ir_select(build, at_zero, zero, ir_unary(build, OP_sqrt, square.t)));
 }
 
 // ---- shapes -----------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
 // does:   expands every `grad loss, x...` into the reverse-mode program, in place
 // needs:  batched IR; loss is one number
-// leaves: no `grad`, no `stop_gradient`; only values that a wanted gradient needs get one
+// leaves: no `grad`, no `stop_gradient`, no `tap`; only values that a wanted gradient needs get one
 // cost:   linear in instructions per `grad`
 #include "ops/op.h"
+#include "pass/gradmask.h"
 
 struct GradSink {
   Value **adjoint;    // by Value.id: the gradient of the loss with respect to it, so far
   const bool *active; // by Value.id: does it depend on something differentiated for?
   uint32_t n;         // values that were numbered; later ones (the gradients) have none
+  GradMask mask;      // of the gradient of the elementwise instruction at hand
+  Value *dres;        // that gradient
 };
 
 bool grad_wanted(struct GradSink *sink, Inst *inst, uint32_t arg) {
@@ -21,6 +24,7 @@ void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value
   if (!type_same_shape(&d->type, &x->type))
     ice("grad of %s: argument %u is %s, its gradient %s", op_table[inst->op]->name, arg,
         type_text(b->m->arena, &x->type), type_text(b->m->arena, &d->type));
+  d = grad_masked(b, sink->mask, d, sink->dres);
   Value *old = sink->adjoint[x->id];
   sink->adjoint[x->id] = old ? ir_binary(b, OP_add, old, d) : d;
 }
@@ -71,6 +75,9 @@ static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
               "stop_gradient(...) says that this is meant");
     return;
   }
+  bool elementwise = op->kind == K_ELEM && inst->n_results == 1;
+  sink->dres = elementwise ? dres[0] : NULL;
+  sink->mask = elementwise ? grad_mask(b, dres[0]) : (GradMask){NULL, false};
   op->grad(b, inst, dres, sink);
 }
 
@@ -101,10 +108,10 @@ static void expand(Function *f, Inst *g) {
   ir_remove(g);
 }
 
-static void drop_stop_gradient(Function *f) {
+static void drop_marks(Function *f) {
   for (Inst *i = f->body->first, *next; i; i = next) {
     next = i->next;
-    if (i->op == OP_stop_gradient) {
+    if (i->op == OP_stop_gradient || i->op == OP_tap) {
       ir_replace(i->result[0], i->arg[0]);
       ir_remove(i);
     }
@@ -120,7 +127,7 @@ void pass_grad(Module *m) {
       if (i->op == OP_grad)
         expand(f, i);
     }
-    drop_stop_gradient(f);
+    drop_marks(f);
     ir_remove_dead(f);
   }
 }

@@ -1,0 +1,134 @@
+// grad(e, x), rule 24: one number and what it is computed from. In: the two values; out: the
+// operation `grad`, which pass grad expands. Row i of a batched result is the derivative of the
+// batch sum of e, that of example i alone unless the batch is mixed on the way from x to e.
+#include "pass/elaborate_core.h"
+
+typedef struct {
+  bool *reaches; // by Value.id: computed from x
+  bool *carries; // by Value.id: and its derivative by x is not zero everywhere
+  bool *mixes;   // by Value.id: computed from x of other examples
+} Walk;
+
+// The sum over the batch inside grad(e, x) leaves the examples apart: the gradient of a sum of
+// separate terms by row i is that of term i.
+static bool is_separate_sum(const Inst *inst, const Walk *w) {
+  return inst->op == OP_batch_sum && !w->mixes[inst->arg[0]->id];
+}
+
+static bool mixes_batch(const Inst *inst, uint32_t arg, const Walk *w) {
+  const Value *x = inst->arg[arg];
+  if (inst->op == OP_grad && arg == 0) {
+    const Inst *sum = x->def;
+    return !(sum && is_separate_sum(sum, w));
+  }
+  return inst->op == OP_batch_sum || inst->op == OP_batch_roll || w->mixes[x->id];
+}
+
+static void walk_inst(Walk *w, const Inst *inst) {
+  bool reaches = false, carries = false, mixes = false;
+  for (uint32_t k = 0; k < inst->n_args; k++) {
+    const Value *v = inst->arg[k];
+    reaches |= w->reaches[v->id];
+    carries |= w->carries[v->id];
+    mixes |= w->reaches[v->id] && mixes_batch(inst, k, w);
+  }
+  bool zero = op_table[inst->op]->flags & OPF_ZERO_GRAD;
+  for (uint32_t k = 0; k < inst->n_results; k++) {
+    uint32_t id = inst->result[k]->id;
+    w->reaches[id] |= reaches;
+    w->carries[id] |= carries && !zero;
+    w->mixes[id] |= mixes;
+  }
+}
+
+static Walk walk_from(Elab *e, const Value *x) {
+  Function *f = e->target->fn;
+  ir_number(f);
+  uint32_t n = x->region->n_arg;
+  for (const Inst *i = x->region->first; i; i = i->next)
+    n += i->n_results;
+  Arena *arena = e->m->arena;
+  Walk w = {.reaches = arena_array(arena, bool, n),
+            .carries = arena_array(arena, bool, n),
+            .mixes = arena_array(arena, bool, n)};
+  w.reaches[x->id] = w.carries[x->id] = true;
+  for (const Inst *i = x->def ? x->def->next : x->region->first; i; i = i->next)
+    walk_inst(&w, i);
+  return w;
+}
+
+static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Span span) {
+  if (w->carries[loss->id])
+    return true;
+  Diagnostic *d;
+  if (w->reaches[loss->id]) {
+    d = elab_error(e, span, "zero-gradient", "this derivative is zero everywhere");
+    diag_note(e->s, d, arg[1].span,
+              "e changes with this only in jumps: through comparisons, argmax, floor, sign or "
+              "stop_gradient");
+    return false;
+  }
+  d = elab_error(e, span, "zero-gradient", "the first value is not computed from the second");
+  diag_note(e->s, d, arg[1].span, "its gradient by this would be zero");
+  diag_note(e->s, d, (Span){0},
+            "name what it is computed from: a field, a `let`, a parameter, a part `y.conv3`; an "
+            "equal expression written again is another value");
+  return false;
+}
+
+static bool grad_types(Elab *e, const Value *loss, const Value *x, Arg *arg, Span span) {
+  if (loss->type.rank || !elem_is_float(loss->type.elem)) {
+    Diagnostic *d = elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s",
+                               val_text(e, arg[0].v));
+    if (loss->type.rank)
+      diag_note(e->s, d, (Span){0}, "say which: sum(...), max(...), or one of them, s[i]");
+    return false;
+  }
+  if (!elem_is_float(x->type.elem)) {
+    elab_error(e, arg[1].span, "wrong-type", "grad is by numbers, found %s", val_text(e, arg[1].v));
+    return false;
+  }
+  if (loss->type.batched && !x->type.batched) {
+    Diagnostic *d =
+        elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
+    diag_note(e->s, d, (Span){0}, "say batch_mean(e) or batch_sum(e)");
+    return false;
+  }
+  return true;
+}
+
+// A draw that has its shape by now is a value like any other.
+static Value *grad_value(Elab *e, const Arg *arg) {
+  Val v = arg->v;
+  if (v.kind == V_SHAPELESS && v.draw->made && v.draw->target == e->target)
+    return v.draw->made;
+  return elab_tensor(e, v, NULL, arg->span);
+}
+
+Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  Value *loss = grad_value(e, &arg[0]), *x = grad_value(e, &arg[1]);
+  if (!loss || !x || !grad_types(e, loss, x, arg, span))
+    return val_error();
+  if (loss->region != x->region) {
+    elab_error(e, span, "not-yet", "grad inside a scan by a value from outside of it");
+    return val_error();
+  }
+  Walk w = walk_from(e, x);
+  if (!refuse_zero(e, &w, loss, arg, span))
+    return val_error();
+  if (loss->type.batched && w.mixes[loss->id]) {
+    Diagnostic *d = diag_warning(e->s, span, "mixed-batch",
+                                 "the examples of a batch are mixed on the way from x to e");
+    diag_note(e->s, d, (Span){0},
+              "row i of this gradient is the derivative of the sum over the batch by example i, "
+              "not of example i's own e; batch_mean or batch_sum, as in batch normalisation, "
+              "lies between");
+  }
+  at(e, span);
+  if (loss->type.batched)
+    loss = ir_unary(building(e), OP_batch_sum, loss);
+  Val r = val_tensor(ir_inst(building(e), OP_grad, (Value *[]){loss, x}, 2, NULL, 0)->result[0]);
+  r.ones = arg[1].v.ones;
+  return r;
+}
