@@ -47,13 +47,15 @@ void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, 
 static Val binding_value(Elab *e, Scope *scope, Node *binding) {
   Type want;
   bool known = binding->type && type_known(e, scope, binding->type, &want);
+  const char *name = binding->a->kind == N_NAME ? binding->a->name : "the value";
+  DrawPlace naming = elab_naming(e, binding->a->kind == N_NAME ? name : NULL);
   Val v = elab_expr(e, scope, binding->b, known ? &want : NULL);
+  e->naming = naming;
   if (v.kind == V_NONE) {
     elab_error(e, binding->b->span, "wrong-type", "this has no value");
     return val_error();
   }
   // A draw that still waits for its shape is drawn once, for all uses of the name.
-  const char *name = binding->a->kind == N_NAME ? binding->a->name : "the value";
   Fit fit = {.what = arena_printf(e->s->perm, "`%s`", name),
              .from = "this",
              .span = binding->b->span,
