@@ -122,6 +122,8 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   Val v = arg ? arg->v : elab_expr(e, into, param->a, known ? &want : NULL);
   bool callable = param->type && param->type->kind == N_TYPE &&
                   (strcmp(param->type->name, "fn") == 0 || strcmp(param->type->name, "layer") == 0);
+  if (callable && v.kind == V_OPTIMIZER)
+    v = elab_optimizer(e, v, fit.span);
   if (callable && v.kind == V_FUNCTION && !v.builtin && v.decl->has_params2 && !v.bound)
     v = call_settle(e, v, arg && arg->node ? arg->node : param, fit.span);
   return fit_type(e, into, param->type, v, &fit);

@@ -276,6 +276,8 @@ static const Builtin table[] = {
     {"grad", "e, x", grad_call, N_OPS, false, false},
     {"top", "p, k", do_top, N_OPS, false, false},
     {"integer", "low, high", do_integer, N_OPS, false, false},
+    {"known", "x", weights_known, N_OPS, false, false},
+    {"weights", "of", weights_list, N_OPS, false, false},
     {"assert", "condition, message=", do_assert, N_OPS, false, false},
     {"div", "x, y", do_div, N_OPS, false, false},
     {"normal", "", NULL, N_OPS, true, false},

@@ -162,7 +162,8 @@ Val call_settle(Elab *e, Val f, Node *site, Span span) {
 }
 
 Val call_without_arguments(Elab *e, Val f, const Type *want, Span span) {
-  return call_fn(e, f, NULL, 0, f.decl, span, want);
+  f = call_settle(e, f, f.decl, span);
+  return f.kind == V_ERROR ? f : call_fn(e, f, NULL, 0, f.decl, span, want);
 }
 
 Val elab_optimizer(Elab *e, Val v, Span span) {
@@ -175,6 +176,8 @@ Val elab_optimizer(Elab *e, Val v, Span span) {
 
 static Val call_optimizer(Elab *e, Val v, Arg *arg, uint32_t n, Span span) {
   Scope *bound = scope_new(e, v.scope);
+  if (v.bound && n == 2 && e->make_state)
+    return optimizer_inner(e, v, arg[0].v, arg[1].v);
   if (v.bound) {
     elab_error(e, span, "not-callable", "the optimizer has its settings already");
     return val_error();

@@ -169,7 +169,7 @@ static Val fit_ints(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit) {
 
 static Val fit_callable(Elab *e, Node *type, Val v, const Fit *fit) {
   bool layer = strcmp(type->name, "layer") == 0;
-  if (v.kind == V_INSTANCE)
+  if (v.kind == V_INSTANCE || (v.kind == V_OPTIMIZER && !layer))
     return v;
   if (v.kind != V_FUNCTION || (layer && (v.builtin || v.decl->kind == N_FN)))
     return fit_failed(e, type, v, fit, NULL, NULL);

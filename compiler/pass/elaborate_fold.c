@@ -148,7 +148,18 @@ bool is_simple(Val v) {
 }
 
 // Equality of names of modes (`padding == same`) and of true and false; and, or.
+// `false and x`, `true or x`: what is known decides; else x does.
+static bool fold_known(int op, Val a, Val b, Val *out) {
+  Val known = a.kind == V_BOOL ? a : b, other = a.kind == V_BOOL ? b : a;
+  bool truth = other.kind == V_TENSOR && other.t->type.elem == TY_BOOL;
+  if (known.kind != V_BOOL || !truth || (op != OP_AND && op != OP_OR))
+    return false;
+  return *out = (known.i != 0) == (op == OP_OR) ? known : other, true;
+}
+
 bool fold_other(int op, Val a, Val b, Val *out) {
+  if (fold_known(op, a, b, out))
+    return true;
   if (a.kind != b.kind || !is_simple(a))
     return false;
   bool same = a.kind == V_STRING ? strcmp(a.s, b.s) == 0 : a.i == b.i;

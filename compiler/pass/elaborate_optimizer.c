@@ -137,6 +137,27 @@ static bool two_inputs(Elab *e, const Node *decl) {
   return false;
 }
 
+// The names that a body sees: settings, the parameter, its gradient, `step`.
+static Scope *update_scope(Elab *e, Val optimizer, Val p, Val g) {
+  const Node *decl = optimizer.decl;
+  Scope *scope = scope_new(e, optimizer.bound);
+  scope_add_assignable(e, scope, decl->params2.at[0]->name, p, decl->params2.at[0]->span);
+  scope_add(e, scope, decl->params2.at[1]->name, g, decl->params2.at[1]->span);
+  Value *updates = ir_convert(&e->target->b, target_step(e->target), TY_F32);
+  scope_add(e, scope, intern(e->s, "step"), val_tensor(updates), decl->name_span);
+  return scope;
+}
+
+Val optimizer_inner(Elab *e, Val v, Val p, Val g) {
+  if (!two_inputs(e, v.decl))
+    return val_error();
+  Scope *scope = update_scope(e, v, p, g);
+  uint32_t errors = e->s->n_error;
+  elab_block(e, scope, v.decl->body, NULL);
+  const Val *moved = scope_get(scope, v.decl->params2.at[0]->name);
+  return e->s->n_error == errors && moved ? *moved : val_error();
+}
+
 bool optimizer_update(Elab *e, Train *t, Minimize *m, Param *param, Value *g, Results *params,
                       Results *slots) {
   Val optimizer = m->optimizer;
@@ -145,11 +166,7 @@ bool optimizer_update(Elab *e, Train *t, Minimize *m, Param *param, Value *g, Re
     return false;
   const char *p = decl->params2.at[0]->name;
   Updating u = {.train = t, .minimize = m, .param = param};
-  u.scope = scope_new(e, optimizer.bound);
-  scope_add_assignable(e, u.scope, p, val_tensor(elab_param(e, param)), decl->params2.at[0]->span);
-  scope_add(e, u.scope, decl->params2.at[1]->name, val_tensor(g), decl->params2.at[1]->span);
-  Value *step = ir_convert(&e->target->b, target_step(e->target), TY_F32);
-  scope_add(e, u.scope, intern(e->s, "step"), val_tensor(step), decl->name_span);
+  u.scope = update_scope(e, optimizer, val_tensor(elab_param(e, param)), val_tensor(g));
   Val (*make)(Elab *, Scope *, Node *, void *) = e->make_state;
   void *ctx = e->state_ctx;
   LocId call = e->call;

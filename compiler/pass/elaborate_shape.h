@@ -22,4 +22,8 @@ HANDLER(iota);
 HANDLER(of); // shape, size, rank, len
 HANDLER(f32);
 
+// ---- elaborate_weights.c
+Val weights_known(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val weights_list(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+
 #endif
