@@ -128,6 +128,13 @@ struct Target {
   BUF(const char *) stream; // names of random streams used so far
 };
 
+// Draws are called after the `let` or field they stand in, if they do so directly.
+typedef struct {
+  const char *name;
+  Instance *inside;
+  struct Frame *frame;
+} DrawPlace;
+
 struct Elab {
   Session *s;
   Module *m;
@@ -158,6 +165,7 @@ struct Elab {
   struct Builtin *builtins;      // by Op: operations that are called by their names
   BUF(CallChain) chains;         // of errors, until the end
   const char *drawing;           // prefix for names of random streams: the param being initialised
+  DrawPlace naming;              // the `let` or field that is being computed
 };
 
 // ---- core, used by the data and train parts (elaborate_expr.c and _call.c) ----------------------
@@ -206,6 +214,7 @@ LocId elab_loc(Elab *e, Span span);
 Value *elab_param(Elab *e, Param *p);               // p as an argument of the current target
 bool elab_training(Elab *e);                        // rule 6, for the instance being elaborated
 const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance + name, made unique
+DrawPlace elab_naming(Elab *e, const char *name);   // from here on; returns what to restore
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
 Val val_int(int64_t i);
 Val val_float(double f);

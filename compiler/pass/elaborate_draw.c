@@ -21,10 +21,25 @@ bool is_initialiser(Val v) {
          (v.decl->has_params2 ? v.decl->params2.n == 0 && has_settings(v) : v.decl->params.n == 0);
 }
 
+DrawPlace elab_naming(Elab *e, const char *name) {
+  DrawPlace before = e->naming;
+  e->naming = (DrawPlace){name, e->inside, e->frame};
+  return before;
+}
+
+// The name of the `let`, field or fn around a draw, so that draws elsewhere don't matter to it.
+static const char *named_place(Elab *e) {
+  if (e->naming.name && e->naming.inside == e->inside && e->naming.frame == e->frame)
+    return arena_printf(e->s->perm, "%s/", e->naming.name);
+  const Node *decl = e->frame ? e->frame->decl : NULL;
+  return decl && decl->kind == N_FN ? arena_printf(e->s->perm, "%s/", decl->name) : "";
+}
+
 // A name for the stream of random numbers: the place in the expanded program (rule 7).
 const char *elab_stream(Elab *e, const char *name) {
   const char *path = e->drawing ? e->drawing : e->inside ? instance_path(e, e->inside) : "";
-  const char *base = arena_printf(e->s->perm, "%s%s%s", path, *path ? "/" : "", name);
+  const char *base = arena_printf(e->s->perm, "%s%s%s%s", path, *path ? "/" : "",
+                                  e->drawing ? "" : named_place(e), name);
   const char *full = intern(e->s, base);
   Target *t = e->target;
   for (uint32_t i = 0, times = 1; t && i < t->stream.n; i++)
