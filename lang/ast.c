@@ -345,6 +345,7 @@ Node *parse_source(Session *s, uint32_t file) {
   scan_source(&p);
   filter_newlines(&p);
   nn_parse(&p);
+  report_strays(&p);
   Span whole = {file, 0, s->source.at[file].n};
   if (!p.root)
     p.root = ast_list(&p, N_FILE, whole, NULL);

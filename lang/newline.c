@@ -117,11 +117,43 @@ static void close_level(Filter *f) {
   f->level.n--;
 }
 
+static uint32_t line_of(Filter *f, Span span) {
+  uint32_t line, column;
+  source_position(&f->p->s->source.at[f->p->file], span.start, &line, &column);
+  return line;
+}
+
+// The closer may be in a string without end, which was reported.
+static bool string_swallowed(Filter *f, const Token *open) {
+  const Token *end = f->p->token.at + f->p->token.n;
+  for (const Token *t = open; t < end; t++)
+    if (t->kind == T_STRING && t->made && line_of(f, t->span) == line_of(f, open->span))
+      return true;
+  return false;
+}
+
+// `7 // 2`: the rest of the line is a comment.
+static const Span *comment_swallowed(Filter *f, const Token *open) {
+  for (uint32_t i = 0; i < f->p->comment.n; i++) {
+    const Span *c = &f->p->comment.at[i];
+    if (c->start > open->span.start)
+      return line_of(f, *c) == line_of(f, open->span) ? c : NULL;
+  }
+  return NULL;
+}
+
 static Diagnostic *report_open(Filter *f) {
   Token *t = opener(f);
   t->made = true;
-  return syntax_error(f->p, t->span, "syntax", "this `%s` is never closed",
-                      token_kind_name(t->kind));
+  if (string_swallowed(f, t))
+    return NULL;
+  Diagnostic *d =
+      syntax_error(f->p, t->span, "syntax", "this `%s` is never closed", token_kind_name(t->kind));
+  const Span *comment = d && t->kind != T_LBRACE ? comment_swallowed(f, t) : NULL;
+  if (comment)
+    diag_note(f->p->s, d, *comment,
+              "the rest of the line is a comment; a division that rounds down is div(a, b)");
+  return d;
 }
 
 // Closes all brackets above `level` with tokens that are not in the text.
@@ -153,6 +185,9 @@ static void take_closer(Filter *f, Token t) {
       diag_note(f->p->s, d, opener(f)->span, "to close this `%s`",
                 token_kind_name(opener(f)->kind));
     t.kind = expected;
+  } else if (t.kind == T_RBRACE) { // its `{` may be what is missing: the parser knows
+    buf_push(f->p->s->perm, &f->p->stray, t.span);
+    return;
   } else {
     syntax_error(f->p, t.span, "syntax", "this `%s` closes nothing", token_kind_name(t.kind));
     return;

@@ -32,6 +32,10 @@ typedef struct {
   BUF(Token) token;
   BUF(Doc) doc;
   BUF(Span) comment; // every comment in order, `///` too: what a formatter has to keep
+  BUF(Span) stray;   // closers without an opener, not yet reported
+  BUF(const char *) bad_name;        // names in other letters than ours, each said once
+  bool hash_comment; // said once
+  uint32_t headless; // place + 1 of the last declaration whose `{` was missing
   uint32_t n_error;  // reported so far in this file; after MAX_SYNTAX_ERRORS silence
   bool too_deep;     // said once
   uint32_t found;    // token that the parser read last
@@ -50,6 +54,7 @@ Diagnostic *syntax_error(Parse *p, Span span, const char *code, const char *form
     __attribute__((format(printf, 4, 5)));
 // syntax_error.c: the token before p->next can't stand there; `expected` holds the grammar's names.
 void report_unexpected(Parse *p, const char *const *expected, int n);
+void report_strays(Parse *p); // syntax_error.c: p->stray, after parsing
 void report_too_deep(Parse *p, Span span);
 const char *token_kind_name(int kind); // nn.y: as in the grammar: "let", ")", "NAME"
 const char *token_words(Parse *p,

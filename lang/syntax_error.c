@@ -1,16 +1,10 @@
 // From a token that can't stand where it stands to words. In: the token, and the names that the
 // grammar would have taken there. Out: one diagnostic, with advice for the well-known traps.
-#include "parse.h"
+#include "surprise.h"
+
 #include "nn.tab.h"
 
 #include <string.h>
-
-typedef struct {
-  Parse *p;
-  const Token *found, *before; // before: NULL at the start of the file
-  const char *const *expected;
-  int n;
-} Surprise;
 
 Diagnostic *syntax_error(Parse *p, Span span, const char *code, const char *format, ...) {
   if (p->n_error >= MAX_SYNTAX_ERRORS)
@@ -56,11 +50,15 @@ const char *token_words(Parse *p, const Token *t) {
   return arena_printf(p->s->perm, "`%s`", token_kind_name(t->kind));
 }
 
-static bool takes(const Surprise *u, const char *name) {
+bool takes(const Surprise *u, const char *name) {
   for (int i = 0; i < u->n; i++)
     if (strcmp(u->expected[i], name) == 0)
       return true;
   return false;
+}
+
+bool wants_declaration(const Surprise *u) {
+  return takes(u, "use") && takes(u, "fn") && !takes(u, "minimize");
 }
 
 static bool is_reserved(int kind) {
@@ -101,7 +99,7 @@ static bool starts_statement(int kind) {
 // What stands for a whole class of tokens, by the tokens that only that class has. NULL: no class.
 static const char *expected_class(const Surprise *u) {
   bool name = takes(u, "use") && takes(u, "minimize"), expression = takes(u, "FLOAT");
-  if (takes(u, "use") && takes(u, "fn") && !takes(u, "minimize"))
+  if (wants_declaration(u))
     return "a declaration (`use`, `const`, `config`, `let`, `data`, `fn`, `layer`, `model`, "
            "`optimizer`, `train` or `predict`)";
   if (takes(u, "minimize") && !name)
@@ -204,7 +202,8 @@ static bool explain_two_on_a_line(const Surprise *u) {
     return false;
   Diagnostic *d = say(u, arena_printf(u->p->s->perm, "expected a new line or `;` before %s",
                                       token_words(u->p, u->found)));
-  help(u, d, "two statements on one line are parted by `;`");
+  const char *advice = syntax_advice(u);
+  help(u, d, advice ? advice : "two statements on one line are parted by `;`");
   return true;
 }
 
@@ -230,7 +229,8 @@ static void suggest_word(const Surprise *u, Diagnostic *d) {
     if (u->expected[i][0] >= 'a' && u->expected[i][0] <= 'z')
       word[n++] = u->expected[i];
   const char *near = nearest_name(u->found->name, word, n);
-  if (near)
+  int next = u->found[1].kind;
+  if (near && next != T_EQUALS && next != T_DOT && next != T_LPAREN)
     diag_note(u->p->s, d, (Span){0}, "did you mean `%s`?", near);
 }
 
@@ -260,16 +260,54 @@ static bool in_unclosed(const Parse *p) {
   return false;
 }
 
+static bool in_column_1(Parse *p, const Token *t) {
+  uint32_t line, column;
+  source_position(&p->s->source.at[p->file], t->span.start, &line, &column);
+  return t->first && column == 1;
+}
+
+// What is left over of a declaration that was given up.
+static bool is_consequence(const Surprise *u) {
+  return wants_declaration(u) && u->p->n_error &&
+         (u->found->kind == T_RBRACE || !in_column_1(u->p, u->found));
+}
+
+// Does a declaration begin between two places?
+static bool declaration_between(Parse *p, uint32_t from, uint32_t to) {
+  for (uint32_t i = 0; i < p->token.n; i++) {
+    const Token *t = &p->token.at[i];
+    if (t->span.start > from && t->span.start < to && in_column_1(p, t) &&
+        (t->kind == T_FN || t->kind == T_LET || (t->kind >= T_USE && t->kind <= T_PREDICT)))
+      return true;
+  }
+  return false;
+}
+
+// A `}` too many; not where its `{` is what is missing, as has been said.
+void report_strays(Parse *p) {
+  for (uint32_t i = 0; i < p->stray.n; i++)
+    if (!p->headless || p->stray.at[i].start < p->headless ||
+        declaration_between(p, p->headless, p->stray.at[i].start))
+      syntax_error(p, p->stray.at[i], "syntax", "this `}` closes nothing");
+}
+
 void report_unexpected(Parse *p, const char *const *expected, int n) {
   const Token *found = &p->token.at[p->found];
   Surprise u = {p, found, found > p->token.at ? found - 1 : NULL, expected, n};
-  if (found->made || (u.before && u.before->kind == T_NN_error) || in_unclosed(p))
+  if (found->made || (u.before && u.before->kind == T_NN_error) || in_unclosed(p) ||
+      is_consequence(&u))
     return;
+  if (takes(&u, "{") && !takes(&u, "NEWLINE") && !takes(&u, "}"))
+    p->headless = found->span.start + 1;
   if (explain_angle(&u) || explain_operator(&u) || explain_two_on_a_line(&u) ||
       explain_reserved(&u))
     return;
   Diagnostic *d = say(&u, arena_printf(p->s->perm, "expected %s, found %s", expected_words(&u),
                                        token_words(p, found)));
-  suggest_word(&u, d);
+  const char *advice = syntax_advice(&u);
+  if (advice)
+    help(&u, d, advice);
+  else
+    suggest_word(&u, d);
   point_back(&u, d);
 }

@@ -4,6 +4,7 @@
 //
 // This file: the order of work, files (`use`), top-level names. Names are lazy: a declaration is
 // looked at when something names it, so that their order doesn't matter.
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
@@ -349,8 +350,14 @@ static void import_name(Elab *e, SourceModule *to, SourceModule *from, Node *nam
   Names names = {0};
   for (Entry *k = from->scope->first; k; k = k->next)
     buf_push(e->s->perm, &names, k->name);
+  const char *other = from->is_std ? module_with(e, name->name) : NULL;
+  const char *advice = from->is_std ? foreign_name(name->name) : NULL;
   const char *near = nearest_name(name->name, names.at, names.n);
-  if (near)
+  if (other)
+    diag_note(e->s, d, (Span){0}, "std.%s has it: `use std.%s: %s`", other, other, name->name);
+  else if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   scope_add(e, to->scope, name->name, val_error(), name->span);
 }

@@ -1,5 +1,6 @@
 // Arguments to parameters: by position and by name, defaults, types (principle 9: what is wrong is
 // said with both sides).
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -34,8 +35,12 @@ static void unknown_argument(Elab *e, const Node *decl, NodeList params, const A
   }
   Diagnostic *d = elab_error(e, arg->name_span, "wrong-arguments", "%s has no argument `%s`",
                              decl->name, arg->name);
-  const char *near = nearest_name(arg->name, names, params.n);
-  if (near)
+  const char *near = foreign_argument(arg->name), *extra = foreign_extra(arg->name);
+  if (!near || find_param(params, intern(e->s, near)) < 0)
+    near = nearest_name(arg->name, names, params.n);
+  if (extra)
+    diag_note(e->s, d, (Span){0}, "%s", extra);
+  else if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else if (params.n)
     diag_note(e->s, d, (Span){0}, "it has: %s", list.at);
@@ -97,12 +102,6 @@ static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
 
 static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
                     bool settings) {
-  if (!arg && !param->a) {
-    Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s `%s`", decl->name,
-                               settings ? "setting" : "argument", param->name);
-    diag_note(e->s, d, param->span, "declared here");
-    return val_error();
-  }
   Fit fit = {.bind = true, .span = arg ? arg->span : call};
   fit.what = arena_printf(e->s->perm, "`%s` of %s", param->name, decl->name);
   fit.from = arena_printf(e->s->perm, "`%s`", param->name);
@@ -129,6 +128,25 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   return fit_type(e, into, param->type, v, &fit);
 }
 
+// What has no default and is not given; then nothing else is said about the call.
+static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Span call,
+                        bool settings) {
+  bool missing = false;
+  for (uint32_t i = 0; i < params.n; i++) // settings-first is the error
+    if (of[i] && is_input_as_setting(decl, params.at[i], of[i]->v, settings))
+      return false;
+  for (uint32_t i = 0; i < params.n; i++) {
+    const Node *param = params.at[i];
+    if (of[i] || param->a)
+      continue;
+    Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s `%s`", decl->name,
+                               settings ? "setting" : "argument", param->name);
+    diag_note(e->s, d, param->span, "declared here");
+    missing = true;
+  }
+  return missing;
+}
+
 // f32[2 * n] where n isn't known yet: another parameter binds it (rule 11).
 static bool has_unknown_arithmetic(Elab *e, Scope *scope, const Node *type) {
   Dim dim;
@@ -143,7 +161,8 @@ static bool has_unknown_arithmetic(Elab *e, Scope *scope, const Node *type) {
 bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
                     Span span, bool settings) {
   Arg **of = arena_array(e->s->perm, Arg *, params.n + 1);
-  if (!assign_arguments(e, decl, params, arg, n, settings, of))
+  if (!assign_arguments(e, decl, params, arg, n, settings, of) ||
+      any_missing(e, decl, params, of, span, settings))
     return false;
   bool ok = true;
   bool *later = arena_array(e->s->perm, bool, params.n + 1);

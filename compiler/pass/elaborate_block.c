@@ -83,7 +83,10 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   }
   Entry *n = scope_find(scope, name->name);
   if (!n) {
-    elab_name(e, scope, name->name, name->span); // says that it is unknown
+    Diagnostic *d =
+        elab_error(e, name->span, "unknown-name", "there is no `%s` to assign", name->name);
+    diag_note(e->s, d, (Span){0}, "a new name is made by `let %s = ...`", name->name);
+    scope_add(e, scope, name->name, val_error(), name->span);
     return;
   }
   if (!n->assignable) {

@@ -50,32 +50,6 @@ static bool refuse_recursion(Elab *e, Val called, Node *decl, Node *site, Span s
   return true;
 }
 
-static bool is_softmax(const Inst *div) {
-  const Inst *e = div->op == OP_div ? div->arg[0]->def : NULL, *spread = div->arg[1]->def;
-  return e && e->op == OP_exp && spread && spread->op == OP_broadcast && spread->arg[0]->def &&
-         spread->arg[0]->def->op == OP_sum && spread->arg[0]->def->arg[0] == div->arg[0];
-}
-
-// Rule 23: cross_entropy and bce take scores; probabilities train, but slowly and to the wrong
-// place.
-static void warn_probabilities(Elab *e, const Node *decl, Val scores, Span span) {
-  bool categorical = strcmp(decl->name, "cross_entropy") == 0;
-  const Inst *def = scores.kind == V_TENSOR ? scores.t->def : NULL;
-  while (def && def->op == OP_reshape) // f32[1] to f32
-    def = def->arg[0]->def;
-  if (!def || (!categorical && strcmp(decl->name, "bce") != 0) || !is_library(e, decl->span))
-    return;
-  bool sigmoid = def->op == OP_sigmoid;
-  if (!sigmoid && !(def->n_args == 2 && is_softmax(def)))
-    return;
-  Diagnostic *d = diag_warning(e->s, span, "probabilities-as-scores",
-                               "%s takes scores, but this has been through %s", decl->name,
-                               sigmoid ? "sigmoid" : "softmax");
-  diag_note(e->s, d, scores.span, "here");
-  diag_note(e->s, d, (Span){0}, "leave %s out, or use %s_probability",
-            sigmoid ? "sigmoid" : "softmax", decl->name);
-}
-
 // fn: parameters in a scope over `bound` (its settings) or over the file it stands in.
 static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
   Node *decl = f.decl;
@@ -83,10 +57,9 @@ static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, 
     return val_error();
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, f.bound ? f.bound : f.scope);
-  if (!bind_arguments(e, scope, decl, params, arg, n, span, false))
+  if (!check_loss(e, decl, arg, n, span) ||
+      !bind_arguments(e, scope, decl, params, arg, n, span, false))
     return val_error();
-  if (n)
-    warn_probabilities(e, decl, arg[0].v, span);
   Place place = place_save(e);
   Frame frame;
   frame_push(e, &frame, decl, site, span);

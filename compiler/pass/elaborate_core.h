@@ -205,6 +205,13 @@ Val call_without_arguments(Elab *e, Val f, const Type *want, Span span);
 bool is_initialiser(Val v); // a fn without arguments
 
 // ---- elaborate_bind.c
+// ---- elaborate_advice.c
+const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit); // or NULL
+
+// ---- elaborate_loss.c
+// At a call of a fn: is it a loss of the library, and does it get what it takes? false after an error.
+bool check_loss(Elab *e, const Node *decl, const Arg *arg, uint32_t n, Span span);
+
 bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
                     Span span, bool settings);
 const char *decl_kind(const Node *decl); // "fn", "layer", ...

@@ -1,5 +1,7 @@
 // Data blocks: settings, fields and the raw columns that the fields read. A field is a formula,
 // computed inside each function that uses it; what is stored is the raw column.
+#include "foreign.h"
+#include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -73,8 +75,10 @@ static bool unknown_setting(Elab *e, Node *item) {
   }
   Diagnostic *d =
       diag_error(e->s, item->name_span, "unknown-setting", "data has no setting `%s`", item->name);
-  const char *near = nearest_name(item->name, settings, 4);
-  if (near)
+  const char *near = nearest_name(item->name, settings, 4), *advice = foreign_setting(item->name);
+  if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else
     diag_note(e->s, d, (Span){0},

@@ -1,5 +1,6 @@
 // Expressions: one function over the kinds of nodes, names, and the change from what is known when
 // compiling to tensors.
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -23,16 +24,28 @@ static bool special_name(Elab *e, const char *name, Span span, Val *out) {
   return *out = val_tensor(step ? target_step(e->target) : target_epoch(e->target)), true;
 }
 
+// What is forgotten once is missing everywhere; that is one mistake.
+static bool said_unknown(const Elab *e, const char *name) {
+  const char *text = arena_printf(e->s->perm, "there is no `%s`", name);
+  for (uint32_t i = 0; i < e->s->diag.n; i++)
+    if (strcmp(e->s->diag.at[i]->text, text) == 0)
+      return true;
+  return false;
+}
+
 Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
+  const char *module = module_with(e, name), *advice = foreign_name(name), *near = NULL;
+  if ((module || advice) && said_unknown(e, name))
+    return val_error();
   Diagnostic *d = elab_error(e, span, "unknown-name", "there is no `%s`", name);
   const char *const *names;
   uint32_t n = scope_names(e, scope, &names);
-  const char *near = nearest_name(name, names, n);
-  if (near)
-    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
-  const char *module = module_with(e, name);
   if (module)
     diag_note(e->s, d, (Span){0}, "std.%s has it: `use std.%s: %s`", module, module, name);
+  else if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if ((near = nearest_name(name, names, n)))
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   return val_error();
 }
 

@@ -35,13 +35,9 @@ static Val fit_failed(Elab *e, Node *type, Val v, const Fit *fit, const char *wh
                 v.span.end <= fit->span.end;
   if (v.kind == V_TENSOR && v.span.file && !within)
     diag_note(e->s, d, v.span, "%s comes from here", val_text(e, v));
-  if (v.kind == V_TENSOR && type->kind == N_TYPE && type->list.n == 1 && v.t->type.rank > 1)
-    diag_note(e->s, d, (Span){0}, "`|> Flatten` makes one axis of all");
-  bool callable = type->kind == N_TYPE && is_named(type, "layer");
-  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-    diag_note(e->s, d, (Span){0},
-              callable ? "`fn` in the place of `layer` takes functions and layers"
-                       : "it has not been called");
+  const char *advice = fit_advice(e, type, v, fit);
+  if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
   return val_error();
 }
 

@@ -1,4 +1,5 @@
 // x[...]: constants, ranges, `..`, new axes, an index value; and x.name.
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -370,6 +371,17 @@ static Val member_of_module(Elab *e, Node *node, Scope *module) {
   return no_member(e, node, "this module", names.at, names.n);
 }
 
+// x.mean(), x.shape: functions here.
+static void no_method(Elab *e, Scope *scope, Node *node, Val base) {
+  Diagnostic *d = elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`",
+                             val_text(e, base), node->name);
+  const char *advice = foreign_name(node->name);
+  if (scope_find(scope, node->name) || builtin_find(e, node->name))
+    diag_note(e->s, d, (Span){0}, "there are no methods, only functions: %s(x)", node->name);
+  else if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+}
+
 Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val base = elab_expr(e, scope, node->a, NULL);
   if (base.kind == V_ERROR)
@@ -386,7 +398,6 @@ Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
     elab_error(e, node->span, "not-yet", "facts about data (`%s`) are not supported yet",
                node->name);
   else
-    elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", val_text(e, base),
-               node->name);
+    no_method(e, scope, node, base);
   return val_error();
 }

@@ -1,4 +1,6 @@
-// Items of train blocks, one by one, and the settings: batch, epochs, steps, seed, log.
+// Items of train blocks and of their steps, one by one, and the settings: batch, epochs, steps,
+// seed, log; repeat of a step.
+#include "foreign.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -38,12 +40,15 @@ static void add_setting(Elab *e, Train *t, Node *item) {
   t->incomplete = true;
   Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
                              "a train block has no setting `%s`", item->name);
-  const char *near = nearest_name(item->name, settings, 5);
-  diag_note(e->s, d, (Span){0},
-            near ? "did you mean `%s`?"
-                 : "settings are batch, epochs, steps, seed "
-                   "and log",
-            near);
+  const char *near = nearest_name(item->name, settings, 5), *advice = foreign_setting(item->name);
+  if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+  else
+    diag_note(e->s, d, (Span){0},
+              near ? "did you mean `%s`?"
+                   : "settings are batch, epochs, steps, seed "
+                     "and log",
+              near);
 }
 
 // The name of a report that has none: that of the function called or the value named (rule 31).

@@ -45,8 +45,12 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
     return NULL;
   bool number = v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_TENSOR || v.kind == V_BOOL;
   if (!number) {
-    diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s", what,
-               val_text(e, v));
+    Diagnostic *d = diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s",
+                               what, val_text(e, v));
+    if (v.kind == V_TUPLE && v.n == 2 && v.list[1].kind == V_OPTIMIZER)
+      diag_note(e->s, d, (Span){0}, "the optimizer follows `with`: minimize LOSS with adam(0.001)");
+    else if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
+      diag_note(e->s, d, (Span){0}, "it has not been called");
     return NULL;
   }
   if (v.kind == V_BOOL)

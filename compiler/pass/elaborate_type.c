@@ -1,5 +1,6 @@
 // Types and dimensions: what a written type means where it stands, unification of dimension
 // variables (rule 11).
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -60,13 +61,14 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
     ElemType elem;
   } table[] = {
       {"f32", TY_F32}, {"index", TY_I32}, {"bool", TY_BOOL}, {"int", TY_I32}, {"i32", TY_I32}};
-  if (type->a && strcmp(type->name, "index") != 0) {
-    elab_error(e, type->span, "wrong-type", "only an index has a range: index<10>");
-    return false;
-  }
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(type->name, table[i].name) == 0)
-      return *out = table[i].elem, true;
+    if (strcmp(type->name, table[i].name) == 0) {
+      *out = table[i].elem;
+      if (!type->a || strcmp(type->name, "index") == 0)
+        return true;
+      elab_error(e, type->span, "wrong-type", "only an index has a range: index<10>");
+      return false;
+    }
   static const char *const names[] = {"f32", "index", "bool", "int", "fn", "layer"};
   if (strcmp(type->name, "f64") == 0 || strcmp(type->name, "bf16") == 0 ||
       strcmp(type->name, "f16") == 0) {
@@ -76,7 +78,9 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
   }
   Diagnostic *d =
       elab_error(e, type->name_span, "unknown-type", "there is no type `%s`", type->name);
-  const char *near = nearest_name(type->name, names, 6);
+  const char *near = foreign_type(type->name);
+  if (!near)
+    near = nearest_name(type->name, names, 6);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   return false;
@@ -128,7 +132,9 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
     return false;
   Dim range = 0;
   if (!type->a && strcmp(type->name, "index") == 0) {
-    elab_error(e, type->span, "wrong-type", "an index needs its range: index<n>");
+    Diagnostic *d = elab_error(e, type->span, "wrong-type", "an index needs its range: index<n>");
+    if (type->has_shape)
+      diag_note(e->s, d, (Span){0}, "the number of things stands in < >, in [ ] stands a shape");
     return false;
   }
   if (type->a && !dim_known(e, scope, type->a, &range))
@@ -275,8 +281,15 @@ static bool unify_rest(Unify *u, const Dim *dims, uint32_t n) {
     before[i] = known->val.list[i].i;
   u->other = known;
   Arena *arena = e->s->perm;
-  return mismatch(u, "`..` is %s, found %s", dims_text(arena, before, known->val.n),
-                  dims_text(arena, dims, n));
+  return mismatch(u, "`..` is %s, found %s",
+                  known->val.n ? dims_text(arena, before, known->val.n) : "no axis",
+                  n ? dims_text(arena, dims, n) : "no axis");
+}
+
+static bool in_axis(Unify *u, const Type *actual, uint32_t axis) {
+  if (actual->rank > 1 && *u->why)
+    u->why = arena_printf(u->e->s->perm, "axis %u: %s", axis, u->why);
+  return false;
 }
 
 static bool unify_dims(Unify *u, Node *type, const Type *actual) {
@@ -305,7 +318,7 @@ static bool unify_dims(Unify *u, Node *type, const Type *actual) {
         axis += covered;
       } else {
         if (alone == (pass == 0) && !unify_dim(u, d, actual->dim[axis]))
-          return false;
+          return in_axis(u, actual, axis);
         axis++;
       }
     }

@@ -51,15 +51,25 @@ static void warn_pattern(Elab *e, const Node *within, const Node *binding, const
 static void warn_lets(Elab *e, const Node *decl, const Node *n) {
   if (!n)
     return;
-  if (n->kind == N_LET)
+  if (n->kind == N_LET || n->kind == N_PARAM)
     for (uint32_t i = 0; i < n->list.n; i++)
       if (n->list.at[i]->kind == N_BINDING)
-        warn_pattern(e, decl, n->list.at[i], "value");
+        warn_pattern(e, decl, n->list.at[i], n->kind == N_LET ? "value" : "param");
   const Node *parts[] = {n->a, n->b, n->c, n->body};
   for (int i = 0; i < 4; i++)
     warn_lets(e, decl, parts[i]);
   for (uint32_t i = 0; i < n->list.n; i++)
     warn_lets(e, decl, n->list.at[i]);
+}
+
+// Settings and inputs. An argument of a fn may be there for the sake of who calls it.
+static void warn_inputs(Elab *e, const Node *decl) {
+  for (uint32_t i = 0; i < decl->params.n; i++)
+    warn(e, decl, decl->params.at[i], decl->has_params2 ? "setting" : "input",
+         decl->params.at[i]->name, decl->params.at[i]->span);
+  for (uint32_t i = 0; i < decl->params2.n; i++)
+    warn(e, decl, decl->params2.at[i], "input", decl->params2.at[i]->name,
+         decl->params2.at[i]->span);
 }
 
 // ---- rule 13: `let` may give a name to another value, once the old one was used -----------------
@@ -214,6 +224,8 @@ void warn_unused(Elab *e, Node *file) {
       warn_declaration(e, file, decl);
     if (has_body(decl) || decl->kind == N_TRAIN)
       warn_lets(e, decl, decl);
+    if (decl->kind == N_LAYER || decl->kind == N_MODEL)
+      warn_inputs(e, decl);
     if (has_body(decl)) {
       warn_hidden_in(e, decl->body);
       warn_hidden_params(e, decl, decl->params);

@@ -73,7 +73,69 @@ static int by_place(const void *x, const void *y) {
   return (a->span.end > b->span.end) - (a->span.end < b->span.end);
 }
 
-// "file:line:col: what" and the line with the span marked; tabs count as one column.
+enum { MAX_WIDTH = 120, BEFORE = 40 }; // of a line as it is shown; of it before the mark, if cut
+
+// A part of a line: [from, to) of the file.
+typedef struct {
+  uint32_t from, to;
+  bool cut_before, cut_after;
+} Shown;
+
+static bool continues(char c) { // a byte of UTF-8 that takes no column
+  return (c & 0xc0) == 0x80;
+}
+
+// A line; of a long one what is near `at`.
+static Shown shown_line(const Source *src, uint32_t line, uint32_t at) {
+  Shown s = {.from = src->line[line - 1]};
+  s.to = s.from;
+  while (s.to < src->n && src->text[s.to] != '\n')
+    s.to++;
+  if (s.to > s.from && src->text[s.to - 1] == '\r')
+    s.to--;
+  if (s.to - s.from <= MAX_WIDTH)
+    return s;
+  s.cut_before = at > s.from + MAX_WIDTH - BEFORE;
+  if (s.cut_before)
+    s.from = at - BEFORE;
+  while (s.cut_before && continues(src->text[s.from]))
+    s.from++;
+  s.cut_after = s.to - s.from > MAX_WIDTH;
+  if (s.cut_after)
+    s.to = s.from + MAX_WIDTH;
+  while (s.cut_after && continues(src->text[s.to]))
+    s.to--;
+  return s;
+}
+
+static bool is_library(const Source *src) {
+  return strncmp(src->path, "<std>/", 6) == 0;
+}
+
+// The line with the span marked; tabs count as one column. Lines of the library have no number:
+// they are not the user's to open.
+static void print_line(const Source *src, FILE *out, Span span, uint32_t line, const char *label) {
+  Shown s = shown_line(src, line, span.start);
+  if (is_library(src))
+    fprintf(out, "      | ");
+  else
+    fprintf(out, "%5u | ", line);
+  fprintf(out, "%s%.*s%s\n      | %s", s.cut_before ? "..." : "", (int)(s.to - s.from),
+          src->text + s.from, s.cut_after ? "..." : "", s.cut_before ? "   " : "");
+  for (uint32_t i = s.from; i < span.start; i++)
+    if (!continues(src->text[i]))
+      fputc(src->text[i] == '\t' ? '\t' : ' ', out);
+  uint32_t stop = span.end < s.to ? span.end : s.to, i = span.start;
+  do // at least one caret
+    if (i >= src->n || !continues(src->text[i]))
+      fputc('^', out);
+  while (++i < stop);
+  if (label)
+    fprintf(out, " %s", label);
+  fputc('\n', out);
+}
+
+// "file:line:col: what" and the line.
 static void print_place(Session *s, FILE *out, Span span, const char *what, const char *text,
                         const char *label) {
   if (!span.file) {
@@ -85,22 +147,11 @@ static void print_place(Session *s, FILE *out, Span span, const char *what, cons
     span.start = src->n;
   uint32_t line, column;
   source_position(src, span.start, &line, &column);
-  fprintf(out, "%s:%u:%u: %s: %s\n", src->path, line, column, what, text);
-  uint32_t start = src->line[line - 1], end = start;
-  while (end < src->n && src->text[end] != '\n')
-    end++;
-  fprintf(out, "%5u | %.*s\n      | ", line, (int)(end - start), src->text + start);
-  for (uint32_t i = start; i < span.start; i++)
-    fputc(src->text[i] == '\t' ? '\t' : ' ', out);
-  uint32_t stop = span.end < end ? span.end : end;
-  uint32_t i = span.start;
-  do // at least one caret; continuation bytes of UTF-8 take no column
-    if ((src->text[i] & 0xc0) != 0x80)
-      fputc('^', out);
-  while (++i < stop);
-  if (label)
-    fprintf(out, " %s", label);
-  fputc('\n', out);
+  if (is_library(src))
+    fprintf(out, "%s: %s: %s\n", src->path, what, text);
+  else
+    fprintf(out, "%s:%u:%u: %s: %s\n", src->path, line, column, what, text);
+  print_line(src, out, span, line, label);
 }
 
 void diag_print(Session *s, void *file) {

@@ -1,0 +1,76 @@
+// What to do about a value that doesn't fit its declared type. In: both sides. Out: one line for
+// `help`, or NULL where the message says enough.
+#include "pass/elaborate_core.h"
+
+#include <string.h>
+
+// Are the sizes of a written type these numbers?
+static bool has_sizes(Node *const *written, uint32_t n, const Dim *dim, uint32_t rank) {
+  bool same = n == rank;
+  for (uint32_t i = 0; same && i < n; i++)
+    same = written[i]->kind == N_INT && written[i]->ival == dim[i];
+  return same;
+}
+
+// f32[32, 64] is wanted, found f32[64]: the first axis was meant for the batch.
+static bool has_batch_axis(const Node *type, const Type *t) {
+  return type->list.n == t->rank + 1u && type->list.at[0]->kind == N_INT &&
+         has_sizes(type->list.at + 1, type->list.n - 1, t->dim, t->rank);
+}
+
+// The order in which `type` has the axes of t: "2, 0, 1"; NULL if they are not the same sizes.
+static const char *other_order(Elab *e, const Node *type, const Type *t) {
+  Text order = {.arena = e->s->perm};
+  bool used[MAX_RANK] = {0};
+  if (type->list.n != t->rank || t->rank < 2)
+    return NULL;
+  for (uint32_t i = 0; i < t->rank; i++) {
+    const Node *d = type->list.at[i];
+    uint32_t k = 0;
+    while (k < t->rank && (used[k] || d->kind != N_INT || d->ival != t->dim[k]))
+      k++;
+    if (k == t->rank)
+      return NULL;
+    used[k] = true;
+    text_printf(&order, "%s%u", i ? ", " : "", k);
+  }
+  return order.at;
+}
+
+static const char *tensor_advice(Elab *e, const Node *type, const Type *t, const Fit *fit) {
+  if (t->range && strcmp(type->name, "f32") == 0)
+    return "a label is a name, not a number; declare the field f32 to have it as a number";
+  if (strcmp(type->name, "index") == 0 && !t->range && elem_is_float(t->elem))
+    return "numbers in the data become labels where the field is declared index<n>";
+  if (has_batch_axis(type, t))
+    return "programs are written for one example: the batch is no axis, leave its size out";
+  const char *order = other_order(e, type, t);
+  if (order)
+    return arena_printf(e->s->perm, "the axes are in another order: transpose(x, [%s])", order);
+  if (type->list.n == 1 && t->rank > 1 && type->list.at[0]->kind != N_DIM_REST)
+    return "`|> Flatten` makes one axis of all";
+  bool one = t->rank && t->dim[t->rank - 1] == 1 && type->list.n < t->rank;
+  if (one && !fit->declared)
+    return "an axis of length 1 is an axis: x[.., 0] takes it away";
+  return NULL;
+}
+
+const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit) {
+  if (type->kind != N_TYPE)
+    return NULL;
+  bool fn = strcmp(type->name, "fn") == 0, layer = strcmp(type->name, "layer") == 0;
+  if (fn && v.kind == V_STRING)
+    return arena_printf(e->s->perm, "a function is named without quotes: %s", v.s);
+  if (fn && is_number(v))
+    return "a function is wanted, such as relu; the size of the input is never given";
+  if (fn && v.kind == V_TENSOR)
+    return "the function itself is wanted, not what it computes";
+  if (v.kind == V_TENSOR)
+    return tensor_advice(e, type, &v.t->type, fit);
+  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
+    return layer ? "`fn` in the place of `layer` takes functions and layers"
+                 : "it has not been called";
+  if (strcmp(type->name, "int") == 0 && v.kind == V_FLOAT)
+    return "int is a whole number known when compiling; div(a, b) rounds down";
+  return NULL;
+}

@@ -1,0 +1,189 @@
+// Advice under a syntax error: what people mean who write so, mostly out of habit from another
+// language. In: the surprise. Out: one line for `help`, or NULL. Each habit is a function; the
+// first that knows the case speaks.
+#include "surprise.h"
+
+#include "foreign.h"
+#include "nn.tab.h"
+
+#include <string.h>
+
+#define SAY(...) arena_printf(u->p->s->perm, __VA_ARGS__)
+
+static bool is_word(const Token *t) {
+  return t && t->name && t->kind != T_STRING;
+}
+
+static bool adjacent(const Token *a, const Token *b) {
+  return a && a->span.end == b->span.start;
+}
+
+static const Token *line_start(const Surprise *u) {
+  const Token *t = u->found;
+  while (t > u->p->token.at && !t->first)
+    t--;
+  return t;
+}
+
+// def, return, while, lambda, elif: found, or just read as a name.
+static const char *foreign_word(const Surprise *u) {
+  const char *advice = u->found->kind == T_NAME ? foreign_name(u->found->name) : NULL;
+  if (!advice && is_word(u->before) && !u->found->first)
+    advice = foreign_name(u->before->name);
+  return advice;
+}
+
+static const char *declaration(const Surprise *u) {
+  if (!wants_declaration(u) || !is_word(u->found))
+    return NULL;
+  const char *name = u->found->name;
+  switch (u->found[1].kind) {
+  case T_EQUALS:
+    return SAY("write `const %s = ...`, or `config` for a flag of the trainer, `let` for a value",
+               name);
+  case T_DOT:
+  case T_LPAREN:
+    return "nothing is called outside of blocks; a network is trained by `train NAME on DATA { ... "
+           "}`";
+  }
+  return NULL;
+}
+
+// `epochs = 30` in a train block; `x: f32 = 1` in a function.
+static const char *setting(const Surprise *u) {
+  if ((u->found->kind != T_EQUALS && u->found->kind != T_COLON) || !is_word(u->before) ||
+      !u->before->first)
+    return NULL;
+  const char *name = u->before->name;
+  if (!takes(u, "FLOAT"))
+    return u->found->kind == T_COLON && takes(u, "=")
+               ? SAY("a value is named by `let`: let %s: ...", name)
+               : NULL;
+  const char *advice = foreign_setting(name);
+  return advice ? advice
+                : SAY("in a train block a setting stands before its value: `%s 30`, not `%s = 30`",
+                      name, name);
+}
+
+static const char *clause(const Surprise *u) {
+  if (takes(u, "minimize") && !takes(u, "FLOAT") && is_word(u->found))
+    return foreign_setting(u->found->name);
+  if (takes(u, "with") && takes(u, "over") && !u->found->first)
+    return "the optimizer follows `with`: minimize LOSS with adam(0.001)";
+  return NULL;
+}
+
+static const char *block_start(const Surprise *u) {
+  if (!takes(u, "{") || takes(u, "FLOAT"))
+    return NULL;
+  const Token *start = line_start(u);
+  bool next_line = u->found[1].first;
+  switch (u->found->kind) {
+  case T_COLON:
+    if (takes(u, "->") && !next_line)
+      return "the type of the result follows `->`: model Net(x: f32[4]) -> f32[3] { ... }";
+    return "a block stands in braces, `{ ... }`, without a colon";
+  case T_EQUALS:
+    if (start->kind == T_IF || (u->before && !takes(u, "->") && takes(u, "|>")))
+      return "equality is written `==`";
+    return "what it computes stands in braces: model Net(x: f32[4]) -> f32[3] { ... }";
+  case T_NEWLINE:
+    return "a block stands in braces: `{ ... }`";
+  }
+  if (u->before && u->before->kind == T_ON && u->before > u->p->token.at &&
+      (u->before[-1].kind == T_TRAIN || u->before[-1].kind == T_PREDICT))
+    return SAY("the block needs a name of its own: %s NAME on %s { ... }", u->before[-1].name,
+               is_word(u->found) ? u->found->name : "DATA");
+  return NULL;
+}
+
+// f32(4); train: csv(...); f32[4] x
+static const char *type(const Surprise *u) {
+  const Token *name = u->before;
+  if (!is_word(name) || name == u->p->token.at)
+    return NULL;
+  bool basic = strcmp(name->name, "f32") == 0 || strcmp(name->name, "index") == 0 ||
+               strcmp(name->name, "bool") == 0 || strcmp(name->name, "int") == 0;
+  bool after_colon = name[-1].kind == T_COLON || name[-1].kind == T_ARROW;
+  if (u->found->kind == T_LPAREN && after_colon && basic)
+    return SAY("a shape stands in square brackets: %s[28, 28]", name->name);
+  if (u->found->kind == T_LPAREN && name[-1].kind == T_COLON && name > u->p->token.at + 1 &&
+      is_word(&name[-2]))
+    return SAY("after `:` stands a type, after `=` a value: %s = %s(...)", name[-2].name,
+               name->name);
+  if ((u->found->kind == T_LBRACKET || is_word(u->found)) && basic && takes(u, ":"))
+    return SAY("the name comes first: x: %s", name->name);
+  return NULL;
+}
+
+static const char *operator(const Surprise *u) {
+  switch (u->found->kind) {
+  case T_GT:
+    if (adjacent(u->before, u->found) && u->before->kind == T_GT)
+      return "the pipe is written `|>`";
+    if (adjacent(u->before, u->found) && u->before->kind == T_LT)
+      return "`not equal` is written `!=`";
+    break;
+  case T_EQ:
+    if (takes(u, "="))
+      return "a value is given by `=`; `==` compares";
+    break;
+  case T_EQUALS:
+    if (u->before && u->before->kind == T_REPORT)
+      return "`report` has no `=`: report accuracy(scores, label)";
+    break;
+  case T_COLON:
+    if (takes(u, "]"))
+      return "a range is written with two points: x[0..4]";
+    break;
+  }
+  return NULL;
+}
+
+static const char *comma(const Surprise *u) {
+  if (u->found->kind == T_COMMA && takes(u, "NEWLINE"))
+    return "items stand on lines of their own, or are parted by `;`: no comma";
+  if (u->before && u->before->kind == T_COMMA && u->found->kind == T_RPAREN)
+    return "there are no tuples of one: a list is [4], a number 4";
+  return NULL;
+}
+
+static const char *misplaced_keyword(const Surprise *u) {
+  if (u->found->kind == T_FOR && takes(u, "]"))
+    return "`for` gives a list by itself: for i in 0..3 { yield ... }";
+  if (u->found->kind == T_IF && !u->found->first && takes(u, "NEWLINE"))
+    return "the condition comes first: if c { a } else { b }; or, for values, select(c, a, b)";
+  if (u->found->kind == T_STRING && adjacent(u->before, u->found) && is_word(u->before))
+    return "a string has no prefix, and nothing is put into it";
+  return NULL;
+}
+
+// `minimise loss with adam`: an unknown word at the start of the line was read as a setting.
+static const char *first_word(const Surprise *u) {
+  static const char *const words[] = {"minimize", "maximize", "report", "draw", "stop"};
+  const Token *start = line_start(u);
+  if (start == u->found || start->kind != T_NAME || !takes(u, "NEWLINE"))
+    return NULL;
+  const char *near = nearest_name(start->name, words, 5);
+  return near ? SAY("is `%s` meant for `%s`?", start->name, near) : NULL;
+}
+
+static const char *missing_comma(const Surprise *u) {
+  bool list = takes(u, ",") && (takes(u, ")") || takes(u, "]")) && !takes(u, "FLOAT");
+  bool item = is_word(u->found) || u->found->kind == T_INT || u->found->kind == T_FLOAT ||
+              u->found->kind == T_STRING || u->found->kind == T_LBRACKET;
+  return list && item && !u->found->first ? "is a `,` missing before it?" : NULL;
+}
+
+const char *syntax_advice(const Surprise *u) {
+  static const char *(*const habit[])(
+      const Surprise *) = {operator, setting, clause,       foreign_word, declaration,
+                           block_start,       type,         comma,        misplaced_keyword,
+                           first_word,        missing_comma};
+  for (size_t i = 0; i < sizeof habit / sizeof *habit; i++) {
+    const char *advice = habit[i](u);
+    if (advice)
+      return advice;
+  }
+  return NULL;
+}
