@@ -265,6 +265,7 @@ static Linear add_bindings(Tables *t, NnrtLaunch *l, const Inst *group) {
     add(&bytes, buffer_bytes(&t->buffer.at[b]));
   }
   l->n_buf = t->launch_buf.n - l->buf0;
+  l->n_read = group->n_args;
   return bytes;
 }
 
@@ -273,8 +274,6 @@ static void add_launch(Tables *t, const Inst *group) {
   GroupShape s = group_shape(group);
   const Attr *tile = inst_attr(group, "tile");
   l.phase = (uint32_t)inst_attr(group, "phase")->i;
-  if (t->launch.n && t->launch.at[t->launch.n - 1].phase == l.phase)
-    l.flags = NNRT_NO_BARRIER_BEFORE;
   Linear flops = group_flops(group), bytes = add_bindings(t, &l, group);
   l.flops_fixed = flops.fixed, l.flops_per_n = flops.per_n;
   l.bytes_fixed = bytes.fixed, l.bytes_per_n = bytes.per_n;

@@ -26,28 +26,16 @@ static void put_quantity(Text *out, const char *before, double n, const char *af
   text_put(out, after);
 }
 
-// Results come last; they are made in this launch's phase, what is read was made before it.
-static uint32_t first_result(const NnrtFunction *f, const NnrtLaunch *l) {
-  uint32_t k = l->n_buf;
-  for (; k > 0; k--) {
-    const NnrtBuffer *b = &f->buffer[f->launch_buf[l->buf0 + k - 1]];
-    if ((b->kind != NNRT_ARENA && b->kind != NNRT_RESULT) || b->first != l->phase)
-      break;
-  }
-  return k;
-}
-
 static void put_launch(Text *out, const NnrtFunction *f, const NnrtLaunch *l, int64_t n) {
   text_printf(out, "  %4u  %-28s", l->phase, l->name);
   put_quantity(out, " tiles ", (double)nnrt_tiles(l, n), "");
   put_quantity(out, ", operations ", l->flops_fixed + l->flops_per_n * (double)n, "");
   put_quantity(out, ", bytes ", l->bytes_fixed + l->bytes_per_n * (double)n, "\n        ");
-  uint32_t made = first_result(f, l);
   for (uint32_t i = 0; i < l->n_buf; i++)
     text_printf(out, "%s%s",
-                i == made ? " -> "
-                : i       ? ", "
-                          : "",
+                i == l->n_read ? " -> "
+                : i            ? ", "
+                               : "",
                 buffer_name(out->arena, f, f->launch_buf[l->buf0 + i]));
   text_put(out, "\n");
 }

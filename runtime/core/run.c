@@ -171,26 +171,34 @@ void nnrt_profile(NnrtModel *model, uint32_t function, double *seconds) {
 
 void nnrt_poison(NnrtModel *model, bool on) {
   model->poison = on;
+  for (uint32_t i = 0; i < model->program->n_function; i++)
+    model->function[i].n = -1; // the threads are chosen anew
 }
 
 // ---- Running ------------------------------------------------------------------------------------
 
-static int launch_threads(const NnrtLaunch *l, int64_t n, int most) {
+// Seconds of work, roughly.
+static double launch_work(const NnrtLaunch *l, int64_t n) {
   double flops = (l->flops_fixed + l->flops_per_n * (double)n) / flops_per_second;
   double bytes = (l->bytes_fixed + l->bytes_per_n * (double)n) / bytes_per_second;
-  double grains = (flops > bytes ? flops : bytes) / grain_seconds;
-  int64_t tiles = nnrt_tiles(l, n);
-  if (grains < most)
-    most = grains < 1 ? 1 : (int)grains;
-  return tiles < most ? (tiles < 1 ? 1 : (int)tiles) : most;
+  return flops > bytes ? flops : bytes;
 }
 
+// The launches of a phase that need each other's tiles have equally many: they get equal threads.
 static void choose_threads(const NnrtModel *m, const NnrtFunction *f, Prepared *p, int64_t n) {
+  int most = nnrt_pool_threads(m->pool);
   p->n = n;
   p->width = 1;
-  for (uint32_t i = 0; i < f->n_launch; i++) {
-    p->threads[i] = launch_threads(&f->launch[i], n, nnrt_pool_threads(m->pool));
-    p->width = p->threads[i] > p->width ? p->threads[i] : p->width;
+  for (uint32_t i = 0, end; i < f->n_launch; i = end) {
+    double grains = 0;
+    for (end = i; end < f->n_launch && f->launch[end].phase == f->launch[i].phase; end++)
+      grains += launch_work(&f->launch[end], n) / grain_seconds;
+    int64_t width = grains >= most || m->poison ? most : grains < 1 ? 1 : (int64_t)grains;
+    for (uint32_t j = i; j < end; j++) {
+      int64_t tiles = nnrt_tiles(&f->launch[j], n);
+      p->threads[j] = (int)(tiles < width ? (tiles < 1 ? 1 : tiles) : width);
+      p->width = p->threads[j] > p->width ? p->threads[j] : p->width;
+    }
   }
 }
 
@@ -283,26 +291,40 @@ static void poison_buffers(const Call *c, bool first, uint32_t phase) {
   }
 }
 
-// The same with a barrier around every launch, for profiles and poison.
-static void walk_watched(void *context, NnrtPlace *place) {
+// The same with a barrier around every launch.
+static void walk_profiled(void *context, NnrtPlace *place) {
+  unsigned mode = flush_denormals();
+  const Call *c = context;
+  for (uint32_t i = 0; i < c->f->n_launch; i++) {
+    nnrt_pool_barrier(c->model->pool, place);
+    double start = place->thread == 0 ? seconds_now() : 0;
+    run_launch(c, i, place->thread);
+    nnrt_pool_barrier(c->model->pool, place);
+    if (place->thread == 0)
+      c->p->seconds[i] += seconds_now() - start;
+  }
+  _mm_setcsr(mode);
+}
+
+// One thread after the other, the last one first: a tile that needs another thread's shows.
+static void walk_poisoned(void *context, NnrtPlace *place) {
   unsigned mode = flush_denormals();
   const Call *c = context;
   const NnrtModel *m = c->model;
-  for (uint32_t i = 0; i < c->f->n_launch; i++) {
+  for (uint32_t i = 0, end; i < c->f->n_launch; i = end) {
     uint32_t phase = c->f->launch[i].phase;
-    bool starts = i == 0 || c->f->launch[i - 1].phase != phase;
-    bool ends = i + 1 == c->f->n_launch || c->f->launch[i + 1].phase != phase;
-    if (m->poison && place->thread == 0 && starts)
+    phase_width(c, i, &end);
+    if (place->thread == 0)
       poison_buffers(c, true, phase);
-    if (m->poison)
-      memset(m->arena + m->planned + m->scratch * place->thread, 255, (size_t)m->scratch);
+    for (int turn = c->most - 1; turn >= 0; turn--) {
+      nnrt_pool_barrier(m->pool, place);
+      for (uint32_t j = i; turn == place->thread && j < end; j++) {
+        memset(m->arena + m->planned + m->scratch * turn, 255, (size_t)m->scratch);
+        run_launch(c, j, turn);
+      }
+    }
     nnrt_pool_barrier(m->pool, place);
-    double start = c->p->seconds && place->thread == 0 ? seconds_now() : 0;
-    run_launch(c, i, place->thread);
-    nnrt_pool_barrier(m->pool, place);
-    if (c->p->seconds && place->thread == 0)
-      c->p->seconds[i] += seconds_now() - start;
-    if (m->poison && place->thread == 0 && ends)
+    if (place->thread == 0)
       poison_buffers(c, false, phase);
   }
   _mm_setcsr(mode);
@@ -367,7 +389,7 @@ NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const 
     choose_threads(model, f, p, n);
   Call call = {model, f, p, n, p->width};
   if (p->seconds || model->poison)
-    nnrt_pool_run(model->pool, p->width, walk_watched, &call);
+    nnrt_pool_run(model->pool, p->width, p->seconds ? walk_profiled : walk_poisoned, &call);
   else
     run_chosen(&call, known && p->width > 1);
   return NNRT_OK;

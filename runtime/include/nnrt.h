@@ -70,18 +70,21 @@ typedef struct {
   uint32_t alias;       // shares the storage of this buffer (in place), or NNRT_NONE
 } NnrtBuffer;
 
-enum { NNRT_NO_BARRIER_BEFORE = 1 };
 typedef struct {
   NnrtKernel fn;
   const char *name;       // "dot+bias+relu": for the profile and the plan
-  uint32_t buf0, n_buf;   // NnrtFunction.launch_buf[buf0 ...]: the kernel's buffers
+  uint32_t buf0, n_buf;   // NnrtFunction.launch_buf[buf0 ...]: the kernel's buffers,
+  uint32_t n_read;        // of which the first n_read are only read, the others are written
   uint32_t size0, n_size; // NnrtFunction.launch_size[size0 ...]
   int64_t tiles_fixed, tiles_per_n, rows_per_tile;
   // number of tiles: tiles_fixed * (rows_per_tile ? ceil(tiles_per_n * N / rows_per_tile) : 1)
   double flops_fixed, flops_per_n, bytes_fixed, bytes_per_n;
   uint32_t scratch; // bytes per thread
-  uint32_t phase;   // launches of one phase run without a barrier between them
-  uint32_t loc, flags;
+  // Launches of one phase run without a barrier between them, each thread takes its tiles of one
+  // after the other: a launch that needs another one's results has as many tiles and needs only the
+  // same tile.
+  uint32_t phase;
+  uint32_t loc;
 } NnrtLaunch;
 
 typedef struct {
@@ -269,7 +272,8 @@ int64_t nnrt_arena_bytes(const NnrtModel *model);
 void nnrt_close(NnrtModel *model);
 // Per-launch seconds of one run of `function`, added to seconds[launch]; NULL switches it off.
 void nnrt_profile(NnrtModel *model, uint32_t function, double *seconds);
-// Fills arena buffers with NaN before first use and after last use (tests).
+// Fills arena buffers with NaN before first use and after last use, and runs the threads of a phase
+// one after the other, the last one first (tests).
 void nnrt_poison(NnrtModel *model, bool on);
 
 // ---- Trainer ------------------------------------------------------------------------------------

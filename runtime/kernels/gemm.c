@@ -256,18 +256,21 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
                 col_tiles = (N + tile_cols - 1) / tile_cols;
   const bool column = N == 1 && (a_m == 1 || (a_k == 1 && b_k == 1)); // K in one piece
   const bool packed = b_n != 1 && !column;
-  float *const sum = args->scratch, *const panel = sum + tile_rows * tile_cols;
+  // Without an epilogue, and where no strip reaches past the last column, sums are made in C.
+  const bool direct = !epilogue && c && !column && N % (LANES * WIDTH) == 0;
+  float *const scratch = args->scratch, *const panel = scratch + tile_rows * tile_cols;
   int64_t in_panel = -1; // the column block that lies packed
   for (int64_t tile = tile0; tile < tile1; tile++) {
     int64_t block_column = tile / row_tiles, matrix = block_column / col_tiles;
     int64_t m0 = tile % row_tiles * tile_rows, n0 = block_column % col_tiles * tile_cols;
     int64_t rows = M - m0 < tile_rows ? M - m0 : tile_rows;
     int64_t cols = N % tile_cols == 0 || N - n0 >= tile_cols ? tile_cols : N - n0;
+    float *const sum = direct ? c + (matrix * M + m0) * ldc + n0 : scratch;
+    const int64_t ld = direct ? ldc : tile_cols;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
     for (int64_t k = 0; k == 0 || k < K; k += NNRT_GEMM_DEPTH) { // once where K <= NNRT_GEMM_DEPTH
       int64_t terms = column || K - k < NNRT_GEMM_DEPTH ? K - k : NNRT_GEMM_DEPTH;
-      Block p = {at + k * a_k, a_m,       a_k, bt + k * b_k, b_k, terms, k == 0,
-                 sum,          tile_cols, M,   tile_rows};
+      Block p = {at + k * a_k, a_m, a_k, bt + k * b_k, b_k, terms, k == 0, sum, ld, M, tile_rows};
       if (column) {
         if (a_m == 1)
           lane_sums(&p, rows);
@@ -284,6 +287,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
       }
       tile_sums(&p, rows, cols, N, packed);
     }
-    finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);
+    if (!direct)
+      finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);
   }
 }

@@ -169,18 +169,41 @@ static const char *check_in_places(Play *p, uint32_t launch) {
   return wrong;
 }
 
-// One phase from the last launch to the first if `backwards`: their order must not matter.
+// Does launch i, or another one of the phase that has still to run, make something that k reads?
+static bool must_wait(const NnrtFunction *t, const bool *done, uint32_t from, uint32_t k) {
+  for (uint32_t i = from; i < k; i++)
+    for (uint32_t w = t->launch[i].n_read; !done[i] && w < t->launch[i].n_buf; w++)
+      for (uint32_t r = 0; r < t->launch[k].n_buf; r++)
+        if (t->launch_buf[t->launch[i].buf0 + w] == t->launch_buf[t->launch[k].buf0 + r])
+          return true;
+  return false;
+}
+
+// The launches of a phase in order or, if `backwards`, always the last one that needn't wait for
+// another: their order must not matter.
+static const char *play_phase(Play *p, uint32_t from, uint32_t end, bool backwards) {
+  const NnrtFunction *t = p->table;
+  bool *done = arena_array(p->c->s->perm, bool, t->n_launch + 1);
+  const char *wrong = NULL;
+  for (uint32_t turn = from; turn < end && !wrong; turn++) {
+    uint32_t launch = turn;
+    if (backwards)
+      for (launch = end - 1; done[launch] || must_wait(t, done, from, launch);)
+        launch--;
+    done[launch] = true;
+    wrong = check_in_places(p, launch);
+    wrong = wrong ? wrong : play_launch(p, launch);
+  }
+  return wrong;
+}
+
 static const char *play_phases(Play *p, bool backwards) {
   const NnrtFunction *t = p->table;
   const char *wrong = NULL;
   for (uint32_t i = 0, end; i < t->n_launch && !wrong; i = end) {
     for (end = i; end < t->n_launch && t->launch[end].phase == t->launch[i].phase;)
       end++;
-    for (uint32_t k = i; k < end && !wrong; k++) {
-      uint32_t launch = backwards ? end - 1 - (k - i) : k;
-      wrong = check_in_places(p, launch);
-      wrong = wrong ? wrong : play_launch(p, launch);
-    }
+    wrong = play_phase(p, i, end, backwards);
   }
   return wrong;
 }

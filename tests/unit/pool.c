@@ -89,10 +89,20 @@ static const NnrtBuffer buffers[] = {{0, 12, NNRT_ARG, 0, 0, 2, NNRT_NONE},
                                      {4, 0, NNRT_RESULT, 1, 2, 2, NNRT_NONE}};
 static const uint32_t launch_buf[] = {0, 1, 1, 2, 2, 3};
 static const int64_t launch_size[] = {WIDE};
+#define ROWS_BY_ONE                                                                                \
+  .n_buf = 2, .n_read = 1, .n_size = 1, .tiles_fixed = 1, .tiles_per_n = WIDE, .rows_per_tile = 1, \
+  .flops_per_n = 1e6
 static const NnrtLaunch launches[] = {
-    {twice, "twice", 0, 2, 0, 1, 1, WIDE, 1, 0, 1e6, 0, 0, 0, 0, 0, 0},
-    {reversed, "reversed", 2, 2, 0, 1, 1, WIDE, 1, 0, 1e6, 0, 0, 4, 1, 0, 0},
-    {total, "total", 4, 2, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0}};
+    {.fn = twice, .name = "twice", ROWS_BY_ONE},
+    {.fn = reversed, .name = "reversed", .buf0 = 2, ROWS_BY_ONE, .scratch = 4, .phase = 1},
+    {.fn = total,
+     .name = "total",
+     .buf0 = 4,
+     .n_buf = 2,
+     .n_read = 1,
+     .tiles_fixed = 1,
+     .flops_fixed = 1,
+     .phase = 2}};
 static const NnrtFunction functions[] = {
     {"f", arguments, results, 1, 2, launches, 3, buffers, 4, launch_buf, launch_size}};
 static const NnrtProgram program = {
