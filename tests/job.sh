@@ -21,6 +21,14 @@ golden() {
   else pass "$name"; fi
 }
 
+# The IR of elaborate, without positions in the standard library: they change with its every line.
+shape() {
+  $NNC "$1" --emit=ir > "$work.ir" 2>&1
+  shape_status=$?
+  sed 's|^\(loc [0-9]* = "<std>/[^"]*"\) [0-9.]*|\1|' "$work.ir"
+  return $shape_status
+}
+
 # Print, read, print again after every stage: byte-identical.
 roundtrip() {
   for stage in ir batch simplify grad cse layout fuse schedule; do
@@ -78,7 +86,7 @@ program() {
 case "$path" in
 tests/syntax/*.nn) golden "${path%.nn}.ast" 0 $NNC "$path" --emit=ast ;;
 tests/errors/*.nn) golden "${path%.nn}.err" any $NNC check "$path" ;;
-tests/shape/*.nn) golden "${path%.nn}.ir" 0 $NNC "$path" --emit=ir ;;
+tests/shape/*.nn) golden "${path%.nn}.ir" 0 shape "$path" ;;
 tests/pass/*.ir) pass_name=$(basename "$(dirname "$path")")
   golden "${path%.ir}.out.ir" 0 $NNC opt --passes="$pass_name" "$path" ;;
 tests/count/*.nn) count ;;

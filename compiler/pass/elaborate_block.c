@@ -171,6 +171,17 @@ Val elab_block(Elab *e, Scope *outer, Node *block, const Type *want) {
 
 // ---- if ---------------------------------------------------------------------------------------
 
+// A config that a condition names, or NULL.
+static const Entry *config_in(Scope *scope, const Node *n) {
+  if (!n)
+    return NULL;
+  Entry *found = n->kind == N_NAME ? scope_find(scope, n->name) : NULL;
+  if (found && found->val.kind == V_CONFIG)
+    return found;
+  const Entry *left = n->kind == N_BINARY || n->kind == N_UNARY ? config_in(scope, n->a) : NULL;
+  return left || n->kind != N_BINARY ? left : config_in(scope, n->b);
+}
+
 Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val c = elab_expr(e, scope, node->a, NULL);
   if (c.kind == V_ERROR)
@@ -180,6 +191,10 @@ Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
                                "`if` needs a condition known when "
                                "compiling, found %s",
                                val_text(e, c));
+    const Entry *config = config_in(scope, node->a);
+    if (config)
+      diag_note(e->s, d, config->where,
+                "a config is only known when the program runs: make it `const`");
     if (c.kind == V_TENSOR)
       diag_note(e->s, d, (Span){0}, "select(condition, a, b) chooses between values");
     return val_error();

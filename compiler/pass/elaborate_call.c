@@ -6,10 +6,13 @@
 
 // ---- running a body ---------------------------------------------------------------------------
 
-// Binds the variables of the result type that only the surroundings know (rule 39).
+// Binds the variables of an initialiser's result, which only the surroundings know (rule 39). What
+// has inputs says with them what its dimensions are.
 static void bind_result(Elab *e, Scope *scope, Node *decl, const Type *want) {
   Type known;
-  if (want && decl->type && decl->type->kind == N_TYPE && !type_known(e, scope, decl->type, &known))
+  uint32_t inputs = decl->has_params2 ? decl->params2.n : decl->params.n;
+  if (want && !inputs && decl->type && decl->type->kind == N_TYPE &&
+      !type_known(e, scope, decl->type, &known))
     type_bind(e, scope, decl->type, want);
 }
 
@@ -28,7 +31,6 @@ static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
 }
 
 static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
-  decl->elaborated = true;
   bind_result(e, scope, decl, want);
   Type result;
   bool known = decl->type && type_known(e, scope, decl->type, &result);
@@ -55,6 +57,7 @@ static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, 
   Node *decl = f.decl;
   if (refuse_recursion(e, f, decl, site, span))
     return val_error();
+  decl->elaborated = true;
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, f.bound ? f.bound : f.scope);
   if (!check_loss(e, decl, arg, n, span) ||
@@ -80,6 +83,7 @@ static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span
   Node *decl = instance->decl;
   if (refuse_recursion(e, f, decl, site, span))
     return val_error();
+  decl->elaborated = true;
   instance_path(e, instance);
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, instance->bound);

@@ -137,6 +137,8 @@ void elab_finish_errors(Elab *e);
 bool dim_known(Elab *e, Scope *scope, Node *dim, Dim *out);
 // A type whose every dimension is known; false without a message otherwise.
 bool type_known(Elab *e, Scope *scope, Node *type, Type *out);
+// Does it name no dimension variables? Then axes of length 1 may come and go (rule 4).
+bool type_concrete(Elab *e, Scope *scope, const Node *type);
 // Makes v fit a declared type: binds dimension variables in `scope` if `bind`. `what` names v in
 // messages ("argument `x` of Dense"), `from` it in notes about variables. `declared`: a result or
 // field, where axes of length 1 may come and go (rule 4).

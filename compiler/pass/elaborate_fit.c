@@ -125,7 +125,7 @@ static bool fit_tensor(Elab *e, Scope *scope, Node *type, Val *v, const Fit *fit
     at(e, fit->span);
     v->t = ir_convert(building(e), v->t, TY_F32);
   }
-  if (known && fit->declared && want.elem == v->t->type.elem) {
+  if (known && fit->declared && want.elem == v->t->type.elem && type_concrete(e, scope, type)) {
     at(e, fit->span);
     drop_ones(e, &want, v);
   }

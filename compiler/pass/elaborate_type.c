@@ -148,6 +148,40 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
   return dims_known(e, scope, type, out) && !too_many_elements(e, type, out);
 }
 
+static bool dim_concrete(Elab *e, Scope *scope, const Node *d) {
+  if (d->kind == N_NAME) {
+    const Entry *n = dim_entry(e, scope, d->name);
+    return n && !n->from;
+  }
+  bool all = d->kind != N_HOLE && d->kind != N_DIM_REST;
+  if (d->a && d->kind != N_CALL)
+    all &= dim_concrete(e, scope, d->a);
+  if (d->b)
+    all &= dim_concrete(e, scope, d->b);
+  for (uint32_t i = 0; i < d->list.n; i++)
+    all &= dim_concrete(e, scope, d->list.at[i]);
+  return all;
+}
+
+bool type_concrete(Elab *e, Scope *scope, const Node *type) {
+  for (uint32_t i = 0; i < type->list.n; i++)
+    if (!dim_concrete(e, scope, type->list.at[i]))
+      return false;
+  return true;
+}
+
+// A name in arithmetic on dimensions that nothing gave a value.
+static const Node *unbound_name(Scope *scope, const Node *d) {
+  if (d->kind == N_NAME)
+    return scope_find(scope, d->name) ? NULL : d;
+  const Node *found = d->a && d->kind != N_CALL ? unbound_name(scope, d->a) : NULL;
+  if (!found && d->b)
+    found = unbound_name(scope, d->b);
+  for (uint32_t i = 0; !found && i < d->list.n; i++)
+    found = unbound_name(scope, d->list.at[i]);
+  return found;
+}
+
 static void unknown_dim(Elab *e, Scope *scope, Node *d) {
   const Entry *found = d->kind == N_NAME ? scope_find(scope, d->name) : NULL;
   int64_t n_config;
@@ -155,8 +189,15 @@ static void unknown_dim(Elab *e, Scope *scope, Node *d) {
     elab_int(e, found->val, "a dimension", d->span, &n_config);
     return;
   }
-  if (d->kind != N_NAME || scope_find(scope, d->name)) {
-    elab_error(e, d->span, "unknown-dimension", "this dimension is not known here");
+  const Node *unbound = d->kind == N_NAME ? NULL : unbound_name(scope, d);
+  if (d->kind != N_NAME || found) {
+    Diagnostic *diag =
+        unbound ? elab_error(e, d->span, "unknown-dimension",
+                             "the dimension `%s` is not known here", unbound->name)
+                : elab_error(e, d->span, "unknown-dimension", "this dimension is not known here");
+    if (unbound)
+      diag_note(e->s, diag, (Span){0},
+                "a variable gets its value where it stands alone in the type of an input");
     return;
   }
   Diagnostic *diag =
