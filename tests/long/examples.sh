@@ -44,6 +44,7 @@ example a5b-mnist-dropout/mnist-dropout 669706 test   accuracy        0.95  "--e
 example a6-small-mnist/small-mnist   50890   validate accuracy        0.93  "--epochs 1"  0.97
 example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--epochs 1"  0.97
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
+example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
 
 # A6: the two ways of writing the network are the same network.
 x=$work/small-mnist.safetensors y=$work/small-mnist-named.safetensors
@@ -52,3 +53,16 @@ elif [ "$(tail -c 203560 "$x" | sha256sum)" = \
        "$(tail -c 203560 "$y" | sha256sum)" ]; then
   echo "PASS a6: equal weights either way"
 else echo "FAIL a6: the pipeline and the named lets give different weights"; fi
+
+# B15: one step of 0.1 along the sign of the gradient, and the network is wrong about most pictures.
+if [ ! -f "$work/explain.safetensors" ]; then echo "SKIP b15: one adversarial step: nothing was trained"
+elif ! "$work/explain" predict --block Adversary --split test --load "$work/explain.safetensors" \
+    --csv "$work/adversary.csv" > "$work/adversary.log" 2>&1; then
+  echo "FAIL b15: one adversarial step: $(tail -1 "$work/adversary.log")"
+else
+  awk -F, 'NR > 1 { n++; before += $2 == $3; after += $2 == $4 }
+    END {
+      figures = sprintf("b15: one adversarial step takes the accuracy from %.3f to %.3f", before / n, after / n)
+      print (n == 10000 && before / n > 0.92 && after / n < 0.25 ? "PASS " : "FAIL ") figures
+    }' "$work/adversary.csv"
+fi
