@@ -130,6 +130,8 @@ Op op_find(const char *name); // N_OPS if there is none
 
 // pass/grad.c: add `d` (same shape as the argument) to the gradient of argument `arg` of inst.
 void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value *d);
+// pass/grad_scan.c: the gradient rule of scan.
+void grad_scan(Builder *b, Inst *inst, Value *const *dres, struct GradSink *sink);
 // Is the gradient of this argument wanted at all? Skip work if not.
 bool grad_wanted(struct GradSink *sink, Inst *inst, uint32_t arg);
 

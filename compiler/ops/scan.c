@@ -105,10 +105,10 @@ OP(scan){
     .sig = "xs...; carries: int, captures: int, length: int, reverse: int = 0",
     .math = "a scan with the stacked values that the way back needs, and one in reverse",
     .kind = K_CONTROL,
-    .flags = OPF_NO_GRAD,
     .results = RESULT_OF_BODY,
     .example = "f32[3], f32[4, 3]; carries=1 captures=0 length=4 reverse=0",
     .type_fn = type_scan,
+    .grad = grad_scan,
     .body_args = scan_body_args,
     .body_results = scan_body_results,
 };

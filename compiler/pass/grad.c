@@ -2,13 +2,12 @@
 // needs:  batched IR; loss is one number
 // leaves: no `grad`, no `stop_gradient`, no `tap`; only values that a wanted gradient needs get one
 // cost:   linear in instructions per `grad`
-#include "ops/op.h"
+#include "pass/grad.h"
 #include "pass/gradmask.h"
 
 struct GradSink {
   Value **adjoint;    // by Value.id: the gradient of the loss with respect to it, so far
   const bool *active; // by Value.id: does it depend on something differentiated for?
-  uint32_t n;         // values that were numbered; later ones (the gradients) have none
   GradMask mask;      // of the gradient of the elementwise instruction at hand
   Value *dres;        // that gradient
 };
@@ -29,12 +28,8 @@ void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value
   sink->adjoint[x->id] = old ? ir_binary(b, OP_add, old, d) : d;
 }
 
-// Values that depend on one of the x of `g`, by id.
-static bool *compute_active(Module *m, const Function *f, const Inst *g, uint32_t n) {
-  bool *active = arena_array(m->arena, bool, n);
-  for (uint32_t i = 1; i < g->n_args; i++)
-    active[g->arg[i]->id] = true;
-  for (const Inst *i = f->body->first; i != g; i = i->next) {
+void grad_spread_active(const Inst *first, const Inst *end, bool *active) {
+  for (const Inst *i = first; i != end; i = i->next) {
     if (op_table[i->op]->flags & OPF_ZERO_GRAD)
       continue;
     bool any = false;
@@ -44,6 +39,14 @@ static bool *compute_active(Module *m, const Function *f, const Inst *g, uint32_
       for (uint32_t k = 0; k < i->n_results; k++)
         active[i->result[k]->id] = true;
   }
+}
+
+// Values that depend on one of the x of `g`, by id.
+static bool *compute_active(Module *m, const Inst *g, uint32_t n) {
+  bool *active = arena_array(m->arena, bool, n);
+  for (uint32_t i = 1; i < g->n_args; i++)
+    active[g->arg[i]->id] = true;
+  grad_spread_active(g->parent->first, g, active);
   return active;
 }
 
@@ -81,26 +84,42 @@ static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
   op->grad(b, inst, dres, sink);
 }
 
+GradSink *grad_sink(Module *m, uint32_t n, const bool *active) {
+  GradSink *sink = arena_new(m->arena, GradSink);
+  *sink = (GradSink){.active = active, .adjoint = arena_array(m->arena, Value *, n + 1)};
+  return sink;
+}
+
+void grad_seed(GradSink *sink, Builder *b, const Value *v, Value *d) {
+  Value *old = sink->adjoint[v->id];
+  sink->adjoint[v->id] = old ? ir_binary(b, OP_add, old, d) : d;
+}
+
+Value *grad_of(const GradSink *sink, const Value *v) {
+  return sink->adjoint[v->id];
+}
+
+void grad_sweep(GradSink *sink, Builder *b, Inst *last) {
+  for (Inst *i = last, *prev; i; i = prev) {
+    prev = i->prev;
+    differentiate(b, sink, i);
+  }
+}
+
 static void expand(Function *f, Inst *g) {
   Module *m = f->module;
   ir_number(f);
-  uint32_t n = f->body->n_arg;
-  for (const Inst *i = f->body->first; i; i = i->next)
+  uint32_t n = g->parent->n_arg;
+  for (const Inst *i = g->parent->first; i; i = i->next)
     n += i->n_results;
-  struct GradSink sink = {.n = n, .active = compute_active(m, f, g, n)};
-  sink.adjoint = arena_array(m->arena, Value *, n);
-  Builder b = {.m = m, .region = f->body, .before = g, .loc = g->loc};
-  sink.adjoint[g->arg[0]->id] = ir_const(&b, g->arg[0]->type, 1);
-  for (Inst *i = g->prev, *prev; i; i = prev) {
-    prev = i->prev;
-    bool of_gradients = i->n_results && i->result[0]->id >= n;
-    // Gradients are put directly before `g`: skip what was added while walking.
-    if (!of_gradients)
-      differentiate(&b, &sink, i);
-  }
+  GradSink *sink = grad_sink(m, n, compute_active(m, g, n));
+  Builder b = {.m = m, .region = g->parent, .before = g, .loc = g->loc};
+  Inst *last = g->prev;
+  grad_seed(sink, &b, g->arg[0], ir_const(&b, g->arg[0]->type, 1));
+  grad_sweep(sink, &b, last);
   b.loc = g->loc;
   for (uint32_t i = 1; i < g->n_args; i++) {
-    Value *d = sink.adjoint[g->arg[i]->id];
+    Value *d = grad_of(sink, g->arg[i]);
     if (!d)
       d = ir_const(&b, g->arg[i]->type, 0);
     ir_replace(g->result[i - 1], d);
@@ -108,9 +127,11 @@ static void expand(Function *f, Inst *g) {
   ir_remove(g);
 }
 
-static void drop_marks(Function *f) {
-  for (Inst *i = f->body->first, *next; i; i = next) {
+static void drop_marks(Region *r) {
+  for (Inst *i = r->first, *next; i; i = next) {
     next = i->next;
+    if (i->body)
+      drop_marks(i->body);
     if (i->op == OP_stop_gradient || i->op == OP_tap) {
       ir_replace(i->result[0], i->arg[0]);
       ir_remove(i);
@@ -118,16 +139,22 @@ static void drop_marks(Function *f) {
   }
 }
 
+// In order: an outer gradient comes after the inner one that it differentiates.
+static void expand_in(Function *f, Region *r) {
+  for (Inst *i = r->first, *next; i; i = next) {
+    next = i->next;
+    if (i->op == OP_grad)
+      expand(f, i);
+    else if (i->body)
+      expand_in(f, i->body);
+  }
+}
+
 void pass_grad(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
     Function *f = m->fn.at[k];
-    // In order: an outer gradient comes after the inner one that it differentiates.
-    for (Inst *i = f->body->first, *next; i; i = next) {
-      next = i->next;
-      if (i->op == OP_grad)
-        expand(f, i);
-    }
-    drop_marks(f);
+    expand_in(f, f->body);
+    drop_marks(f->body);
     ir_remove_dead(f);
   }
 }
