@@ -47,26 +47,20 @@ LocId ir_loc(Module *m, Span span, LocId parent, const char *layer) {
 }
 
 Value *ir_region_arg(Region *r, Type type, Arena *arena) {
-  Value **args = arena_array(arena, Value *, r->n_arg + 1);
-  if (r->n_arg)
-    memcpy(args, r->arg, sizeof *args * r->n_arg);
+  r->arg = buf_grow(arena, r->arg, r->n_arg, &r->cap_arg, sizeof *r->arg);
   Value *v = arena_new(arena, Value);
   v->type = type;
   v->region = r;
   v->index = r->n_arg;
-  args[r->n_arg++] = v;
-  r->arg = args;
+  r->arg[r->n_arg++] = v;
   return v;
 }
 
 Value *ir_add_arg(Function *f, Type type, Port port) {
   Arena *arena = f->module->arena;
   uint32_t n = f->body->n_arg;
-  Port *ports = arena_array(arena, Port, n + 1);
-  if (n)
-    memcpy(ports, f->arg_port, sizeof *ports * n);
-  ports[n] = port;
-  f->arg_port = ports;
+  f->arg_port = buf_grow(arena, f->arg_port, n, &f->cap_port, sizeof port);
+  f->arg_port[n] = port;
   Value *v = ir_region_arg(f->body, type, arena);
   v->name = port.name;
   return v;

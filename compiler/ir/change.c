@@ -9,6 +9,28 @@ void ir_replace(Value *old, Value *with) {
         i->arg[k] = with;
 }
 
+void ir_forward(Value *old, Value *with) {
+  old->with = with;
+}
+
+static Value *final_value(Value *v) {
+  Value *last = v;
+  while (last->with)
+    last = last->with;
+  while (v->with) { // the next one is quicker
+    Value *next = v->with;
+    v->with = last;
+    v = next;
+  }
+  return last;
+}
+
+void ir_resolve(Inst *inst) {
+  for (uint32_t k = 0; k < inst->n_args; k++)
+    if (inst->arg[k]->with)
+      inst->arg[k] = final_value(inst->arg[k]);
+}
+
 // `with` may be chained: what replaces a value may have been replaced itself. Values made since the
 // numbering stay.
 void ir_replace_all(Region *r, Value *const *with) {

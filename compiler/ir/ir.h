@@ -81,6 +81,7 @@ struct Value {
       id; // dense per region after ir_number(); UINT32_MAX until then; renumbered by the printer
   uint32_t uses; // valid after ir_count_uses()
   const char *name;
+  Value *with; // what it was replaced by (ir_forward), or NULL
 };
 
 typedef enum { A_NONE, A_INT, A_FLOAT, A_DIMS, A_STR, A_ELEM, A_DATA } AttrKind;
@@ -110,7 +111,7 @@ struct Inst {
 
 struct Region { // closed: reads only its own arguments and values
   Value **arg;
-  uint32_t n_arg;
+  uint32_t n_arg, cap_arg;
   Inst *first, *last; // the last is `return` (of a function) or `yield` (of a body)
   Inst *owner;        // NULL: a function's body, or one that no instruction has taken yet
   Function *fn;
@@ -125,7 +126,8 @@ typedef struct { // of an argument or a result of a function
 struct Function {
   const char *name; // "init", "step.T", "eval.T", "grad.T", "stop.T", "predict.P"
   Region *body;
-  Port *arg_port;    // one per body->arg
+  Port *arg_port; // one per body->arg
+  uint32_t cap_port;
   Port *result_port; // one per argument of `return`. A result with role PARAM, SLOT or STATE takes
                      // the storage of the argument with the same role and index
   uint32_t n_result;
@@ -214,6 +216,10 @@ Attr attr_data(const Tensor *data);
 
 // ---- changing -----------------------------------------------------------------------------------
 void ir_replace(Value *old, Value *with); // in the whole region of old (walks it)
+// In a walk that visits every later reader: ir_forward notes that `old` is replaced, ir_resolve
+// gives an instruction what its arguments were replaced by. Linear, where ir_replace is not.
+void ir_forward(Value *old, Value *with);
+void ir_resolve(Inst *inst);
 // Many replacements at once: with[old->id] or NULL; ids must be fresh (ir_number).
 void ir_replace_all(Region *r, Value *const *with);
 void ir_remove(Inst *inst);

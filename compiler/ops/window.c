@@ -280,7 +280,7 @@ static bool lower_concat(Builder *b, Inst *inst) {
     joined = joined ? ir_select(b, ir_binary(b, OP_ge, position, from), part, joined) : part;
     low[axis] += n;
   }
-  ir_replace(inst->result[0], joined);
+  ir_forward(inst->result[0], joined); // `simplify` resolves it
   ir_remove(inst);
   return true;
 }

@@ -122,6 +122,7 @@ static void batch_region(Module *m, Region *r) {
   for (uint32_t i = 0; i < last->n_args; i++)
     last->arg[i] = with[last->arg[i]->id];
   r->arg = arg;
+  r->cap_arg = r->n_arg;
 }
 
 // The stable forms and folds that follow would compute the loss from what x is made of; then its

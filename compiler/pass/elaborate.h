@@ -90,6 +90,7 @@ struct Instance {
   Node *site;           // the expression that created it
   uint32_t turn;        // number of its iteration in unrolled `for`s, or occurrence
   BUF(Instance *) made; // created while this one was applied: where a part is found again
+  NameNumbers names;    // of parts, taken: the last number tried after it
   const char *name;     // last element of path; NULL until it is named or first applied
   bool applied;         // it is in Elab.applied
   Node *in_fn;          // the fn, train, predict or data block it was created in, or NULL (rule 5)
@@ -125,7 +126,7 @@ struct Target {
   struct Columns *input;    // predict: its own table of columns instead of the data's
   uint32_t fixed;           // > 0 in data fields and predict: target_seed() is the constant 0 too
   BUF(StateUpdate) update;  // new values of layers' states, one per state (training only)
-  BUF(const char *) stream; // names of random streams used so far
+  NameNumbers stream;       // random streams: how often each name was used so far
 };
 
 // Draws are called after the `let` or field they stand in, if they do so directly.
@@ -141,6 +142,7 @@ struct Elab {
   Node *file;          // the user's program
   BUF(Param *) param;  // all, in order of creation
   BUF(Instance *) top; // top-level instances (models, lets)
+  NameNumbers names;   // theirs, as Instance.names
   Scope *prelude, *global;
   Target *target;   // current, or NULL while only compile-time values are wanted
   Instance *inside; // the instance whose body is being elaborated, or NULL

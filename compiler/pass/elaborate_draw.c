@@ -40,16 +40,13 @@ const char *elab_stream(Elab *e, const char *name) {
   const char *path = e->drawing ? e->drawing : e->inside ? instance_path(e, e->inside) : "";
   const char *base = arena_printf(e->s->perm, "%s%s%s%s", path, *path ? "/" : "",
                                   e->drawing ? "" : named_place(e), name);
-  const char *full = intern(e->s, base);
   Target *t = e->target;
-  for (uint32_t i = 0, times = 1; t && i < t->stream.n; i++)
-    if (t->stream.at[i] == full) {
-      full = intern(e->s, arena_printf(e->s->perm, "%s#%u", base, ++times));
-      i = (uint32_t)-1; // look again for the new name
-    }
-  if (t)
-    buf_push(e->s->perm, &t->stream, full);
-  return full;
+  base = intern(e->s, base);
+  if (!t)
+    return base;
+  uint32_t times = names_get(&t->stream, base) + 1;
+  names_set(e->s->perm, &t->stream, base, times);
+  return times == 1 ? base : intern(e->s, arena_printf(e->s->perm, "%s#%u", base, times));
 }
 
 static Val shapeless(Elab *e, Shapeless s) {

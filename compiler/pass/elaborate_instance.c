@@ -59,22 +59,23 @@ Val instance_at(Elab *e, Val f, Node *site) {
 
 // ---- names ------------------------------------------------------------------------------------
 
-static bool name_taken(const Elab *e, const Instance *instance, const char *name) {
-  const Instance *p = instance->parent;
-  uint32_t n = p ? p->part.n : e->top.n;
-  Instance *const *list = p ? p->part.at : e->top.at;
-  for (uint32_t i = 0; i < n; i++)
-    if (list[i] != instance && list[i]->name == name)
-      return true;
-  return false;
+// The names of the instance's siblings.
+static NameNumbers *names_around(Elab *e, const Instance *instance) {
+  return instance->parent ? &instance->parent->names : &e->names;
 }
 
 void instance_name(Elab *e, Instance *instance, const char *name) {
   if (instance->name)
     return;
   const char *unique = intern(e->s, name);
-  for (uint32_t i = 2; name_taken(e, instance, unique); i++)
-    unique = intern(e->s, arena_printf(e->s->perm, "%s_%u", name, i));
+  NameNumbers *names = names_around(e, instance);
+  const char *base = unique;
+  uint32_t i = names_get(names, base);
+  while (names_get(names, unique))
+    unique = intern(e->s, arena_printf(e->s->perm, "%s_%u", name, ++i));
+  names_set(e->s->perm, names, base, i ? i : 1);
+  if (unique != base)
+    names_set(e->s->perm, names, unique, 1);
   instance->name = unique;
   if (instance->parent)
     buf_push(e->s->perm, &instance->parent->part, instance);
@@ -123,7 +124,7 @@ void name_instances(Elab *e, Val v, const char *name) {
 // `as name`: unlike `let`, it can't give the name to something else.
 void name_stage(Elab *e, Instance *instance, const char *name, Span span) {
   const char *full = intern(e->s, name_in_turn(e, e->context, name));
-  if (!instance->name && name_taken(e, instance, full)) {
+  if (!instance->name && names_get(names_around(e, instance), full)) {
     Diagnostic *d = elab_error(e, span, "duplicate-name", "another part is called `%s`", full);
     diag_note(e->s, d, (Span){0}, "names of parameters begin with it: choose another");
   }

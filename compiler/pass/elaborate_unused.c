@@ -31,6 +31,22 @@ static bool mentions(const Node *n, const Search *s) {
          list_mentions(n->list, s) || list_mentions(n->params, s) || list_mentions(n->params2, s);
 }
 
+// How often each name is mentioned in a tree: for the names of a file, which may be many.
+static void count_mentions(Elab *e, const Node *n, NameNumbers *count) {
+  if (!n)
+    return;
+  if (n->name && (n->kind == N_NAME || n->kind == N_MEMBER || n->kind == N_FIELD))
+    names_set(e->s->perm, count, n->name, names_get(count, n->name) + 1);
+  bool pattern = n->kind == N_BINDING || n->kind == N_FOR || n->kind == N_SCAN;
+  const Node *child[] = {pattern ? NULL : n->a, n->b, n->c, n->type, n->body};
+  for (int i = 0; i < 5; i++)
+    count_mentions(e, child[i], count);
+  const NodeList list[] = {n->list, n->params, n->params2};
+  for (int i = 0; i < 3; i++)
+    for (uint32_t k = 0; k < list[i].n; k++)
+      count_mentions(e, list[i].at[k], count);
+}
+
 static void warn(Elab *e, const Node *within, const Node *skip, const char *what, const char *name,
                  Span span) {
   Search s = {skip, name};
@@ -188,7 +204,14 @@ static bool only_for_others(const Node *file) {
   return true;
 }
 
-static void warn_declaration(Elab *e, const Node *file, const Node *decl) {
+// `seen`: what is mentioned in the whole file.
+static void warn_declaration(Elab *e, const Node *file, const Node *decl, const NameNumbers *seen) {
+  NameNumbers own = {0};
+  if (decl->name && decl->kind != N_USE) {
+    count_mentions(e, decl, &own);
+    if (names_get(seen, decl->name) > names_get(&own, decl->name))
+      return;
+  }
   switch ((int)decl->kind) {
   case N_CONST:
   case N_CONFIG:
@@ -218,10 +241,12 @@ static bool has_body(const Node *decl) {
 }
 
 void warn_unused(Elab *e, Node *file) {
+  NameNumbers seen = {0};
+  count_mentions(e, file, &seen);
   for (uint32_t i = 0; i < file->list.n; i++) {
     const Node *decl = file->list.at[i];
     if (!only_for_others(file))
-      warn_declaration(e, file, decl);
+      warn_declaration(e, file, decl, &seen);
     if (has_body(decl) || decl->kind == N_TRAIN)
       warn_lets(e, decl, decl);
     if (decl->kind == N_LAYER || decl->kind == N_MODEL)

@@ -122,7 +122,7 @@ static void expand(Function *f, Inst *g) {
     Value *d = grad_of(sink, g->arg[i]);
     if (!d)
       d = ir_const(&b, g->arg[i]->type, 0);
-    ir_replace(g->result[i - 1], d);
+    ir_forward(g->result[i - 1], d);
   }
   ir_remove(g);
 }
@@ -130,10 +130,11 @@ static void expand(Function *f, Inst *g) {
 static void drop_marks(Region *r) {
   for (Inst *i = r->first, *next; i; i = next) {
     next = i->next;
+    ir_resolve(i);
     if (i->body)
       drop_marks(i->body);
     if (i->op == OP_stop_gradient || i->op == OP_tap) {
-      ir_replace(i->result[0], i->arg[0]);
+      ir_forward(i->result[0], i->arg[0]);
       ir_remove(i);
     }
   }
@@ -143,6 +144,7 @@ static void drop_marks(Region *r) {
 static void expand_in(Function *f, Region *r) {
   for (Inst *i = r->first, *next; i; i = next) {
     next = i->next;
+    ir_resolve(i);
     if (i->op == OP_grad)
       expand(f, i);
     else if (i->body)

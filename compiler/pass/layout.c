@@ -284,12 +284,13 @@ void pass_layout(Module *m) {
     Builder b = {.m = m, .region = f->body};
     for (Inst *i = f->body->first, *next; i; i = next) {
       next = i->next;
+      ir_resolve(i);
       b.before = i;
       b.loc = i->loc;
       Value *v = layout_inst(&b, i);
       if (!v)
         continue;
-      ir_replace(i->result[0], v);
+      ir_forward(i->result[0], v);
       ir_remove(i);
     }
     ir_remove_dead(f);

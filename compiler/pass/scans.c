@@ -34,6 +34,7 @@ static Value *add_argument(Module *m, Inst *scan, uint32_t at, Value *outer, Typ
   scan->arg = inserted(m->arena, scan->arg, scan->n_args, at, outer);
   r->arg = inserted(m->arena, r->arg, r->n_arg, at, inner);
   number_list(r->arg, ++r->n_arg);
+  r->cap_arg = r->n_arg;
   scan->n_args++;
   return inner;
 }

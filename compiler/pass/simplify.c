@@ -23,7 +23,7 @@ static bool simplify_inst(Builder *b, Inst *inst) {
     better = stable_form(b, inst);
   if (!better || better == inst->result[0])
     return false;
-  ir_replace(inst->result[0], better);
+  ir_forward(inst->result[0], better);
   ir_remove(inst);
   return true;
 }
@@ -33,6 +33,7 @@ static bool simplify_region(Module *m, Region *r) {
   bool changed = false;
   for (Inst *i = r->first, *next; i; i = next) {
     next = i->next;
+    ir_resolve(i);
     if (i->body)
       changed |= simplify_region(m, i->body);
     else

@@ -63,6 +63,33 @@ const char *intern(Session *s, const char *text) {
   return intern_n(s, text, strlen(text));
 }
 
+static struct NameNumber *find_number(const NameNumbers *t, const char *name) {
+  uint64_t h = (uint64_t)(uintptr_t)name * 0x9e3779b97f4a7c15u;
+  for (uint32_t i = (uint32_t)(h >> 32);; i++) {
+    struct NameNumber *slot = &t->slot[i & (t->cap - 1)];
+    if (!slot->name || slot->name == name)
+      return slot;
+  }
+}
+
+uint32_t names_get(const NameNumbers *numbers, const char *name) {
+  return numbers->cap ? find_number(numbers, name)->n : 0;
+}
+
+void names_set(Arena *arena, NameNumbers *numbers, const char *name, uint32_t n) {
+  NameNumbers old = *numbers;
+  if (2 * (old.n + 1) > old.cap) {
+    numbers->cap = old.cap ? old.cap * 2 : 32;
+    numbers->slot = arena_array(arena, struct NameNumber, numbers->cap);
+    for (uint32_t i = 0; i < old.cap; i++)
+      if (old.slot[i].name)
+        *find_number(numbers, old.slot[i].name) = old.slot[i];
+  }
+  struct NameNumber *slot = find_number(numbers, name);
+  numbers->n += slot->name == NULL;
+  *slot = (struct NameNumber){name, n};
+}
+
 uint32_t source_add(Session *s, const char *path, const char *text, size_t n) {
   Source src = {.path = intern(s, path), .n = (uint32_t)n};
   src.text = arena_strndup(s->perm, text, n);

@@ -51,6 +51,17 @@ void session_destroy(Session *s);
 const char *intern(Session *s, const char *text);
 const char *intern_n(Session *s, const char *text, size_t n);
 
+// A number for each of some interned names, 0 where none was set. All-zero is empty.
+typedef struct {
+  struct NameNumber {
+    const char *name;
+    uint32_t n;
+  } * slot;
+  uint32_t n, cap; // cap is a power of two
+} NameNumbers;
+uint32_t names_get(const NameNumbers *numbers, const char *name);
+void names_set(Arena *arena, NameNumbers *numbers, const char *name, uint32_t n);
+
 // Reads a file (or takes `text`) and gives its id; 0 if it can't be read (errno says why).
 uint32_t source_read(Session *s, const char *path);
 uint32_t source_add(Session *s, const char *path, const char *text, size_t n);
