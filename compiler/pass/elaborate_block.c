@@ -101,8 +101,7 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   }
   if (!v.span.file)
     v.span = name->span;
-  state_assign(e, name->name, v, name->span);
-  n->val = v;
+  n->val = state_assign(e, name->name, n->val, v, name->span);
 }
 
 static void assign(Elab *e, Scope *scope, Node *stmt) {

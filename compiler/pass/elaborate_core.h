@@ -228,7 +228,7 @@ Val instance_parts(Elab *e, Instance *instance, const char *name);
 bool name_begins(const char *name, const char *element);
 void param_statement(Elab *e, Scope *scope, Node *stmt);
 void state_statement(Elab *e, Scope *scope, Node *stmt);
-void state_assign(Elab *e, const char *name, Val v, Span span);
+Val state_assign(Elab *e, const char *name, Val old, Val v, Span span);
 void app_remember(Elab *e, Application *app, const char *name, Val v);
 
 // ---- elaborate_draw.c

@@ -132,3 +132,42 @@ Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
   r.ones = arg[1].v.ones;
   return r;
 }
+
+// ---- stop_gradient ------------------------------------------------------------------------------
+
+static bool holds_stop(const Inst *inst) {
+  if (inst->op == OP_stop_gradient)
+    return true;
+  for (const Inst *i = inst->body ? inst->body->first : NULL; i; i = i->next)
+    if (holds_stop(i))
+      return true;
+  return false;
+}
+
+bool *elab_stopped(Elab *e, const Value *loss) {
+  Function *f = e->target->fn;
+  Arena *arena = e->m->arena;
+  ir_number(f);
+  uint32_t n = f->body->n_arg;
+  for (const Inst *i = f->body->first; i; i = i->next)
+    n += i->n_results;
+  bool *needed = arena_array(arena, bool, n), *stopped = arena_array(arena, bool, n);
+  bool *params = arena_array(arena, bool, e->param.n + 1);
+  needed[loss->id] = true;
+  for (const Inst *i = f->body->last; i; i = i->prev) {
+    bool any = false, stops = holds_stop(i);
+    for (uint32_t k = 0; k < i->n_results; k++) {
+      any |= needed[i->result[k]->id];
+      stops |= stopped[i->result[k]->id];
+    }
+    bool jumps = op_table[i->op]->flags & OPF_ZERO_GRAD && i->op != OP_stop_gradient;
+    for (uint32_t k = 0; any && !jumps && k < i->n_args; k++) {
+      needed[i->arg[k]->id] = true;
+      stopped[i->arg[k]->id] |= stops;
+    }
+  }
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    if (f->arg_port[i].role == NNRT_PARAM)
+      params[f->arg_port[i].index] = stopped[f->body->arg[i]->id];
+  return params;
+}

@@ -272,6 +272,13 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
                state ? "state" : "param", name);
     return NULL;
   }
+  const Node *start = binding->b;
+  if (start->kind == N_CALL && start->a->kind == N_NAME && strcmp(start->a->name, "per_row") == 0) {
+    elab_error(e, start->span, "not-yet",
+               "state for each row of the batch, per_row(...): the language has it, this compiler "
+               "doesn't yet");
+    return NULL;
+  }
   uint32_t errors = e->s->n_error;
   Type type = elab_type(e, scope, binding->type);
   if (e->s->n_error > errors || !has_shape(e, binding->type, state))
@@ -346,32 +353,38 @@ void state_statement(Elab *e, Scope *scope, Node *stmt) {
   }
 }
 
-// `mean = ...` where mean is state of the current instance: kept in training mode only (rule 25).
-void state_assign(Elab *e, const char *name, Val v, Span span) {
+static void set_update(Target *t, Param *state, Value *value) {
+  for (uint32_t i = 0; i < t->update.n; i++)
+    if (t->update.at[i].state == state) {
+      t->update.at[i].value = value;
+      return;
+    }
+  buf_push(t->e->s->perm, &t->update, (StateUpdate){state, value});
+}
+
+// `mean = v` where mean is state of the current instance, `old` now: kept in training mode only,
+// and without a gradient (rule 25).
+Val state_assign(Elab *e, const char *name, Val old, Val v, Span span) {
   Param *p = e->inside && !e->make_state ? instance_param(e->inside, name) : NULL;
   if (!p || !p->is_state || v.kind == V_ERROR)
-    return;
+    return v;
   const char *what = arena_printf(e->s->perm, "the state `%s`", name);
   Val fit = elab_fit(e, v, &p->type, span, what, e->m->loc.at[p->loc].span);
   if (fit.kind != V_TENSOR)
-    return;
-  Value *t = fit.t;
-  if (t->type.batched) {
+    return val_error();
+  if (fit.t->type.batched) {
     Diagnostic *d = elab_error(e, span, "batched-state",
                                "`%s` is one for all examples, this value is one "
                                "per example",
                                name);
     diag_note(e->s, d, (Span){0}, "batch_mean(...) takes the mean over the batch");
-    return;
+    return val_error();
   }
   if (!elab_training(e))
-    return;
-  for (uint32_t i = 0; i < e->target->update.n; i++)
-    if (e->target->update.at[i].state == p) {
-      e->target->update.at[i].value = t;
-      return;
-    }
-  buf_push(e->s->perm, &e->target->update, (StateUpdate){p, t});
+    return old;
+  fit.t = ir_unary(building(e), OP_stop_gradient, fit.t);
+  set_update(e->target, p, fit.t);
+  return fit;
 }
 
 // The expression of the declaration, in the function `init`.
