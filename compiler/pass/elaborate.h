@@ -120,13 +120,13 @@ struct Target {
   } args;
   Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
   DataInfo *data;                       // whose columns are in scope
-  bool everything;          // a minimize without `over`: every instance is in training mode
-  bool initial;             // init: draws run once, unbatched (rule 39)
-  bool iterates;            // step and grad: draws change with the step; elsewhere step is 0
-  struct Columns *input;    // predict: its own table of columns instead of the data's
-  uint32_t fixed;           // > 0 in data fields and predict: target_seed() is the constant 0 too
-  BUF(StateUpdate) update;  // new values of layers' states, one per state (training only)
-  NameNumbers stream;       // random streams: how often each name was used so far
+  bool everything;         // a minimize without `over`: every instance is in training mode
+  bool initial;            // init: draws run once, unbatched (rule 39)
+  bool iterates;           // step and grad: draws change with the step; elsewhere step is 0
+  struct Columns *input;   // predict: its own table of columns instead of the data's
+  uint32_t fixed;          // > 0 in data fields and predict: target_seed() is the constant 0 too
+  BUF(StateUpdate) update; // new values of layers' states, one per state (training only)
+  NameNumbers stream;      // random streams: how often each name was used so far
 };
 
 // Draws are called after the `let` or field they stand in, if they do so directly.
@@ -216,10 +216,10 @@ LocId elab_loc(Elab *e, Span span);
 Value *elab_param(Elab *e, Param *p);               // p as an argument of the current target
 bool elab_training(Elab *e);                        // rule 6, for the instance being elaborated
 const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance + name, made unique
-// By Param.index: does `loss` depend on it through a stop_gradient? Then differences of the loss say
-// nothing about its gradient.
+// By Param.index: does `loss` depend on it through a stop_gradient? Then differences of the loss
+// say nothing about its gradient.
 bool *elab_stopped(Elab *e, const Value *loss);
-DrawPlace elab_naming(Elab *e, const char *name);   // from here on; returns what to restore
+DrawPlace elab_naming(Elab *e, const char *name); // from here on; returns what to restore
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
 Val val_int(int64_t i);
 Val val_float(double f);

@@ -371,14 +371,14 @@ Val state_assign(Elab *e, const char *name, Val old, Val v, Span span) {
   const char *what = arena_printf(e->s->perm, "the state `%s`", name);
   Val fit = elab_fit(e, v, &p->type, span, what, e->m->loc.at[p->loc].span);
   if (fit.kind != V_TENSOR)
-    return val_error();
+    return old;
   if (fit.t->type.batched) {
     Diagnostic *d = elab_error(e, span, "batched-state",
                                "`%s` is one for all examples, this value is one "
                                "per example",
                                name);
     diag_note(e->s, d, (Span){0}, "batch_mean(...) takes the mean over the batch");
-    return val_error();
+    return old;
   }
   if (!elab_training(e))
     return old;
