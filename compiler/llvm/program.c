@@ -90,20 +90,31 @@ LAYOUT(function_layout, NnrtFunction, TEXT(NnrtFunction, name),
 LAYOUT(tensor_layout, NnrtTensor, TEXT(NnrtTensor, name));
 LAYOUT(config_layout, NnrtConfig, TEXT(NnrtConfig, name), TEXT(NnrtConfig, help));
 #define SOURCE(S, field)                                                                           \
-  ARRAY(S, field.file, field.n_file, text_layout), TEXT(S, field.missing), {                       \
+  ARRAY(S, field.file, field.n_file, text_layout), TEXT(S, field.missing),                         \
+      ARRAY(S, field.keep, field.n_keep, u32_layout),                                              \
+      ARRAY(S, field.whole, field.n_whole, u32_layout),                                            \
+      ARRAY(S, field.keep_name, field.n_keep, text_layout),                                        \
+      ARRAY(S, field.whole_name, field.n_whole, text_layout), {                                    \
     offsetof(S, field.value), TO_ARRAY, &f64_layout, offsetof(S, field), count_values              \
   }
-LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, header));
+LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, header),
+       ARRAY(NnrtColumn, place, n_place, u32_layout),
+       ARRAY(NnrtColumn, words.words, words.n_byte, bytes_layout),
+       ARRAY(NnrtColumn, words.code, words.n_word, f64_layout));
 LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train),
        SOURCE(NnrtData, validate), SOURCE(NnrtData, test),
        ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path));
 LAYOUT(metric_layout, NnrtMetric, TEXT(NnrtMetric, name));
 static const Layout stop_input_layout = {sizeof(NnrtStopInput), 0, NULL};
-LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name),
+static const Layout fit_layout = {sizeof(NnrtFit), 0, NULL};
+LAYOUT(step_layout, NnrtStep, TEXT(NnrtStep, name));
+LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name), ARRAY(NnrtTrain, step, n_step, step_layout),
        ARRAY(NnrtTrain, metric, n_metric, metric_layout),
        ARRAY(NnrtTrain, stop_input, n_stop_input, stop_input_layout),
        ARRAY(NnrtTrain, slot, n_slot, u32_layout));
-LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name));
+LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name),
+       ARRAY(NnrtOutput, words.words, words.n_byte, bytes_layout),
+       ARRAY(NnrtOutput, words.code, words.n_word, f64_layout));
 LAYOUT(predict_layout, NnrtPredict, TEXT(NnrtPredict, name),
        ARRAY(NnrtPredict, input, n_input, column_layout),
        ARRAY(NnrtPredict, output, n_output, output_layout));
@@ -121,7 +132,7 @@ LAYOUT(program_layout, NnrtProgram, TEXT(NnrtProgram, name), TEXT(NnrtProgram, c
        ARRAY(NnrtProgram, trainable, n_param, bool_layout),
        ARRAY(NnrtProgram, config, n_config, config_layout),
        ARRAY(NnrtProgram, constant, n_constant, constant_layout),
-       ARRAY(NnrtProgram, data, n_data, data_layout),
+       ARRAY(NnrtProgram, data, n_data, data_layout), ARRAY(NnrtProgram, fit, n_fit, fit_layout),
        ARRAY(NnrtProgram, train, n_train, train_layout),
        ARRAY(NnrtProgram, predict, n_predict, predict_layout),
        ARRAY(NnrtProgram, layer, n_layer, layer_layout), ARRAY(NnrtProgram, loc, n_loc, loc_layout),

@@ -336,7 +336,10 @@ static void fill_train_flops(Arena *arena, NnrtProgram *program) {
   for (uint32_t i = 0; i < program->n_train; i++) {
     train[i] = program->train[i];
     train[i].flops_forward = flops_per_row(program, train[i].eval);
-    train[i].flops_step = flops_per_row(program, train[i].step);
+    train[i].flops_step = 0;
+    for (uint32_t k = 0; k < train[i].n_step; k++)
+      train[i].flops_step +=
+          train[i].step[k].repeat * flops_per_row(program, train[i].step[k].step);
   }
   program->train = train;
 }

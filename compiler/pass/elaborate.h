@@ -63,6 +63,7 @@ struct Val {
   struct Shapeless *draw;  // V_SHAPELESS
   uint32_t depth;  // V_FUNCTION, V_INSTANCE: calls around the place where it was named (rule 38)
   uint32_t config; // V_TENSOR that is a config: its number + 1, so that another function finds it
+  bool training;   // V_INSTANCE: as `training(...)` gives it
   uint8_t ones;    // V_TENSOR: bit i: axis i is a literal 1, so it may stretch (rule 3)
   Span span;       // where the value came from: for "the other side"
 };
@@ -112,21 +113,22 @@ struct Target {
   Elab *e;
   Function *fn;
   Builder b;
-  bool training;        // a minimize step (rule 6): see elab_training()
-  BUF(Instance *) over; // what is trained here
-  BUF(Param *) over_param;
-  struct { // arguments made so far
+  bool training;           // a minimize step (rule 6): see elab_training()
+  BUF(Param *) over_param; // what is trained here
+  struct {                 // arguments made so far
     BUF(Value *) value;
   } args;
   Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
   DataInfo *data;                       // whose columns are in scope
-  bool everything;         // a minimize without `over`: every instance is in training mode
-  bool initial;            // init: draws run once, unbatched (rule 39)
+  bool initial;                         // init: draws run once, unbatched (rule 39)
   bool iterates;           // step and grad: draws change with the step; elsewhere step is 0
   struct Columns *input;   // predict: its own table of columns instead of the data's
   uint32_t fixed;          // > 0 in data fields and predict: target_seed() is the constant 0 too
   BUF(StateUpdate) update; // new values of layers' states, one per state (training only)
   NameNumbers stream;      // random streams: how often each name was used so far
+  const char *place;       // the step whose formulas are being elaborated, or NULL
+  bool outer;   // formulas of the train block: their draws are those of all its steps (rule 7)
+  bool repeats; // a step that is repeated: its own draws are fresh each time
 };
 
 // Draws are called after the `let` or field they stand in, if they do so directly.
@@ -146,6 +148,7 @@ struct Elab {
   Scope *prelude, *global;
   Target *target;   // current, or NULL while only compile-time values are wanted
   Instance *inside; // the instance whose body is being elaborated, or NULL
+  Instance *forced; // `training(...)` of it is being applied: it is in training mode, or NULL
   LocId call;       // parent for new locations
   const struct Definition { const char *name, *value; } * define; // -D name=value
   uint32_t n_define;
@@ -216,10 +219,10 @@ LocId elab_loc(Elab *e, Span span);
 Value *elab_param(Elab *e, Param *p);               // p as an argument of the current target
 bool elab_training(Elab *e);                        // rule 6, for the instance being elaborated
 const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance + name, made unique
-// By Param.index: does `loss` depend on it through a stop_gradient? Then differences of the loss
-// say nothing about its gradient.
+// By Param.index: does `loss` depend on it through a stop_gradient? Then differences of the loss say
+// nothing about its gradient.
 bool *elab_stopped(Elab *e, const Value *loss);
-DrawPlace elab_naming(Elab *e, const char *name); // from here on; returns what to restore
+DrawPlace elab_naming(Elab *e, const char *name);   // from here on; returns what to restore
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
 Val val_int(int64_t i);
 Val val_float(double f);
@@ -238,6 +241,9 @@ void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding);
 void elab_program(Elab *e, Scope *scope);
 // `row[0]`, `row[1..17]`, `row.name`: expr is the N_INDEX or N_MEMBER around a V_ROW.
 Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want);
+// Steps on the raw values in a field (`row[1] |> recode(y = 1)`), and `unscaled`: false if `node`
+// is none.
+bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out);
 // The fields of `data` as lazy names of a new scope, for the current target.
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent);
 // `inner(p, g)` in the body of an optimizer: what `inner` makes of p.
@@ -245,10 +251,11 @@ Val optimizer_inner(Elab *e, Val inner, Val p, Val g);
 // Configs: one f32 argument of the current target, shared by all uses.
 Value *elab_config(Elab *e, uint32_t index);
 // The keys of draws (rule 7). Constants where the rules fix them; example is NULL in init.
-Value *target_step(Target *t);    // i32 scalar
-Value *target_epoch(Target *t);   // i32 scalar
-Value *target_seed(Target *t);    // i32 scalar
-Value *target_example(Target *t); // *i32
+Value *target_step(Target *t);      // i32 scalar
+Value *target_iteration(Target *t); // i32 scalar; target_step() but in steps that are repeated
+Value *target_epoch(Target *t);     // i32 scalar
+Value *target_seed(Target *t);      // i32 scalar
+Value *target_example(Target *t);   // *i32
 Value *target_argument(Target *t, Type type, NnrtRole role, uint32_t index, const char *name);
 
 // The pass. Reports user errors through m->s; true if there were none.

@@ -79,7 +79,7 @@ static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, 
 
 static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span,
                           const Type *want) {
-  Instance *instance = f.instance;
+  Instance *instance = f.instance, *forced = e->forced;
   Node *decl = instance->decl;
   if (refuse_recursion(e, f, decl, site, span))
     return val_error();
@@ -103,7 +103,10 @@ static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span
     instance->applied = true;
     buf_push(e->s->perm, &e->applied, instance);
   }
+  if (f.training)
+    e->forced = instance;
   Val v = run_body(e, scope, decl, want);
+  e->forced = forced;
   place_restore(e, place);
   at(e, span);
   v.app = app;
@@ -186,7 +189,10 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
   case V_SHAPELESS:
     return draw_call(e, f, arg, n, span, want);
   }
-  elab_error(e, span, "not-callable", "%s can't be called", val_text(e, f));
+  Diagnostic *d = elab_error(e, span, "not-callable", "%s can't be called", val_text(e, f));
+  if (f.kind == V_TENSOR && f.span.file)
+    diag_note(e->s, d, f.span, "it is this value");
+  diag_note(e->s, d, (Span){0}, "functions, layers and models are called");
   return val_error();
 }
 
@@ -208,6 +214,35 @@ static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, con
   return arg;
 }
 
+// `training(D)`: D as an instance that is in training mode, whatever is trained (rule 6).
+static bool is_training(Scope *scope, const Node *node) {
+  return node->kind == N_CALL && node->a->kind == N_NAME &&
+         strcmp(node->a->name, "training") == 0 && !scope_find(scope, node->a->name);
+}
+
+static Val training_expr(Elab *e, Scope *scope, Node *node) {
+  if (node->list.n != 1) {
+    elab_error(e, node->span, "wrong-arguments", "training(...) takes one layer or model");
+    return val_error();
+  }
+  Node *of = node->list.at[0]->a;
+  Val v = elab_expr(e, scope, of, NULL);
+  if (v.kind == V_FUNCTION && !v.builtin)
+    v = call_settle(e, v, of, of->span);
+  if (v.kind == V_FUNCTION && !v.builtin && v.decl->kind != N_FN && !needs_settings(v))
+    v = instance_at(e, v, of);
+  if (v.kind == V_ERROR)
+    return v;
+  if (v.kind != V_INSTANCE) {
+    Diagnostic *d = elab_error(e, of->span, "not-callable",
+                               "training(...) wants a layer or model, found %s", val_text(e, v));
+    diag_note(e->s, d, (Span){0}, "`training(D)(x)` applies D as in training");
+    return val_error();
+  }
+  v.training = true;
+  return v;
+}
+
 // `step(x)` is the activation; `step` alone counts updates.
 static Val callee_value(Elab *e, Scope *scope, Node *callee) {
   if (callee->kind == N_NAME && !scope_find(scope, callee->name)) {
@@ -219,6 +254,8 @@ static Val callee_value(Elab *e, Scope *scope, Node *callee) {
 }
 
 Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
+  if (is_training(scope, node))
+    return training_expr(e, scope, node);
   Val f = callee_value(e, scope, node->a);
   Arg *arg = arguments(e, scope, node->list, 0, NULL, node->span);
   return call_value(e, f, arg, node->list.n, node, node->span, want);
@@ -242,7 +279,7 @@ Val pipe_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val x = elab_expr(e, scope, node->a, NULL);
   Node *stage = node->b;
   Arg first = {.v = x, .span = node->a->span, .node = node->a};
-  if (stage->kind != N_CALL) {
+  if (stage->kind != N_CALL || is_training(scope, stage)) {
     Val f = take_name(e, call_settle(e, callee_value(e, scope, stage), stage, stage->span), node);
     if (x.kind == V_ERROR || f.kind == V_ERROR)
       return val_error();

@@ -75,6 +75,7 @@ struct Shapeless {
   uint32_t n;
   Span span;
   const char *stream;
+  bool outer; // Target.outer where it was written
   Value *made; // `let` names one draw: the same value for every use of the name
   const Target *target;
   Type type;
@@ -206,7 +207,6 @@ Val call_settle(Elab *e, Val f, Node *site, Span span);
 Val call_without_arguments(Elab *e, Val f, const Type *want, Span span);
 bool is_initialiser(Val v); // a fn without arguments
 
-// ---- elaborate_bind.c
 // ---- elaborate_advice.c
 const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit); // or NULL
 
@@ -214,6 +214,7 @@ const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit); // or 
 // At a call of a fn: is it a loss of the library, and does it get what it takes? false after an error.
 bool check_loss(Elab *e, const Node *decl, const Arg *arg, uint32_t n, Span span);
 
+// ---- elaborate_bind.c
 bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,
                     Span span, bool settings);
 const char *decl_kind(const Node *decl); // "fn", "layer", ...

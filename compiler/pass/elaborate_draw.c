@@ -27,7 +27,7 @@ DrawPlace elab_naming(Elab *e, const char *name) {
   return before;
 }
 
-// The name of the `let`, field or fn around a draw, so that draws elsewhere don't matter to it.
+// The name of the `let` or fn around a draw, so that draws elsewhere don't matter to it.
 static const char *named_place(Elab *e) {
   if (e->naming.name && e->naming.inside == e->inside && e->naming.frame == e->frame)
     return arena_printf(e->s->perm, "%s/", e->naming.name);
@@ -41,6 +41,8 @@ const char *elab_stream(Elab *e, const char *name) {
   const char *base = arena_printf(e->s->perm, "%s%s%s%s", path, *path ? "/" : "",
                                   e->drawing ? "" : named_place(e), name);
   Target *t = e->target;
+  if (t && t->place && !e->drawing)
+    base = arena_printf(e->s->perm, "%s/%s", t->place, base);
   base = intern(e->s, base);
   if (!t)
     return base;
@@ -56,7 +58,9 @@ static Val shapeless(Elab *e, Shapeless s) {
 }
 
 Val draw_leaf(Elab *e, const char *name, Span span) {
-  return shapeless(e, (Shapeless){.draw = name, .span = span, .stream = elab_stream(e, name)});
+  bool outer = e->target && e->target->outer;
+  return shapeless(
+      e, (Shapeless){.draw = name, .span = span, .stream = elab_stream(e, name), .outer = outer});
 }
 
 Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span span) {
@@ -110,15 +114,15 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
 
 // ---- making it --------------------------------------------------------------------------------
 
-static Value *random_value(Elab *e, const char *distribution, const char *stream,
+static Value *random_value(Elab *e, const char *distribution, const Shapeless *s,
                            const Type *type) {
   Target *t = e->target;
-  Value *arg[3] = {target_seed(t), target_step(t), NULL};
+  Value *arg[3] = {target_seed(t), s->outer ? target_iteration(t) : target_step(t), NULL};
   uint32_t n = 2;
   arg[2] = target_example(t);
   if (arg[2])
     n = 3;
-  Attr attr[] = {attr_str(intern(e->s, distribution)), attr_str(stream),
+  Attr attr[] = {attr_str(intern(e->s, distribution)), attr_str(s->stream),
                  attr_dims(e->m->arena, type->dim, type->rank)};
   return ir_inst(building(e), OP_random, arg, n, attr, 3)->result[0];
 }
@@ -143,7 +147,7 @@ static Val make_integers(Elab *e, const Shapeless *s, const Type *type) {
                (long long)high);
     return val_error();
   }
-  Val u = made(random_value(e, "uniform", s->stream, type));
+  Val u = made(random_value(e, "uniform", s, type));
   Val x = scaled(e, u, val_float((double)low), val_float((double)(high - low + 1)), s->span);
   Value *v = ir_unary(building(e), OP_floor, x.t);
   bool index = type->elem == TY_I32 && type->range;
@@ -167,7 +171,7 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
   if (strcmp(s->draw, "integers") == 0)
     return make_integers(e, s, type);
   if (strcmp(s->draw, "bernoulli") == 0) {
-    Val u = made(random_value(e, "uniform", s->stream, &f32));
+    Val u = made(random_value(e, "uniform", s, &f32));
     Val p = s->arg[0];
     if (is_shapeless(p) || is_initialiser(p))
       p = val_tensor(draw_make(e, p, &f32, span));
@@ -180,7 +184,7 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
     return made(ir_select(building(e), c.t, ir_const(building(e), chosen, 1),
                           ir_const(building(e), chosen, 0)));
   }
-  Val u = made(random_value(e, s->draw, s->stream, &f32));
+  Val u = made(random_value(e, s->draw, s, &f32));
   if (!s->n)
     return u;
   Val scale = s->arg[1];

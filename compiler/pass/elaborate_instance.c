@@ -198,9 +198,6 @@ static bool has_params(const Instance *instance) { // state is none
 }
 
 static bool selected(const Target *t, const Instance *instance) {
-  for (uint32_t i = 0; i < t->over.n; i++)
-    if (is_within(instance, t->over.at[i]) || is_within(t->over.at[i], instance))
-      return true;
   for (uint32_t i = 0; i < t->over_param.n; i++)
     if (is_within(t->over_param.at[i]->owner, instance))
       return true;
@@ -209,10 +206,10 @@ static bool selected(const Target *t, const Instance *instance) {
 
 bool elab_training(Elab *e) {
   const Target *t = e->target;
+  if (e->forced && is_within(e->inside, e->forced))
+    return true;
   if (!t || !t->training)
     return false;
-  if (t->everything)
-    return true;
   const Instance *instance = e->inside;
   while (instance && !has_params(instance) && instance->parent)
     instance = instance->parent;

@@ -5,16 +5,17 @@
 
 #include <string.h>
 
-static const char *const settings[] = {"batch", "epochs", "steps", "seed", "log"};
-static const char *const later_settings[] = {"clip",    "keep",    "accumulate", "weight",
-                                             "repeat",  "shuffle", "loss_scale", "precision",
-                                             "balance", "workers"};
+static const char *const settings[] = {"batch", "epochs", "steps", "seed", "log", "clip", "keep"};
+enum { N_SETTINGS = sizeof settings / sizeof *settings };
+static const char *const later_settings[] = {"accumulate", "weight",  "shuffle", "loss_scale",
+                                             "precision",  "balance", "workers"};
 
 // ---- items -------------------------------------------------------------------------------------
 
 static Node **setting_slot(Train *t, const char *name) {
-  Node **slot[] = {&t->batch_node, &t->epochs_node, &t->steps_node, &t->seed_node, &t->log_node};
-  for (size_t i = 0; i < 5; i++)
+  Node **slot[N_SETTINGS] = {&t->batch_node, &t->epochs_node, &t->steps_node, &t->seed_node,
+                             &t->log_node,   &t->clip_node,   &t->keep_node};
+  for (size_t i = 0; i < N_SETTINGS; i++)
     if (strcmp(name, settings[i]) == 0)
       return slot[i];
   return NULL;
@@ -40,14 +41,17 @@ static void add_setting(Elab *e, Train *t, Node *item) {
   t->incomplete = true;
   Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
                              "a train block has no setting `%s`", item->name);
-  const char *near = nearest_name(item->name, settings, 5), *advice = foreign_setting(item->name);
+  const char *near = nearest_name(item->name, settings, N_SETTINGS),
+             *advice = strcmp(item->name, "repeat") == 0
+                           ? "it belongs into a step: `step NAME { ...; repeat 5 }`"
+                           : foreign_setting(item->name);
   if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
   else
     diag_note(e->s, d, (Span){0},
               near ? "did you mean `%s`?"
-                   : "settings are batch, epochs, steps, seed "
-                     "and log",
+                   : "settings are batch, epochs, steps, seed, "
+                     "log, clip and keep",
               near);
 }
 
@@ -66,7 +70,7 @@ static const char *value_name(const Node *n) {
   }
 }
 
-static void add_report(Elab *e, Train *t, Node *arg) {
+static void add_report(Elab *e, Step *step, Node *arg) {
   Report r = {.node = arg, .name = arg->name ? arg->name : value_name(arg->a)};
   if (!r.name) {
     Diagnostic *d = diag_error(e->s, arg->span, "report-name", "this report needs a name");
@@ -79,22 +83,22 @@ static void add_report(Elab *e, Train *t, Node *arg) {
               "it is what is minimised; give this another name: `report NAME = ...`");
     return;
   }
-  for (uint32_t i = 0; i < t->report.n; i++)
-    if (strcmp(t->report.at[i].name, r.name) == 0) {
+  for (uint32_t i = 0; i < step->report.n; i++)
+    if (strcmp(step->report.at[i].name, r.name) == 0) {
       Diagnostic *d =
           diag_error(e->s, arg->span, "duplicate-report", "two reports are called `%s`", r.name);
-      diag_note(e->s, d, t->report.at[i].node->span, "the other one");
+      diag_note(e->s, d, step->report.at[i].node->span, "the other one");
       diag_note(e->s, d, (Span){0}, "give one another name: `report NAME = ...`");
       return;
     }
-  buf_push(e->m->arena, &t->report, r);
+  buf_push(e->m->arena, &step->report, r);
 }
 
-static void add_reports(Elab *e, Train *t, Node *item) {
+static void add_reports(Elab *e, Step *step, Node *item) {
   if (item->a)
     not_yet(e, item->span, "`every` for a report");
   for (uint32_t i = 0; i < item->list.n; i++)
-    add_report(e, t, item->list.at[i]);
+    add_report(e, step, item->list.at[i]);
 }
 
 static void add_stop(Elab *e, Train *t, Node *item) {
@@ -107,16 +111,95 @@ static void add_stop(Elab *e, Train *t, Node *item) {
   t->stop = item;
 }
 
-void train_add_item(Elab *e, Train *t, Node *item) {
+// ---- steps -------------------------------------------------------------------------------------
+
+static Step *new_step(Elab *e, Node *node, const char *name) {
+  Step *step = arena_new(e->m->arena, Step);
+  *step = (Step){.node = node, .name = name, .table = {.name = name, .repeat = 1}};
+  return step;
+}
+
+static bool step_name_free(Elab *e, const Train *t, const Node *item) {
+  for (uint32_t i = 0; i < t->step.n; i++)
+    if (strcmp(t->step.at[i]->name, item->name) == 0) {
+      Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-name",
+                                 "two steps are called `%s`", item->name);
+      diag_note(e->s, d, t->step.at[i]->node->name_span, "the other one");
+      return false;
+    }
+  if (strcmp(item->name, "val") != 0)
+    return true;
+  Diagnostic *d =
+      diag_error(e->s, item->name_span, "duplicate-name", "a step can't be called `val`");
+  diag_note(e->s, d, (Span){0}, "`val.loss` is the loss of the validation rows");
+  return false;
+}
+
+static void add_step_setting(Elab *e, Step *step, Node *item) {
+  if (strcmp(item->name, "repeat") == 0 && step->repeat_node) {
+    Diagnostic *d =
+        diag_error(e->s, item->name_span, "duplicate-setting", "`repeat` is given twice");
+    diag_note(e->s, d, step->repeat_node->span, "first here");
+  } else if (strcmp(item->name, "repeat") == 0) {
+    step->repeat_node = item;
+  } else {
+    Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
+                               "a step has no setting `%s`", item->name);
+    diag_note(e->s, d, (Span){0}, "its one setting is `repeat n`; others are the train block's");
+  }
+}
+
+static void add_step_item(Elab *e, Train *t, Step *step, Node *item) {
+  switch ((int)item->kind) {
+  case N_SETTING:
+    add_step_setting(e, step, item);
+    break;
+  case N_MINIMIZE:
+    buf_push(e->m->arena, &step->minimize, (Minimize){.node = item});
+    break;
+  case N_REPORT:
+    add_reports(e, step, item);
+    break;
+  case N_STOP:
+  case N_DRAW:
+  case N_STEP:
+    diag_error(e->s, item->span, "misplaced",
+               "this belongs into the train block `%s`, not into a "
+               "step",
+               t->name);
+    break;
+  default: // N_LET: formulas; N_ERROR: the parser said so
+    break;
+  }
+}
+
+static void nothing_minimized(Elab *e, Span span, const char *name) {
+  Diagnostic *d = diag_error(e->s, span, "nothing-minimized", "`%s` minimizes nothing", name);
+  diag_note(e->s, d, (Span){0}, "add `minimize LOSS with OPTIMIZER`");
+}
+
+static void add_step(Elab *e, Train *t, Node *item) {
+  Step *step = new_step(e, item, item->name);
+  if (step_name_free(e, t, item))
+    buf_push(e->m->arena, &t->step, step);
+  for (uint32_t i = 0; i < item->list.n; i++)
+    add_step_item(e, t, step, item->list.at[i]);
+  if (!step->minimize.n)
+    nothing_minimized(e, item->name_span, item->name);
+}
+
+// ---- the block ---------------------------------------------------------------------------------
+
+static void add_item(Elab *e, Train *t, Node *item) {
   switch ((int)item->kind) {
   case N_SETTING:
     add_setting(e, t, item);
     break;
   case N_MINIMIZE:
-    buf_push(e->m->arena, &t->minimize, (Minimize){.node = item});
+    buf_push(e->m->arena, &t->whole->minimize, (Minimize){.node = item});
     break;
   case N_REPORT:
-    add_reports(e, t, item);
+    add_reports(e, t->whole, item);
     break;
   case N_STOP:
     add_stop(e, t, item);
@@ -125,12 +208,32 @@ void train_add_item(Elab *e, Train *t, Node *item) {
     not_yet(e, item->span, "`draw`");
     break;
   case N_STEP:
-    not_yet(e, item->name_span, "a train block of several steps");
-    t->incomplete = true;
+    add_step(e, t, item);
     break;
   default: // N_LET: formulas; N_ERROR: the parser said so
     break;
   }
+}
+
+void train_add_items(Elab *e, Train *t) {
+  NodeList items = t->node->list;
+  bool steps = false;
+  for (uint32_t i = 0; i < items.n; i++)
+    steps |= items.at[i]->kind == N_STEP;
+  t->whole = new_step(e, t->node, "");
+  if (!steps)
+    buf_push(e->m->arena, &t->step, t->whole);
+  for (uint32_t i = 0; i < items.n; i++)
+    add_item(e, t, items.at[i]);
+  if (steps && t->step.n && t->whole->minimize.n) {
+    Node *item = t->whole->minimize.at[0].node;
+    Diagnostic *d = diag_error(e->s, item->span, "misplaced",
+                               "a train block with steps minimizes in them only");
+    diag_note(e->s, d, t->step.at[0]->node->name_span, "a step");
+    diag_note(e->s, d, (Span){0}, "put it into a step of its own: `step NAME { ... }`");
+  }
+  if (!steps && !t->whole->minimize.n && !t->incomplete)
+    nothing_minimized(e, t->node->name_span, t->name);
 }
 
 // ---- settings ----------------------------------------------------------------------------------
@@ -189,4 +292,6 @@ void train_read_settings(Elab *e, Train *t) {
   n->steps = whole_setting(e, t, t->steps_node, 1, 0);
   n->seed = whole_setting(e, t, t->seed_node, 0, 0);
   n->log_every = log_setting(e, t);
+  for (uint32_t i = 0; i < t->step.n; i++)
+    t->step.at[i]->table.repeat = (uint32_t)whole_setting(e, t, t->step.at[i]->repeat_node, 1, 1);
 }

@@ -6,6 +6,7 @@
 
 typedef struct {
   Train *train;
+  const Step *step;
   Minimize *minimize;
   Param *param;
   Scope *scope;
@@ -42,8 +43,9 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
 
 static uint32_t slot_index(Elab *e, Updating *u, const char *state, Type type) {
   Program *p = program_of(e);
-  const char *name = format(e, "%s/%s.%s/%s", u->train->name, u->minimize->optimizer.decl->name,
-                            state, u->param->path);
+  const char *dot = *u->step->name ? "." : "";
+  const char *name = format(e, "%s%s%s/%s.%s/%s", u->train->name, dot, u->step->name,
+                            u->minimize->optimizer.decl->name, state, u->param->path);
   NnrtTensor slot = {.name = intern(e->s, name), .type = nnrt_type(&type), .loc = u->param->loc};
   buf_push(e->m->arena, &p->slot, slot);
   buf_push(e->m->arena, &u->train->slot, p->slot.n - 1);
@@ -158,14 +160,14 @@ Val optimizer_inner(Elab *e, Val v, Val p, Val g) {
   return e->s->n_error == errors && moved ? *moved : val_error();
 }
 
-bool optimizer_update(Elab *e, Train *t, Minimize *m, Param *param, Value *g, Results *params,
-                      Results *slots) {
+bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *param, Value *g,
+                      Results *params, Results *slots) {
   Val optimizer = m->optimizer;
   Node *decl = optimizer.decl;
   if (!two_inputs(e, decl))
     return false;
   const char *p = decl->params2.at[0]->name;
-  Updating u = {.train = t, .minimize = m, .param = param};
+  Updating u = {.train = t, .step = step, .minimize = m, .param = param};
   u.scope = update_scope(e, optimizer, val_tensor(elab_param(e, param)), val_tensor(g));
   Val (*make)(Elab *, Scope *, Node *, void *) = e->make_state;
   void *ctx = e->state_ctx;

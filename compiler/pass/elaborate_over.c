@@ -139,53 +139,75 @@ static bool any_of(const bool *x, const bool *y, uint32_t n) {
   return false;
 }
 
-static void resolve_item(Elab *e, Scope *scope, Minimize *m, Node *item, const bool *depends) {
+// What the loss depends on, as far as a name of `over` says it: its instances without a parent.
+static void note_depends(Elab *e, Diagnostic *d, const bool *depends) {
+  enum { MOST = 8 };
+  const char *named[MOST];
+  uint32_t n = 0;
+  Text list = {.arena = e->m->arena};
+  for (uint32_t i = 0; i < e->param.n && n < MOST; i++) {
+    const char *path = e->param.at[i]->path;
+    const char *top = intern_n(e->s, path, strcspn(path, "."));
+    bool known = !depends[i];
+    for (uint32_t k = 0; k < n; k++)
+      known |= named[k] == top;
+    if (known)
+      continue;
+    text_printf(&list, "%s%s", n ? ", " : "", top);
+    named[n++] = top;
+  }
+  if (n)
+    diag_note(e->s, d, (Span){0}, "it depends on: %s", list.at);
+}
+
+// The element of a parameter's path that a pattern without a match is nearest to.
+static void note_near(Elab *e, Diagnostic *d, const Node *item) {
+  BUF(const char *) name = {0};
+  if (item->kind != N_STRING) {
+    diag_note(e->s, d, (Span){0}, "`summary` lists the paths of all parameters");
+    return;
+  }
+  for (uint32_t i = 0; i < e->param.n; i++)
+    for (const char *at = e->param.at[i]->path; *at; at += *at == '.') {
+      size_t n = strcspn(at, ".");
+      buf_push(e->m->arena, &name, intern_n(e->s, at, n));
+      at += n;
+    }
+  const char *near = nearest_name(item->name, name.at, name.n);
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean \"%s\"?", near);
+  diag_note(e->s, d, (Span){0},
+            "a pattern fits a part of a path between points, like \"block5_*\"; `summary` lists "
+            "the paths");
+}
+
+static void resolve_item(Elab *e, Scope *scope, Minimize *m, Node *item) {
   uint32_t n = e->param.n;
   bool *chosen = arena_array(e->m->arena, bool, n);
   if (!select_item(e, scope, item, chosen))
     return;
-  Span loss = m->node->a->span;
   if (!any_of(chosen, NULL, n)) {
-    Diagnostic *d = diag_error(e->s, item->span, "over",
-                               "this selects nothing: there are no parameters "
-                               "in it");
-    diag_note(e->s, d, (Span){0}, "`summary` lists the paths of all parameters");
-  } else if (!any_of(chosen, depends, n)) {
+    Diagnostic *d =
+        diag_error(e->s, item->span, "over",
+                   item->kind == N_STRING ? "this selects nothing: it fits the path of no parameter"
+                                          : "this selects nothing: there are no parameters in it");
+    note_near(e, d, item);
+  } else if (!any_of(chosen, m->depends, n)) {
     Diagnostic *d =
         diag_error(e->s, item->span, "over", "what is minimized doesn't depend on this");
-    diag_note(e->s, d, loss, "this is minimized");
+    diag_note(e->s, d, m->node->a->span, "this is minimized");
+    note_depends(e, d, m->depends);
   }
   for (uint32_t i = 0; i < n; i++)
-    m->selected[i] |= chosen[i] && depends[i];
+    m->selected[i] |= chosen[i] && m->depends[i];
 }
 
-static void check_apart(Elab *e, const Train *t, uint32_t k) {
-  const Minimize *m = &t->minimize.at[k];
-  for (uint32_t j = 0; j < k; j++)
-    for (uint32_t i = 0; i < e->param.n; i++)
-      if (m->selected[i] && t->minimize.at[j].selected[i]) {
-        Diagnostic *d = diag_error(e->s, m->node->span, "over", "`%s` is trained by two minimizes",
-                                   e->param.at[i]->path);
-        diag_note(e->s, d, t->minimize.at[j].node->span, "the other one");
-        diag_note(e->s, d, (Span){0}, "say with `over` what each of them trains");
-        return;
-      }
-}
-
-static void resolve_one(Elab *e, Train *t, const Formulas *f, uint32_t k) {
-  Minimize *m = &t->minimize.at[k];
-  uint32_t before = e->s->n_error;
+static void resolve_one(Elab *e, Minimize *m, Scope *scope) {
   for (uint32_t i = 0; i < m->node->list.n; i++)
-    touch(e, f->scope, m->node->list.at[i]);
-  m->selected = arena_array(e->m->arena, bool, e->param.n);
-  if (e->s->n_error != before)
-    return;
-  bool *depends = compute_dependence(e, f->loss[k]);
-  for (uint32_t i = 0; i < m->node->list.n; i++)
-    resolve_item(e, f->scope, m, m->node->list.at[i], depends);
+    resolve_item(e, scope, m, m->node->list.at[i]);
   if (m->node->list.n == 0)
-    memcpy(m->selected, depends, sizeof *depends * e->param.n);
-  if (m->node->list.n == 0 && !any_of(depends, NULL, e->param.n)) {
+    memcpy(m->selected, m->depends, sizeof *m->depends * e->param.n);
+  if (m->node->list.n == 0 && !any_of(m->depends, NULL, e->param.n)) {
     Diagnostic *d = diag_error(e->s, m->node->a->span, "over",
                                "there is nothing to train: this depends on no parameter");
     diag_note(e->s, d, (Span){0},
@@ -193,21 +215,88 @@ static void resolve_one(Elab *e, Train *t, const Formulas *f, uint32_t k) {
   }
 }
 
-void over_resolve(Elab *e, Train *t, const Formulas *f) {
-  for (uint32_t k = 0; k < t->minimize.n; k++) {
-    resolve_one(e, t, f, k);
-    check_apart(e, t, k);
-    for (uint32_t i = 0; i < e->param.n; i++)
-      e->param.at[i]->trainable |= t->minimize.at[k].selected[i];
+// A parameter that both train, or NULL.
+static const Param *common(const Elab *e, const Minimize *a, const Minimize *b) {
+  for (uint32_t i = 0; i < e->param.n; i++)
+    if (a->selected[i] && b->selected[i])
+      return e->param.at[i];
+  return NULL;
+}
+
+// Rule 8: in one step every parameter has one gradient.
+static void check_apart(Elab *e, const Step *step, uint32_t k) {
+  const Minimize *m = &step->minimize.at[k];
+  for (uint32_t j = 0; j < k; j++) {
+    const Param *p = common(e, m, &step->minimize.at[j]);
+    if (!p)
+      continue;
+    Diagnostic *d =
+        diag_error(e->s, m->node->span, "over", "`%s` is trained by two minimizes", p->path);
+    diag_note(e->s, d, step->minimize.at[j].node->span, "the other one");
+    diag_note(e->s, d, (Span){0},
+              *step->name ? "say with `over` what each of them trains, or make two steps"
+                          : "say with `over` what each of them trains, or put each into a `step`");
+    return;
   }
 }
 
-// What the core asks to know which instances are in training mode (rule 6).
-void over_enter(Elab *e, Train *t, Target *target) {
-  for (uint32_t k = 0; k < t->minimize.n; k++) {
-    target->everything |= t->minimize.at[k].node->list.n == 0;
-    for (uint32_t i = 0; i < e->param.n; i++)
-      if (t->minimize.at[k].selected[i])
-        buf_push(e->m->arena, &target->over_param, e->param.at[i]);
+// Rule 9: without `over`, nothing is trained by accident that another step trains on purpose.
+static void check_default(Elab *e, const Train *t, const Step *step, const Minimize *m) {
+  for (uint32_t i = 0; i < t->step.n; i++) {
+    const Step *other = t->step.at[i];
+    for (uint32_t k = 0; other != step && k < other->minimize.n; k++) {
+      const Minimize *o = &other->minimize.at[k];
+      const Param *p = o->node->list.n ? common(e, m, o) : NULL;
+      if (!p)
+        continue;
+      Diagnostic *d = diag_error(e->s, m->node->span, "over",
+                                 "this depends on `%s`, which the step `%s` trains: say with "
+                                 "`over` what this one trains",
+                                 p->path, other->name);
+      diag_note(e->s, d, o->node->list.at[0]->span, "trained there");
+      note_depends(e, d, m->depends);
+      return;
+    }
   }
+}
+
+static void check_steps(Elab *e, Train *t) {
+  for (uint32_t i = 0; i < t->step.n; i++)
+    for (uint32_t k = 0; k < t->step.at[i]->minimize.n; k++) {
+      Minimize *m = &t->step.at[i]->minimize.at[k];
+      check_apart(e, t->step.at[i], k);
+      if (m->node->list.n == 0)
+        check_default(e, t, t->step.at[i], m);
+      for (uint32_t p = 0; p < e->param.n; p++)
+        e->param.at[p]->trainable |= m->selected[p];
+    }
+}
+
+void over_resolve(Elab *e, Train *t, const Formulas *f) {
+  uint32_t before = e->s->n_error;
+  for (uint32_t i = 0; i < t->step.n; i++)
+    for (uint32_t k = 0; k < t->step.at[i]->minimize.n; k++) {
+      NodeList over = t->step.at[i]->minimize.at[k].node->list;
+      for (uint32_t n = 0; n < over.n; n++)
+        touch(e, f[i].scope, over.at[n]);
+    }
+  if (e->s->n_error != before)
+    return;
+  for (uint32_t i = 0; i < t->step.n; i++)
+    for (uint32_t k = 0; k < t->step.at[i]->minimize.n; k++) {
+      Minimize *m = &t->step.at[i]->minimize.at[k];
+      m->selected = arena_array(e->m->arena, bool, e->param.n);
+      m->depends = compute_dependence(e, f[i].loss[k]);
+      resolve_one(e, m, f[i].scope);
+    }
+  if (e->s->n_error == before)
+    check_steps(e, t);
+}
+
+// What the core asks to know which instances are in training mode (rule 6).
+void over_enter(Elab *e, const Step *step, Target *target) {
+  for (uint32_t k = 0; k < step->minimize.n; k++)
+    for (uint32_t i = 0; i < e->param.n; i++)
+      if (step->minimize.at[k].selected[i])
+        buf_push(e->m->arena, &target->over_param, e->param.at[i]);
 }

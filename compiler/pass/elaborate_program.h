@@ -3,18 +3,24 @@
 //   elaborate_data.c       data blocks: settings, fields, columns, `row`
 //   elaborate_row.c        the raw record: `row[0]`, `row.price`
 //   elaborate_source.c     idx(...), csv(...), rows written in the program, generated(n)
+//   elaborate_steps.c      steps on the rows of a source: drop_missing, windows, ...
 //   elaborate_files.c      what can be seen in the data files while compiling
+//   elaborate_cells.c      what is counted in csv files and texts: names, words, columns of text
+//   elaborate_words.c      from cells to values: recode, vocabulary and pad, without
+//   elaborate_fitted.c     standardize, min_max, fill: estimated on the training rows
 //   elaborate_items.c      train blocks: items and settings
 //   elaborate_train.c      train blocks: the functions eval, step, grad
 //   elaborate_over.c       what is trained
 //   elaborate_optimizer.c  updates of parameters and slots
-//   elaborate_stop.c       `stop when`
+//   elaborate_gradients.c  clip
+//   elaborate_stop.c       `stop when`, `keep best(...)`
 //   elaborate_predict.c    predict blocks
 //   elaborate_tables.c     targets and their arguments, configs, init, the tables of NnrtProgram
 #ifndef NNC_ELABORATE_PROGRAM_H
 #define NNC_ELABORATE_PROGRAM_H
 
 #include "pass/elaborate.h"
+#include "nnrt_text.h"
 
 enum { IDX_U8 = 8 };
 
@@ -31,22 +37,60 @@ typedef struct {
   int64_t rows, dim[MAX_RANK];
   const char **name; // csv: the cells of the first line
   uint32_t width;    // csv: how many
+  const char *text;  // csv, text: the content, as far as it was read
+  size_t n_text;
+  bool all;                          // that is all of it
+  const bool *text_column, *sampled; // csv: per column, of all rows and of the first
 } FileFacts;
+
+typedef struct { // of the rows of windows(...): `row.history`
+  const char *name;
+  int64_t first, count;
+} WindowPart;
 
 typedef struct {
   NnrtSource s;
   Span span; // the expression
   Node *node;
   FileFacts *facts; // one per file
+  bool opened;      // files_look() was here
+  // Of windows: the column that they are cut from, what they are called, what is fitted before.
+  const char *series;
+  uint32_t series_place;
+  BUF(WindowPart) part;
+  Node *scaling;
+  NnrtWords letters; // of NNRT_TEXT
 } DataSource;
+
+typedef struct { // the rows of a csv file, one after the other
+  DataSource *source;
+  const char *at, *end;
+  int64_t lines;
+  BUF(NnrtCell) cell;
+} RowReader;
 
 typedef struct {
   Node *node; // N_FIELD or N_LET's N_BINDING
   const char *name;
   Type type;
-  bool typed; // `type` was written
+  bool typed; // `type` was written and is known
+  bool open;  // it was written with `_` or names that the data decides
   bool bad;   // it was reported
 } Field;
+
+// What is estimated on the training rows: found again by the place where it is written.
+typedef struct {
+  Node *node, *operand;
+  const Field *field;
+  uint32_t kind; // NnrtFitKind
+  bool pooled;   // one for all elements
+  struct Param *state[2];
+} Fitted;
+
+typedef struct { // what a column's words were counted to be, by the expression
+  const Node *node;
+  NnrtWords words;
+} NodeWords;
 
 struct DataInfo {
   const char *name;
@@ -57,11 +101,14 @@ struct DataInfo {
   bool bad;       // it was reported; don't go on
   DataSource train, validate, test;
   double validate_last;
+  int64_t folds;
   Span validate_span;
   BUF(Field) field, let;
   Columns column;
   const Field *computing; // now: gives `row[0]` its shape
   bool named;             // a column has been called after it
+  BUF(Fitted) fit;
+  BUF(NodeWords) words;
 };
 
 typedef struct {
@@ -74,6 +121,7 @@ typedef struct {
 typedef struct Minimize {
   Node *node;
   bool *selected; // by Param.index: trained by this
+  bool *depends;  // likewise: what is minimised is computed from it
   Val optimizer;
 } Minimize;
 
@@ -82,26 +130,39 @@ typedef struct {
   const char *name;
 } Report;
 
+// What is updated together. A block without `step` items has one step; what stands in it is the
+// block's.
+typedef struct {
+  Node *node;       // N_STEP or N_TRAIN
+  const char *name; // "critic", or ""
+  BUF(Minimize) minimize;
+  BUF(Report) report;
+  Node *repeat_node;
+  uint32_t metric; // in Train.metric: the loss, each of several losses, the reports
+  NnrtStep table;
+} Step;
+
 typedef struct {
   Node *node;
   const char *name;
   DataInfo *data; // or NULL
   Scope *scope;   // of the file
-  BUF(Minimize) minimize;
-  BUF(Report) report;
+  BUF(Step *) step;
+  Step *whole; // of a block without `step` items; else it holds the reports of the block
   BUF(NnrtMetric) metric;
-  Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node;
+  Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node, *clip_node, *keep_node;
   BUF(NnrtStopInput) stop_input;
   BUF(uint32_t) slot;
   bool incomplete; // an item was refused: it may be what seems to be missing
   NnrtTrain table;
 } Train;
 
-// The values of a train block's formulas in one function.
+// The values of a step's formulas in one function.
 typedef struct {
   Scope *scope;
   Value **loss;   // one per minimize; negated for maximize
-  Value **metric; // [0]: the sum of the losses
+  Value *sum;     // of the losses: what is minimised
+  Value **metric; // step_metrics() of them, in the order of Train.metric
 } Formulas;
 
 typedef struct Program {
@@ -112,6 +173,7 @@ typedef struct Program {
   BUF(NnrtTrain) train;
   BUF(NnrtPredict) predict;
   BUF(NnrtLayer) layer;
+  BUF(NnrtFit) fit;
   uint32_t init; // its function
 } Program;
 
@@ -130,13 +192,60 @@ double config_value(Elab *e, ConfigInfo *c);
 void make_init(Elab *e);
 void fill_program(Elab *e);
 
+// elaborate_cells.c. false: the file isn't there.
+bool rows_open(Elab *e, DataSource *source, bool whole, RowReader *r);
+bool rows_next(Elab *e, RowReader *r);
+int64_t source_width(const DataSource *source); // values of a row; -1 if only the file knows
+uint32_t source_field(const DataSource *source, uint32_t k);
+const bool *source_text(Elab *e, DataSource *source, bool whole); // NULL: not known
+bool count_names(Elab *e, DataSource *source, const uint32_t *field, uint32_t n, NnrtWords *out);
+bool count_tokens(Elab *e, const DataInfo *data, DataSource *source, uint32_t field, uint32_t most,
+                  NnrtWords *out);
+bool count_characters(Elab *e, DataSource *source, NnrtWords *out);
+
+// elaborate_steps.c: `source |> step`; false after an error.
+bool source_steps(Elab *e, DataInfo *data, Node *expr, DataSource *out);
+
+// elaborate_words.c: which cell's tokens `row.length` counts, and how; false: no text is padded
+bool row_length(Elab *e, DataInfo *data, Node **part, NnrtWords *words);
+
+// elaborate_predict.c: what the values of this index are called, or NULL
+const NnrtWords *names_of(const DataInfo *data, int64_t range);
+
+// elaborate_fitted.c
+typedef struct {
+  const char *name;
+  Node *node, *operand; // NULL: of the source
+  Node *argument;       // of fill(...), or NULL
+} FitCall;
+Val fitted_value(Elab *e, DataInfo *data, const FitCall *call, Val x, bool pooled);
+Val unscaled_value(Elab *e, Scope *scope, Node *call, Node *value, Node *field);
+void make_fits(Elab *e);
+Val data_operand(Elab *e, DataInfo *data, const Field *field, Node *expr); // elaborate_data.c
+
 // elaborate_row.c: the raw record
+typedef struct {         // some values of a row
+  const char *header;    // the one of this name, or NULL
+  const uint32_t *place; // NULL: header
+  uint32_t n;
+  bool single; // a number, not a list of one
+} RowPart;
+bool row_part(Elab *e, DataInfo *data, Node *expr, RowPart *part); // false after an error
+// The part as a column. words: NULL, numbers or names as the file has them.
+Val row_values(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const NnrtWords *words);
+// The cell's tokens as index<most>[words->most].
+Val row_tokens(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const NnrtWords *words,
+               int64_t most);
+bool row_fields(DataSource *source, const RowPart *part, uint32_t *field); // false: not known
+Val row_whole(Elab *e, DataInfo *data, Node *expr);                        // `row` alone
+bool is_row(const Node *node);       // `row`, `row[...]`, `row.name`
 Val row_number(Elab *e, void *data); // `row` of generated data
 
 // elaborate_source.c: false after an error.
 bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 
 // elaborate_files.c
+bool files_content(Elab *e, FileFacts *facts, size_t most); // false: it can't be read
 void files_look(Elab *e, DataInfo *data, DataSource *source);
 bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
                         Span span);
@@ -147,22 +256,26 @@ void data_use(Elab *e, DataInfo *data);          // gives it an index
 void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that nothing uses
 
 // elaborate_items.c
-void train_add_item(Elab *e, Train *t, Node *item);
+void train_add_items(Elab *e, Train *t);
 void train_read_settings(Elab *e, Train *t);
 
 // elaborate_train.c, elaborate_over.c, elaborate_optimizer.c, elaborate_stop.c, elaborate_predict.c
 void make_train(Elab *e, Scope *scope, Node *decl);
-void over_resolve(Elab *e, Train *t, const Formulas *f);
-void over_enter(Elab *e, Train *t, Target *target);
+bool all_climb(const Step *step); // only `maximize`: its loss is reported as written
+void over_resolve(Elab *e, Train *t, const Formulas *f); // f: one per step
+void over_enter(Elab *e, const Step *step, Target *target);
 bool optimizer_bind(Elab *e, Minimize *m, Scope *scope); // the optimizer of m, for this target
 typedef struct {
   BUF(Value *) value;
   BUF(Port) port;
 } Results;
 // p and its slots after the update by g.
-bool optimizer_update(Elab *e, Train *t, Minimize *m, Param *p, Value *g, Results *params,
-                      Results *slots);
+bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p, Value *g,
+                      Results *params, Results *slots);
 void make_stop(Elab *e, Train *t);
+void read_keep(Elab *e, Train *t);
+// elaborate_gradients.c: `clip`, over all gradients of one minimize; false after an error.
+bool clip_gradients(Elab *e, Train *t, Scope *scope, Value **grad, uint32_t n);
 void make_predict(Elab *e, Scope *scope, Node *decl);
 
 #endif

@@ -52,7 +52,8 @@ static bool metric_index(Elab *e, Train *t, const char *name, Span span, uint32_
 }
 
 static bool has_validation(Elab *e, Train *t, Span span) {
-  if (t->data && (t->data->validate_last > 0 || t->data->validate.s.kind != NNRT_NO_SOURCE))
+  if (t->data &&
+      (t->data->validate_last > 0 || t->data->folds || t->data->validate.s.kind != NNRT_NO_SOURCE))
     return true;
   Diagnostic *d = diag_error(e->s, span, "no-validation",
                              "there are no validation figures: `%s` sets no "
@@ -64,17 +65,39 @@ static bool has_validation(Elab *e, Train *t, Span span) {
   return false;
 }
 
+// "critic.loss" of a name or of members of names; NULL for anything else.
+static const char *dotted(Elab *e, const Node *n) {
+  if (n->kind == N_NAME)
+    return n->name;
+  const char *of = n->kind == N_MEMBER ? dotted(e, n->a) : NULL;
+  return of ? intern(e->s, format(e, "%s.%s", of, n->name)) : NULL;
+}
+
+// Does it name a figure: `val.loss`, `val.critic.loss`, `critic.loss`? (`loss` alone is a name of
+// the scope.)
+static bool names_figure(const Train *t, const Node *n) {
+  while (n->kind == N_MEMBER && n->a->kind == N_MEMBER)
+    n = n->a;
+  if (n->kind != N_MEMBER)
+    return false;
+  bool step = name_is(n->a, "val");
+  for (uint32_t i = 0; i < t->step.n; i++)
+    step |= *t->step.at[i]->name && name_is(n->a, t->step.at[i]->name);
+  return step;
+}
+
 // `val.loss` or `loss`: which metric, of which rows.
 static bool metric_of(Elab *e, Train *t, Node *n, NnrtStopInput *in) {
-  if (n->kind == N_MEMBER && name_is(n->a, "val")) {
-    in->of_val = true;
-    return metric_index(e, t, n->name, n->name_span, &in->metric) && has_validation(e, t, n->span);
+  const char *name = dotted(e, n);
+  if (!name) {
+    Diagnostic *d = diag_error(e->s, n->span, "stop", "expected a figure that is reported");
+    diag_note(e->s, d, (Span){0}, "`val.loss`, or `loss` for the training rows");
+    return false;
   }
-  if (n->kind == N_NAME)
-    return metric_index(e, t, n->name, n->span, &in->metric);
-  Diagnostic *d = diag_error(e->s, n->span, "stop", "expected a figure that is reported");
-  diag_note(e->s, d, (Span){0}, "`val.loss`, or `loss` for the training rows");
-  return false;
+  in->of_val = strncmp(name, "val.", 4) == 0;
+  Span span = n->kind == N_NAME ? n->span : n->name_span;
+  return metric_index(e, t, name + (in->of_val ? 4 : 0), span, &in->metric) &&
+         (!in->of_val || has_validation(e, t, n->span));
 }
 
 // ---- stalled(val.loss, 3, by = 0.001) -----------------------------------------------------------
@@ -97,6 +120,31 @@ static bool stall_setting(Elab *e, Train *t, Node *arg, NnrtStopInput *in) {
   return false;
 }
 
+// The figure of a `maximize`: greater is better.
+static bool climbs(const Train *t, uint32_t metric) {
+  for (uint32_t i = 0; i < t->step.n; i++) {
+    const Step *step = t->step.at[i];
+    uint32_t k = metric - step->metric, n = step->minimize.n;
+    if (metric < step->metric || k > (n > 1 ? n : 0))
+      continue;
+    if (k)
+      return step->minimize.at[k - 1].node->maximize;
+    return all_climb(step);
+  }
+  return false;
+}
+
+// Is a greater figure the better one? Of what is maximised, and of measures of being right.
+static bool rises(const Train *t, uint32_t metric) {
+  static const char *const measures[] = {"accuracy", "binary_accuracy", "top_k_accuracy", "f1",
+                                         "auc",      "precision",       "recall",         "r2"};
+  const char *name = t->metric.at[metric].name, *dot = strrchr(name, '.');
+  for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+    if (strcmp(dot ? dot + 1 : name, measures[i]) == 0)
+      return true;
+  return climbs(t, metric);
+}
+
 static bool stalled(Elab *e, Train *t, Node *call, NnrtStopInput *in) {
   *in = (NnrtStopInput){.kind = NNRT_STOP_STALLED};
   bool shape = call->list.n >= 2 && !call->list.at[0]->name;
@@ -114,6 +162,7 @@ static bool stalled(Elab *e, Train *t, Node *call, NnrtStopInput *in) {
     return false;
   }
   bool good = metric_of(e, t, call->list.at[0]->a, in);
+  in->rising = good && rises(t, in->metric);
   for (uint32_t i = 1; i < call->list.n; i++)
     good &= stall_setting(e, t, call->list.at[i], in);
   return good;
@@ -132,9 +181,11 @@ static Node *named(Elab *e, Train *t, Scope *scope, Node *n, NnrtStopInput in, b
 // A copy of the condition in which val.x and stalled(...) are names of inputs; NULL after an error.
 static Node *rewrite(Elab *e, Train *t, Scope *scope, Node *n) {
   NnrtStopInput in = {0};
-  if (n->kind == N_MEMBER && name_is(n->a, "val")) {
-    in.kind = NNRT_STOP_VAL;
-    return metric_of(e, t, n, &in) ? named(e, t, scope, n, in, false) : NULL;
+  if (names_figure(t, n)) {
+    if (!metric_of(e, t, n, &in))
+      return NULL;
+    in.kind = in.of_val ? NNRT_STOP_VAL : NNRT_STOP_TRAIN;
+    return named(e, t, scope, n, in, false);
   }
   if (n->kind == N_CALL && name_is(n->a, "stalled"))
     return stalled(e, t, n, &in) ? named(e, t, scope, n, in, true) : NULL;
@@ -189,4 +240,24 @@ void make_stop(Elab *e, Train *t) {
     return;
   }
   t->table.stop = target_end(target, &x, &(Port){NNRT_METRIC, 0, intern(e->s, "stop")}, 1);
+}
+
+// ---- keep best(val.loss) ------------------------------------------------------------------------
+
+void read_keep(Elab *e, Train *t) {
+  Node *call = t->keep_node ? t->keep_node->a : NULL;
+  NnrtStopInput in = {0};
+  if (!call)
+    return;
+  if (call->kind != N_CALL || !name_is(call->a, "best") || call->list.n != 1 ||
+      call->list.at[0]->name) {
+    Diagnostic *d = diag_error(e->s, call->span, "setting-value", "expected `keep best(figure)`");
+    diag_note(e->s, d, (Span){0},
+              "`keep best(val.loss)`: training ends with the weights of the best epoch");
+    return;
+  }
+  if (!metric_of(e, t, call->list.at[0]->a, &in))
+    return;
+  t->table.keep = (NnrtKeep){
+      .best = true, .of_val = in.of_val, .rising = rises(t, in.metric), .metric = in.metric};
 }

@@ -94,6 +94,12 @@ Value *target_step(Target *t) {
   return target_argument(t, type_scalar(TY_I32), NNRT_STEP, 0, "step");
 }
 
+Value *target_iteration(Target *t) {
+  if (!t->repeats || t->fixed)
+    return target_step(t);
+  return target_argument(t, type_scalar(TY_I32), NNRT_ITERATION, 0, "iteration");
+}
+
 Value *target_epoch(Target *t) {
   if (t->fixed)
     return constant_key(t);
@@ -139,7 +145,11 @@ double config_value(Elab *e, ConfigInfo *c) {
   Target *target = e->target;
   e->target = NULL; // its value is the same for every function
   Val v = elab_expr(e, c->scope, c->binding->b, NULL);
-  elab_number(e, v, "the value of a config", c->binding->b->span, &c->value);
+  if (v.kind == V_LIST)
+    diag_error(e->s, c->binding->b->span, "config-value",
+               "a config is one number, found %s: make it `const`", val_text(e, v));
+  else
+    elab_number(e, v, "the value of a config", c->binding->b->span, &c->value);
   e->target = target;
   return c->value;
 }
@@ -242,6 +252,7 @@ static void fill_data(Elab *e, NnrtProgram *n) {
                          .validate = d->validate.s,
                          .test = d->test.s,
                          .validate_last = d->validate_last,
+                         .folds = d->folds,
                          .column = d->column.at.at,
                          .n_column = d->column.at.n,
                          .path = absolute_path(e, e->s->source.at[d->decl->span.file].path)};
@@ -308,6 +319,8 @@ void fill_program(Elab *e) {
   fill_data(e, n);
   n->slot = p->slot.at;
   n->n_slot = p->slot.n;
+  n->fit = p->fit.at;
+  n->n_fit = p->fit.n;
   n->train = p->train.at;
   n->n_train = p->train.n;
   n->predict = p->predict.at;
@@ -339,6 +352,8 @@ void elab_program(Elab *e, Scope *scope) {
       data_check_fields(e, p->data.at[i]);
   if (e->s->n_error)
     return;
+  make_fits(e);
+  make_fits(e);
   make_init(e);
   fill_program(e);
 }

@@ -1,6 +1,7 @@
 // Train blocks: the formulas (what is minimised, what is reported) and the functions made from
-// them, eval.T, step.T and grad.T. What is trained, how, and when it stops are in elaborate_over.c,
-// elaborate_optimizer.c and elaborate_stop.c.
+// them, eval.T, step.T and grad.T; step.T.critic and grad.T.critic where the block has steps. What
+// is trained, how, and when it stops are in elaborate_over.c, elaborate_optimizer.c and
+// elaborate_stop.c.
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -24,6 +25,13 @@ static Val epoch_number(Elab *e, void *ctx) {
   return number_of(e, NNRT_EPOCH, "epoch");
 }
 
+static void add_lets(Elab *e, Scope *scope, NodeList items) {
+  for (uint32_t i = 0; i < items.n; i++)
+    if (items.at[i]->kind == N_LET)
+      elab_let(e, scope, items.at[i]);
+}
+
+// The names of the block: its `let`s are formulas, elaborated in every function anew (rule 8).
 static Scope *train_scope(Elab *e, Train *t) {
   Scope *scope = scope_new(e, t->scope);
   scope_add_lazy(e, scope, intern(e->s, "step"), step_number, NULL, (Span){0});
@@ -32,9 +40,9 @@ static Scope *train_scope(Elab *e, Train *t) {
   if (t->data)
     scope = elab_data_scope(e, t->data, scope);
   scope = scope_new(e, scope);
-  for (uint32_t i = 0; i < t->node->list.n; i++)
-    if (t->node->list.at[i]->kind == N_LET)
-      elab_let(e, scope, t->node->list.at[i]);
+  e->target->outer = true;
+  add_lets(e, scope, t->node->list);
+  e->target->outer = false;
   return scope;
 }
 
@@ -84,13 +92,13 @@ static Value *rows(Builder *b) {
 }
 
 // The sum of the losses, before any batch sum: batched only if all of them are.
-static Value *loss_sum(Elab *e, const Train *t, Value *const *loss) {
+static Value *loss_sum(Elab *e, Value *const *loss, uint32_t n) {
   Builder *b = &e->target->b;
   bool all = true;
-  for (uint32_t i = 0; i < t->minimize.n; i++)
+  for (uint32_t i = 0; i < n; i++)
     all &= loss[i]->type.batched;
   Value *sum = NULL;
-  for (uint32_t i = 0; i < t->minimize.n; i++) {
+  for (uint32_t i = 0; i < n; i++) {
     Value *x = loss[i];
     if (!all && x->type.batched)
       x = ir_binary(b, OP_div, batch_sum(b, x), rows(b));
@@ -99,58 +107,130 @@ static Value *loss_sum(Elab *e, const Train *t, Value *const *loss) {
   return sum;
 }
 
-static void add_metric(Elab *e, Train *t, const char *name, const Value *x) {
-  NnrtMetric m = {name, x->type.batched ? NNRT_METRIC_MEAN : NNRT_METRIC_VALUE};
-  buf_push(e->m->arena, &t->metric, m);
+// The loss, each loss where there are several, the reports.
+static uint32_t step_metrics(const Step *step) {
+  uint32_t n = step->minimize.n;
+  return (n > 0) + (n > 1 ? n : 0) + step->report.n;
 }
 
-// All formulas in the current target; false after an error.
-static bool make_formulas(Elab *e, Train *t, Formulas *f) {
-  Arena *arena = e->m->arena;
+bool all_climb(const Step *step) {
+  for (uint32_t i = 0; i < step->minimize.n; i++)
+    if (!step->minimize.at[i].node->maximize)
+      return false;
+  return true;
+}
+
+// What is minimised, as it is minimised and (of maximize another sign) as it is reported.
+static bool make_losses(Elab *e, const Step *step, Formulas *f, uint32_t *n) {
+  Builder *b = &e->target->b;
+  uint32_t count = step->minimize.n;
   bool good = true;
-  f->scope = train_scope(e, t);
-  f->loss = arena_array(arena, Value *, t->minimize.n);
-  f->metric = arena_array(arena, Value *, t->report.n + 1);
-  for (uint32_t i = 0; i < t->minimize.n; i++) {
-    Node *node = t->minimize.at[i].node;
-    f->loss[i] = one_number(e, f->scope, node->a, node->maximize ? "maximize" : "minimize");
-    good &= f->loss[i] != NULL;
-    if (f->loss[i] && node->maximize)
-      f->loss[i] = ir_unary(&e->target->b, OP_neg, f->loss[i]);
+  f->loss = arena_array(e->m->arena, Value *, count);
+  for (uint32_t i = 0; i < count; i++) {
+    Node *node = step->minimize.at[i].node;
+    Value *x = one_number(e, f->scope, node->a, node->maximize ? "maximize" : "minimize");
+    f->loss[i] = x && node->maximize ? ir_unary(b, OP_neg, x) : x;
+    good &= x != NULL;
+    f->metric[count > 1 ? 1 + i : 0] = x;
   }
-  for (uint32_t i = 0; i < t->report.n; i++) {
-    f->metric[i + 1] = one_number(e, f->scope, t->report.at[i].node->a, "report");
-    good &= f->metric[i + 1] != NULL;
+  if (!good || !count)
+    return good;
+  f->sum = loss_sum(e, f->loss, count);
+  if (count > 1)
+    f->metric[0] = all_climb(step) ? ir_unary(b, OP_neg, f->sum) : f->sum;
+  *n = count > 1 ? 1 + count : 1;
+  return true;
+}
+
+// All formulas of a step in the current target; false after an error.
+static bool make_formulas(Elab *e, const Train *t, const Step *step, Scope *outer, Formulas *f) {
+  Target *target = e->target;
+  bool named = *step->name != 0, good;
+  uint32_t n = 0;
+  target->place = named ? step->name : NULL;
+  target->outer = t->step.at[0] != t->whole && !named;
+  f->scope = outer;
+  if (named) {
+    f->scope = scope_new(e, outer);
+    add_lets(e, f->scope, step->node->list);
   }
-  if (good)
-    f->metric[0] = loss_sum(e, t, f->loss);
+  f->metric = arena_array(e->m->arena, Value *, step_metrics(step));
+  good = make_losses(e, step, f, &n);
+  for (uint32_t i = 0; i < step->report.n; i++) {
+    f->metric[n + i] = one_number(e, f->scope, step->report.at[i].node->a, "report");
+    good &= f->metric[n + i] != NULL;
+  }
+  target->place = NULL;
+  target->outer = false;
   return good;
 }
 
-static void push_metrics(Elab *e, Train *t, const Formulas *f, Results *out, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) {
+static void push_metrics(Elab *e, const Train *t, const Step *step, const Formulas *f,
+                         Results *out) {
+  for (uint32_t i = 0; i < step_metrics(step); i++) {
+    uint32_t k = step->metric + i;
     buf_push(e->m->arena, &out->value, batch_sum(&e->target->b, f->metric[i]));
-    buf_push(e->m->arena, &out->port, (Port){NNRT_METRIC, i, t->metric.at[i].name});
+    buf_push(e->m->arena, &out->port, (Port){NNRT_METRIC, k, t->metric.at[k].name});
   }
+}
+
+// Do the reports of the block come with the metrics of this step? They are values from before the
+// first step (rule 8).
+static bool has_block_reports(const Train *t, const Step *step) {
+  return step == t->step.at[0] && step != t->whole;
 }
 
 // ---- eval.T -------------------------------------------------------------------------------------
 
+static void add_metric(Elab *e, Train *t, const Step *step, const char *name, const Value *x,
+                       Span span) {
+  const char *full = *step->name ? format(e, "%s.%s", step->name, name) : name;
+  NnrtMetric m = {intern(e->s, full), x->type.batched ? NNRT_METRIC_MEAN : NNRT_METRIC_VALUE};
+  for (uint32_t i = 0; i < t->metric.n; i++)
+    if (t->metric.at[i].name == m.name) {
+      Diagnostic *d =
+          diag_error(e->s, span, "duplicate-report", "`%s` is reported already", m.name);
+      diag_note(e->s, d, (Span){0}, "of several losses each is reported: loss_1, loss_2, ...");
+    }
+  buf_push(e->m->arena, &t->metric, m);
+}
+
+static void add_metrics(Elab *e, Train *t, Step *step, const Formulas *f) {
+  uint32_t n = 0, losses = step->minimize.n;
+  step->metric = t->metric.n;
+  if (losses)
+    add_metric(e, t, step, "loss", f->metric[n++], step->node->span);
+  for (uint32_t i = 0; losses > 1 && i < losses; i++)
+    add_metric(e, t, step, format(e, "loss_%u", i + 1), f->metric[n++], step->node->span);
+  for (uint32_t i = 0; i < step->report.n; i++)
+    add_metric(e, t, step, step->report.at[i].name, f->metric[n++], step->report.at[i].node->span);
+  step->table.loss = step->metric;
+  step->table.n_metric = n;
+}
+
 // Made first: it creates every instance, so that `over` can name them.
 static bool make_eval(Elab *e, Train *t) {
-  Formulas f;
   Results out = {0};
-  uint32_t errors = e->s->n_error;
+  uint32_t errors = e->s->n_error, n = t->step.n;
+  Formulas *f = arena_array(e->m->arena, Formulas, n + 1);
+  bool good = true;
   Target *target = target_begin(e, format(e, "eval.%s", t->name));
-  if (!make_formulas(e, t, &f)) {
+  Scope *scope = train_scope(e, t);
+  for (uint32_t i = 0; i < n; i++)
+    good &= make_formulas(e, t, t->step.at[i], scope, &f[i]);
+  bool reports = has_block_reports(t, t->step.at[0]);
+  if (reports)
+    good &= make_formulas(e, t, t->whole, scope, &f[n]);
+  if (!good) {
     target_drop(target);
     return false;
   }
-  add_metric(e, t, intern(e->s, "loss"), f.metric[0]);
-  for (uint32_t i = 0; i < t->report.n; i++)
-    add_metric(e, t, t->report.at[i].name, f.metric[i + 1]);
-  push_metrics(e, t, &f, &out, t->report.n + 1);
-  over_resolve(e, t, &f);
+  for (uint32_t i = 0; i < n + reports; i++) {
+    Step *step = i < n ? t->step.at[i] : t->whole;
+    add_metrics(e, t, step, &f[i]);
+    push_metrics(e, t, step, &f[i], &out);
+  }
+  over_resolve(e, t, f);
   t->table.eval = target_end(target, out.value.at, out.port.at, out.value.n);
   return e->s->n_error == errors;
 }
@@ -178,27 +258,28 @@ static uint32_t selected_params(Elab *e, const bool *selected, Param **params, V
   return n;
 }
 
-static bool push_updates(Elab *e, Train *t, const Formulas *f, Results *out) {
+static bool push_updates(Elab *e, Train *t, Step *step, const Formulas *f, Results *out) {
   Arena *arena = e->m->arena;
   Results slots = {0};
   bool good = true;
   uint32_t most = e->param.n;
-  Param ***param = arena_array(arena, Param **, t->minimize.n);
-  Value ***grad = arena_array(arena, Value **, t->minimize.n);
-  uint32_t *n = arena_array(arena, uint32_t, t->minimize.n);
-  for (uint32_t i = 0; i < t->minimize.n; i++) { // all gradients, then all updates (rule 8)
+  Param ***param = arena_array(arena, Param **, step->minimize.n);
+  Value ***grad = arena_array(arena, Value **, step->minimize.n);
+  uint32_t *n = arena_array(arena, uint32_t, step->minimize.n);
+  for (uint32_t i = 0; i < step->minimize.n; i++) { // all gradients, then all updates (rule 8)
     Value **value = arena_array(arena, Value *, most);
     param[i] = arena_array(arena, Param *, most);
     grad[i] = arena_array(arena, Value *, most);
-    e->target->b.loc = elab_loc(e, t->minimize.at[i].node->a->span);
-    n[i] = selected_params(e, t->minimize.at[i].selected, param[i], value);
+    e->target->b.loc = elab_loc(e, step->minimize.at[i].node->a->span);
+    n[i] = selected_params(e, step->minimize.at[i].selected, param[i], value);
     gradients(e, f->loss[i], value, n[i], grad[i]);
+    good = clip_gradients(e, t, f->scope, grad[i], n[i]) && good;
   }
-  for (uint32_t i = 0; i < t->minimize.n; i++) {
-    Minimize *m = &t->minimize.at[i];
+  for (uint32_t i = 0; i < step->minimize.n; i++) {
+    Minimize *m = &step->minimize.at[i];
     good = good && optimizer_bind(e, m, f->scope);
     for (uint32_t k = 0; good && k < n[i]; k++)
-      good = optimizer_update(e, t, m, param[i][k], grad[i][k], out, &slots);
+      good = optimizer_update(e, t, step, m, param[i][k], grad[i][k], out, &slots);
   }
   for (uint32_t i = 0; i < slots.value.n; i++) {
     buf_push(arena, &out->value, slots.value.at[i]);
@@ -207,20 +288,26 @@ static bool push_updates(Elab *e, Train *t, const Formulas *f, Results *out) {
   return good;
 }
 
-static Target *begin_training(Elab *e, Train *t, const char *name) {
-  Target *target = target_begin(e, format(e, "%s.%s", name, t->name));
+static Target *begin_training(Elab *e, const Train *t, const Step *step, const char *name) {
+  const char *dot = *step->name ? "." : "";
+  Target *target = target_begin(e, format(e, "%s.%s%s%s", name, t->name, dot, step->name));
   e->block = t->node;
   target->iterates = true;
   target->training = true;
-  over_enter(e, t, target);
+  target->repeats = step->table.repeat > 1;
+  over_enter(e, step, target);
   return target;
 }
 
-static bool make_step(Elab *e, Train *t) {
-  Formulas f;
+static bool make_step(Elab *e, Train *t, Step *step) {
+  Formulas f = {0}, block = {0};
   Results out = {0};
-  Target *target = begin_training(e, t, "step");
-  if (!make_formulas(e, t, &f) || !push_updates(e, t, &f, &out)) {
+  bool reports = has_block_reports(t, step);
+  Target *target = begin_training(e, t, step, "step");
+  Scope *scope = train_scope(e, t);
+  if (!make_formulas(e, t, step, scope, &f) ||
+      (reports && !make_formulas(e, t, t->whole, scope, &block)) ||
+      !push_updates(e, t, step, &f, &out)) {
     target_drop(target);
     return false;
   }
@@ -229,35 +316,38 @@ static bool make_step(Elab *e, Train *t) {
     buf_push(e->m->arena, &out.value, u->value);
     buf_push(e->m->arena, &out.port, (Port){NNRT_STATE, u->state->index, u->state->path});
   }
-  push_metrics(e, t, &f, &out, t->report.n + 1);
-  t->table.step = target_end(target, out.value.at, out.port.at, out.value.n);
+  push_metrics(e, t, step, &f, &out);
+  if (reports)
+    push_metrics(e, t, t->whole, &block, &out);
+  step->table.step = target_end(target, out.value.at, out.port.at, out.value.n);
   return true;
 }
 
-static bool make_grad(Elab *e, Train *t) {
+static bool make_grad(Elab *e, Train *t, Step *step) {
   Arena *arena = e->m->arena;
-  Formulas f;
+  Formulas f = {0};
   Results out = {0};
-  Target *target = begin_training(e, t, "grad");
-  if (!make_formulas(e, t, &f)) {
+  Target *target = begin_training(e, t, step, "grad");
+  if (!make_formulas(e, t, step, train_scope(e, t), &f)) {
     target_drop(target);
     return false;
   }
   bool *any = arena_array(arena, bool, e->param.n);
-  for (uint32_t i = 0; i < t->minimize.n; i++)
+  for (uint32_t i = 0; i < step->minimize.n; i++)
     for (uint32_t k = 0; k < e->param.n; k++)
-      any[k] |= t->minimize.at[i].selected[k];
+      any[k] |= step->minimize.at[i].selected[k];
   Param **param = arena_array(arena, Param *, e->param.n);
   Value **value = arena_array(arena, Value *, e->param.n);
   Value **grad = arena_array(arena, Value *, e->param.n);
   uint32_t n = selected_params(e, any, param, value);
-  gradients(e, f.metric[0], value, n, grad);
-  push_metrics(e, t, &f, &out, 1);
+  gradients(e, f.sum, value, n, grad);
+  buf_push(arena, &out.value, batch_sum(&target->b, f.sum));
+  buf_push(arena, &out.port, (Port){NNRT_METRIC, step->metric, t->metric.at[step->metric].name});
   for (uint32_t i = 0; i < n; i++) {
     buf_push(arena, &out.value, grad[i]);
     buf_push(arena, &out.port, (Port){NNRT_GRAD, param[i]->index, param[i]->path});
   }
-  t->table.grad = target_end(target, out.value.at, out.port.at, out.value.n);
+  step->table.grad = target_end(target, out.value.at, out.port.at, out.value.n);
   return true;
 }
 
@@ -289,6 +379,19 @@ static bool train_name_free(Elab *e, Train *t) {
   return true;
 }
 
+static bool make_steps(Elab *e, Train *t) {
+  NnrtStep *table = arena_array(e->m->arena, NnrtStep, t->step.n);
+  for (uint32_t i = 0; i < t->step.n; i++) {
+    Step *step = t->step.at[i];
+    if (!make_step(e, t, step) || !make_grad(e, t, step))
+      return false;
+    table[i] = step->table;
+  }
+  t->table.step = table;
+  t->table.n_step = t->step.n;
+  return true;
+}
+
 void make_train(Elab *e, Scope *scope, Node *decl) {
   Train *t = arena_new(e->m->arena, Train);
   t->node = decl;
@@ -297,17 +400,13 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   uint32_t errors = e->s->n_error;
   e->block = decl;
   bool data = train_data(e, t) && train_name_free(e, t);
-  for (uint32_t i = 0; i < decl->list.n; i++)
-    train_add_item(e, t, decl->list.at[i]);
-  if (!t->minimize.n && !t->incomplete) {
-    Diagnostic *d = diag_error(e->s, decl->name_span, "nothing-minimized", "`%s` minimizes nothing",
-                               decl->name);
-    diag_note(e->s, d, (Span){0}, "add `minimize LOSS with OPTIMIZER`");
-  }
+  train_add_items(e, t);
   train_read_settings(e, t);
-  if (data && t->minimize.n && make_eval(e, t) && e->s->n_error == errors && make_step(e, t) &&
-      make_grad(e, t))
+  if (data && t->step.n && t->step.at[0]->minimize.n && make_eval(e, t) &&
+      e->s->n_error == errors && make_steps(e, t)) {
     make_stop(e, t);
+    read_keep(e, t);
+  }
   e->block = NULL;
   NnrtTrain *n = &t->table;
   n->name = t->name;

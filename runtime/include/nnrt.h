@@ -38,19 +38,20 @@ typedef void (*NnrtKernel)(const NnrtArgs *args, int64_t tile0, int64_t tile1);
 
 // What an argument or result of a function is; `index` points into the table named here.
 typedef enum {
-  NNRT_PARAM,   // program.param[index]: trained weights (results alias their argument)
-  NNRT_SLOT,    // program.slot[index]: optimizer state
-  NNRT_STATE,   // program.state[index]: moving statistics
-  NNRT_COLUMN,  // data.column[index], for N rows; in a predict function predict.input[index]
-  NNRT_CONFIG,  // program.config[index], one f32
-  NNRT_STEP,    // one i32: this optimizer update, from 1
-  NNRT_EPOCH,   // one i32: this epoch, from 1
-  NNRT_SEED,    // one i32
-  NNRT_EXAMPLE, // i32[N]: each row's number in the whole data
-  NNRT_SCALAR,  // one f32: stop.input[index] of a stop function
-  NNRT_METRIC,  // result, one f32: train.metric[index]; metric 0 is the loss
-  NNRT_OUTPUT,  // result: predict.output[index]
-  NNRT_GRAD,    // result: gradient of program.param[index]
+  NNRT_PARAM,     // program.param[index]: trained weights (results alias their argument)
+  NNRT_SLOT,      // program.slot[index]: optimizer state
+  NNRT_STATE,     // program.state[index]: moving statistics
+  NNRT_COLUMN,    // data.column[index], for N rows; in a predict function predict.input[index]
+  NNRT_CONFIG,    // program.config[index], one f32
+  NNRT_STEP,      // one i32: this optimizer update, from 1
+  NNRT_ITERATION, // one i32, from 1: differs from STEP in steps that are repeated
+  NNRT_EPOCH,     // one i32: this epoch, from 1
+  NNRT_SEED,      // one i32
+  NNRT_EXAMPLE,   // i32[N]: each row's number in the whole data
+  NNRT_SCALAR,    // one f32: stop.input[index] of a stop function
+  NNRT_METRIC,    // result, one f32: train.metric[index]
+  NNRT_OUTPUT,    // result: predict.output[index]
+  NNRT_GRAD,      // result: gradient of program.param[index]
 } NnrtRole;
 
 typedef struct {
@@ -112,39 +113,94 @@ typedef struct {
   double value, min, max; // min > max: unbounded
 } NnrtConfig;
 
-typedef enum { NNRT_NO_SOURCE, NNRT_IDX, NNRT_CSV, NNRT_INLINE, NNRT_GENERATED } NnrtSourceKind;
+typedef enum {
+  NNRT_NO_SOURCE,
+  NNRT_IDX,
+  NNRT_CSV,
+  NNRT_INLINE,
+  NNRT_GENERATED,
+  NNRT_TEXT // one text; its rows are windows of `window` characters
+} NnrtSourceKind;
 typedef struct {
   uint32_t kind;
   const char *const *file; // idx: one file per record part; csv: one file. gz by its content
   uint32_t n_file;
   bool header;         // csv: the first line names the columns
   char separator;      // csv
-  const char *missing; // csv: text that stands for "no value", or NULL
-  int64_t rows, width; // inline: rows x width values; generated: rows
-  const double *value; // inline
+  const char *missing; // csv: text that stands for "no value" (as an empty cell does), or NULL
+  bool no_quotes;      // csv: a quote is a character like others
+  // csv: the columns that rows consist of, by place or, where the file names them, by name; none:
+  // all. And those in which no cell may be missing, or the row is left out (drop_missing).
+  const uint32_t *keep, *whole;
+  const char *const *keep_name, *const *whole_name;
+  uint32_t n_keep, n_whole;
+  bool drop_missing; // n_whole 0: in no column at all
+  bool shuffled;     // the rows in the order of this seed, before anything is set aside
+  int64_t shuffle_seed;
+  int64_t window, stride; // rows are windows of so many values or characters, each begins `stride`
+                          // behind the one before; 0: no windows
+  int64_t rows, width;    // inline: rows x width values; generated: rows
+  const double *value;    // inline
   uint32_t loc;
 } NnrtSource;
+
+// How the text of a cell becomes values.
+typedef enum {
+  NNRT_AS_NUMBER,
+  NNRT_AS_CODE,   // one of the words: its number in `code`
+  NNRT_AS_NAME,   // one of the words: its place
+  NNRT_AS_TOKENS, // its tokens, so many as the type has elements: 0 padding, 1 a token that is
+                  // none of the words, k + 2 word k. Without padding and strangers (whole): k
+  NNRT_AS_LENGTH, // how many tokens, at most `most`
+} NnrtCoding;
+typedef enum { NNRT_WORDS, NNRT_CHARACTERS } NnrtSplit;
+typedef struct {
+  uint32_t coding;
+  const char *words; // n_word texts, each ended by a zero byte
+  uint32_t n_byte, n_word;
+  const double *code; // NNRT_AS_CODE
+  uint32_t split;     // NNRT_AS_TOKENS, NNRT_AS_LENGTH
+  bool lower;         // A to Z become a to z before
+  bool pad_front;     // else behind; what is too long is cut at the same side
+  int64_t most;
+} NnrtWords;
 
 // One raw column as functions take it (fields are computed inside the functions).
 // idx: part `first`, converted to type.elem after a range check.
 // csv / inline: values [first, first + product(dims)) of the row, or the csv column called
-// `header`. generated: the row's number (i32).
+// `header`. generated: the row's number (i32). Of windows: so many values from `first` on.
 typedef struct {
   const char *name;   // "image", "label" or "row[0]": for messages
   const char *header; // csv column by name, or NULL
   NnrtType type;      // of one row: no N in it
   uint32_t first;
   uint32_t loc;
+  const uint32_t *place; // csv, inline: where in the row each value is; NULL: first, first + 1, ...
+  uint32_t n_place;
+  NnrtWords words;
 } NnrtColumn;
 
 typedef struct {
   const char *name;
   NnrtSource train, validate, test; // kind NNRT_NO_SOURCE where not given
   double validate_last; // < 1: that fraction of train's last rows; >= 1: a count; 0: none
+  int64_t folds;        // of cross-validation; 0: none
   const NnrtColumn *column;
   uint32_t n_column;
   const char *path; // of the .nn file that declares it: for the search of files
 } NnrtData;
+
+// What is estimated on the training rows before training, into program.state[state[k]].
+typedef enum {
+  NNRT_FIT_STANDARDIZE, // mean, deviation
+  NNRT_FIT_MIN_MAX,     // least, greatest
+  NNRT_FIT_FILL         // mean of what isn't missing
+} NnrtFitKind;
+typedef struct {
+  uint32_t data, function; // output 0 of the function is what the estimate is of
+  uint32_t kind, state[2];
+  bool pooled; // one estimate for all elements
+} NnrtFit;
 
 enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE }; // sum over rows / rows, or the last batch's value
 typedef struct {
@@ -156,18 +212,33 @@ enum { NNRT_STOP_EPOCH, NNRT_STOP_STEP, NNRT_STOP_TRAIN, NNRT_STOP_VAL, NNRT_STO
 typedef struct { // one scalar input of a stop function
   uint32_t kind;
   uint32_t metric;     // TRAIN, VAL, STALLED: which
-  bool of_val;         // STALLED: of the validation's figure
+  bool of_val, rising; // STALLED: of the validation's figure; greater is better
   double patience, by; // STALLED: 1 if it did not improve by more than `by` for `patience` epochs
 } NnrtStopInput;
 
+typedef struct { // `keep best(val.loss)`: training ends with the weights of that epoch
+  bool best, of_val, rising; // rising: greater is better
+  uint32_t metric;
+} NnrtKeep;
+
+typedef struct {           // one update of some of the parameters
+  const char *name;        // "critic"; "" where the block has one step
+  uint32_t step, grad;     // program.function[]
+  uint32_t repeat;         // times in an iteration
+  uint32_t loss, n_metric; // train.metric[loss ...]: its figures, the first what is minimised
+} NnrtStep;
+
 typedef struct {
   const char *name;
-  uint32_t data;                   // program.data[], or NNRT_NONE
-  uint32_t step, eval, grad, stop; // program.function[]; stop may be NNRT_NONE
+  uint32_t data;       // program.data[], or NNRT_NONE
+  uint32_t eval, stop; // program.function[]; stop may be NNRT_NONE
+  const NnrtStep *step;
+  uint32_t n_step; // run in this order for each batch
   const NnrtMetric *metric;
   uint32_t n_metric;
   const NnrtStopInput *stop_input;
   uint32_t n_stop_input;
+  NnrtKeep keep;
   int64_t batch, epochs, steps,
       log_every; // steps: 0 if epochs rule; log_every: steps, 0 = per epoch
   int64_t seed;
@@ -176,12 +247,14 @@ typedef struct {
   double flops_forward, flops_step; // per row
 } NnrtTrain;
 
-enum { NNRT_AS_NUMBERS, NNRT_AS_TOP, NNRT_AS_CLASS };
+enum { NNRT_AS_NUMBERS, NNRT_AS_TOP, NNRT_AS_CLASS, NNRT_AS_TEXT };
 typedef struct {
   const char *name;
   NnrtType type; // of one row
-  uint32_t form; // AS_TOP: the `top` greatest with their probabilities; AS_CLASS: an index
+  uint32_t form; // AS_TOP: the `top` greatest with their probabilities; AS_CLASS: an index;
+                 // AS_TEXT: indices one after the other
   uint32_t top;
+  NnrtWords words; // what the values of the index, or the places of AS_TOP, are called
 } NnrtOutput;
 typedef struct {
   const char *name;
@@ -229,6 +302,8 @@ typedef struct {
   uint32_t n_constant;
   const NnrtData *data;
   uint32_t n_data;
+  const NnrtFit *fit;
+  uint32_t n_fit;
   const NnrtTrain *train;
   uint32_t n_train;
   const NnrtPredict *predict;

@@ -64,13 +64,19 @@ void call_close(Call *call) {
 void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed) {
   for (uint32_t i = 0; i < call->function->n_arg; i++) {
     uint32_t role = call->function->arg[i].role;
-    if (role == NNRT_STEP)
+    if (role == NNRT_STEP || role == NNRT_ITERATION)
       *(int32_t *)call->arg[i] = (int32_t)step;
     else if (role == NNRT_EPOCH)
       *(int32_t *)call->arg[i] = (int32_t)epoch;
     else if (role == NNRT_SEED)
       *(int32_t *)call->arg[i] = (int32_t)seed;
   }
+}
+
+void call_set_iteration(Call *call, int64_t iteration) {
+  for (uint32_t i = 0; i < call->function->n_arg; i++)
+    if (call->function->arg[i].role == NNRT_ITERATION)
+      *(int32_t *)call->arg[i] = (int32_t)iteration;
 }
 
 // ---- Shuffling --------------------------------------------------------------------------------
@@ -110,9 +116,13 @@ int64_t shuffle_at(const Shuffle *shuffle, int64_t i) {
 
 // ---- Batches ----------------------------------------------------------------------------------
 
+static const char *row_start(const TableColumn *column, int64_t row) {
+  return (const char *)column->values + elem_bytes(column->elem) * (size_t)(row * column->step);
+}
+
 static void copy_row(char *to, uint32_t elem, const TableColumn *column, int64_t row) {
   size_t size = elem_bytes(column->elem) * (size_t)column->count;
-  const char *from = (const char *)column->values + (size_t)row * size;
+  const char *from = row_start(column, row);
   if (column->elem == elem) {
     memcpy(to, from, size);
     return;
@@ -122,8 +132,12 @@ static void copy_row(char *to, uint32_t elem, const TableColumn *column, int64_t
     number[i] = (float)(uint8_t)from[i];
 }
 
+int64_t split_row(const Split *split, int64_t i) {
+  return split->order ? split->order[split->first + i] : split->first + i;
+}
+
 static int64_t row_of(const Split *split, const Shuffle *shuffle, int64_t i) {
-  return split->first + (shuffle ? shuffle_at(shuffle, i) : i);
+  return split_row(split, shuffle ? shuffle_at(shuffle, i) : i);
 }
 
 // Rows lie far apart when shuffled: those of the next batch are on their way while this one is
@@ -131,7 +145,7 @@ static int64_t row_of(const Split *split, const Shuffle *shuffle, int64_t i) {
 static void prefetch_row(const TableColumn *column, int64_t row) {
   enum { LINE = 64, MOST = 4096 };
   size_t size = elem_bytes(column->elem) * (size_t)column->count;
-  const char *from = (const char *)column->values + (size_t)row * size;
+  const char *from = row_start(column, row);
   for (size_t at = 0; at < size && at < MOST; at += LINE)
     __builtin_prefetch(from + at, 0, 2);
 }

@@ -6,7 +6,8 @@
 #include "trainer.h"
 
 bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure) {
-  *figures = (Figures){.train = train, .sum = calloc(train->n_metric + 1, sizeof(double))};
+  *figures = (Figures){.train = train, .sum = calloc(2 * train->n_metric + 1, sizeof(double))};
+  figures->count = figures->sum + train->n_metric;
   return figures->sum || failf(failure, "not enough memory for the figures");
 }
 
@@ -17,15 +18,16 @@ void figures_close(Figures *figures) {
 void figures_clear(Figures *figures) {
   figures->rows = 0;
   for (uint32_t i = 0; i < figures->train->n_metric; i++)
-    figures->sum[i] = 0;
+    figures->sum[i] = figures->count[i] = 0;
 }
 
-void figures_add(Figures *figures, const Call *call, int64_t n) {
-  figures->rows += n;
+static void add_metrics(Figures *figures, const Call *call, int64_t n, uint32_t first,
+                        uint32_t end) {
   for (uint32_t i = 0; i < call->function->n_result; i++) {
     const NnrtPort *port = &call->function->result[i];
-    if (port->role != NNRT_METRIC || port->index >= figures->train->n_metric)
+    if (port->role != NNRT_METRIC || port->index < first || port->index >= end)
       continue;
+    figures->count[port->index] += (double)n;
     double value = (double)*(const float *)call->result[i];
     if (figures->train->metric[port->index].kind == NNRT_METRIC_MEAN)
       figures->sum[port->index] += value;
@@ -34,10 +36,19 @@ void figures_add(Figures *figures, const Call *call, int64_t n) {
   }
 }
 
+void figures_add(Figures *figures, const Call *call, int64_t n) {
+  figures->rows += n;
+  add_metrics(figures, call, n, 0, figures->train->n_metric);
+}
+
+void figures_add_step(Figures *figures, const Call *call, int64_t n, const NnrtStep *step) {
+  add_metrics(figures, call, n, step->loss, step->loss + step->n_metric);
+}
+
 double figures_value(const Figures *figures, uint32_t metric) {
   if (figures->train->metric[metric].kind == NNRT_METRIC_VALUE)
     return figures->sum[metric];
-  return figures->rows ? figures->sum[metric] / (double)figures->rows : NAN;
+  return figures->count[metric] > 0 ? figures->sum[metric] / figures->count[metric] : NAN;
 }
 
 bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figures,

@@ -15,6 +15,7 @@ static const double tolerance = 0.01; // relative
 typedef struct {
   const NnrtProgram *program;
   const NnrtTrain *train;
+  const NnrtStep *step;
   Values *values;
   Call *call;
   int64_t n;
@@ -38,8 +39,8 @@ static double next_random(uint64_t *state) { // uniform in [-1, 1), splitmix64
 static bool loss_of(const Checker *c, double *loss, Failure *failure) {
   if (!call_run(c->call, c->n, failure))
     return false;
-  const float *result = call_result(c->call, NNRT_METRIC, 0);
-  bool mean = c->train->metric[0].kind == NNRT_METRIC_MEAN;
+  const float *result = call_result(c->call, NNRT_METRIC, c->step->loss);
+  bool mean = c->train->metric[c->step->loss].kind == NNRT_METRIC_MEAN;
   *loss = result ? (double)*result / (mean ? (double)c->n : 1) : NAN;
   return true;
 }
@@ -68,7 +69,7 @@ static double given_change(const float *base, const float *gradient, const float
 
 // One step size. A kink between x - h d and x + h d bends the difference: the gradient then lies
 // between the slopes on the two sides, and half their distance is allowed for.
-static Check check_step(double given, double at, double up, double down, double h) {
+static Check check_size(double given, double at, double up, double down, double h) {
   double measured = (up - down) / (2 * h);
   double larger = fmax(fabs(given), fabs(measured)), difference = fabs(given - measured);
   double noise = 4 * (double)FLT_EPSILON * fmax(fabs(up), fabs(down)) / h;
@@ -97,7 +98,7 @@ static bool check_direction(const Checker *c, float *param, const float *base,
     if (!loss_at(c, param, base, direction, count, h, &up, failure) ||
         !loss_at(c, param, base, direction, count, -h, &down, failure))
       return false;
-    Check now = check_step(given_change(base, gradient, direction, count, h), at, up, down, h);
+    Check now = check_size(given_change(base, gradient, direction, count, h), at, up, down, h);
     between = now.seen ? now.between : between;
     if ((now.seen && !check->seen) || (now.seen == check->seen && now.error < check->error))
       *check = now;
@@ -252,26 +253,25 @@ static bool gather(Dataset *dataset, const NnrtTrain *train, Call *call, int64_t
   return true;
 }
 
-static bool check_block(const Run *run, Values *values, const NnrtTrain *train, int *status,
-                        Failure *failure) {
+static bool check_step(const Run *run, Values *values, const NnrtTrain *train, const NnrtStep *step,
+                       int *status, Failure *failure) {
   const NnrtProgram *program = run->program;
   int64_t batch = option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
   int64_t n = run->options->batch < 0 && batch > MOST_ROWS ? MOST_ROWS : batch;
   Dataset dataset = {0};
   NnrtModel *model = NULL;
   Call call = {0};
-  bool good = train->grad != NNRT_NONE ||
-              failf(failure, "train %s has no gradient function to check", train->name);
-  if (good && train->data != NNRT_NONE) {
+  bool good = true;
+  if (train->data != NNRT_NONE) {
     good = dataset_open(&dataset, program, train->data, run->options, failure);
     if (good)
-      dataset_need(&dataset, &program->function[train->grad]);
+      dataset_need(&dataset, &program->function[step->grad]);
   }
-  good = good && model_open(&model, program, run->pool, n, &train->grad, 1, failure) &&
-         call_open(&call, model, values, train->grad, n, failure) &&
+  good = good && model_open(&model, program, run->pool, n, &step->grad, 1, failure) &&
+         call_open(&call, model, values, step->grad, n, failure) &&
          gather(&dataset, train, &call, &n, failure);
   if (good) {
-    Checker checker = {program, train, values, &call, n, 1};
+    Checker checker = {program, train, step, values, &call, n, 1};
     call_set(&call, 1, 1, run->options->seed != INT64_MIN ? run->options->seed : train->seed);
     good = check_all(run, &checker, status, failure);
   }
@@ -279,6 +279,20 @@ static bool check_block(const Run *run, Values *values, const NnrtTrain *train, 
   nnrt_close(model);
   dataset_close(&dataset);
   return good;
+}
+
+static bool check_block(const Run *run, Values *values, const NnrtTrain *train, int *status,
+                        Failure *failure) {
+  bool text = log_form(run->options) != LOG_JSON;
+  if (run->program->n_train > 1 && text)
+    printf("train %s\n", train->name);
+  for (uint32_t i = 0; i < train->n_step; i++) {
+    if (*train->step[i].name && text)
+      printf("step %s\n", train->step[i].name);
+    if (!check_step(run, values, train, &train->step[i], status, failure))
+      return false;
+  }
+  return true;
 }
 
 bool command_gradcheck(const Run *run, int *status, Failure *failure) {
@@ -292,11 +306,8 @@ bool command_gradcheck(const Run *run, int *status, Failure *failure) {
               (run->options->load ? weights_load(&values, run->options->load, failure)
                                   : values_initialise(&values, run->pool, seed, failure));
   uint32_t end = run->options->block ? first + 1 : program->n_train;
-  for (uint32_t i = first; good && i < end; i++) {
-    if (program->n_train > 1 && log_form(run->options) != LOG_JSON)
-      printf("train %s\n", program->train[i].name);
+  for (uint32_t i = first; good && i < end; i++)
     good = check_block(run, &values, &program->train[i], status, failure);
-  }
   values_close(&values);
   return good;
 }

@@ -1,5 +1,5 @@
-// Training: the blocks of the program in order, epochs of shuffled batches, validation, stop,
-// weights.
+// Training: the blocks of the program in order, epochs of shuffled batches, the steps of each
+// batch, validation, stop, weights.
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,13 +31,17 @@ typedef struct {
   Split rows, validation;
   bool has_data, has_validation;
   NnrtModel *model;
-  Call step_call, eval_call, stop_call;
+  Call *step_call, eval_call, stop_call; // step_call: one per step of the block
   Figures epoch_figures, log_figures, validation_figures;
   Progress *progress;
   int64_t batch, epochs, steps, log_every, seed; // steps: 0 if epochs rule
-  int64_t step, epoch;                           // done; running
+  int64_t step, epoch;                           // iterations done; running
   double *best;                                  // per stop input: its best figure
   int64_t *best_epoch;
+  int64_t fold; // of cross-validation, from 1; 0: none
+  char *kept;   // the weights of `keep best`, after the epoch kept_epoch
+  double kept_figure;
+  int64_t kept_epoch;
 } Trainer;
 
 static bool open_data(Trainer *t, Failure *failure) {
@@ -47,27 +51,45 @@ static bool open_data(Trainer *t, Failure *failure) {
     return true;
   if (!dataset_open(&t->dataset, t->program, train->data, t->run->options, failure))
     return false;
-  dataset_need(&t->dataset, &t->program->function[train->step]);
+  for (uint32_t i = 0; i < train->n_step; i++)
+    dataset_need(&t->dataset, &t->program->function[train->step[i].step]);
   if (train->eval != NNRT_NONE)
     dataset_need(&t->dataset, &t->program->function[train->eval]);
+  fits_need(&t->dataset);
+  t->dataset.fold = t->fold;
   t->has_validation = train->eval != NNRT_NONE && dataset_has(&t->dataset, SPLIT_VALIDATE);
   return dataset_check_files(&t->dataset, failure) &&
          dataset_split(&t->dataset, SPLIT_TRAIN, &t->rows, failure) &&
          (!t->has_validation ||
-          dataset_split(&t->dataset, SPLIT_VALIDATE, &t->validation, failure));
+          dataset_split(&t->dataset, SPLIT_VALIDATE, &t->validation, failure)) &&
+         (t->run->options->load || fits_estimate(t->values, &t->dataset, t->run->pool, failure));
 }
 
-static bool open_calls(Trainer *t, Failure *failure) {
+static bool open_model(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
-  uint32_t functions[3], count = 0;
-  functions[count++] = train->step;
+  uint32_t *functions = calloc(train->n_step + 2, sizeof *functions), count = 0;
+  if (!functions)
+    return failf(failure, "not enough memory");
+  for (uint32_t i = 0; i < train->n_step; i++)
+    functions[count++] = train->step[i].step;
   if (train->eval != NNRT_NONE)
     functions[count++] = train->eval;
   if (train->stop != NNRT_NONE)
     functions[count++] = train->stop;
-  return model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure) &&
-         call_open(&t->step_call, t->model, t->values, train->step, t->batch, failure) &&
-         (train->eval == NNRT_NONE ||
+  bool good = model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure);
+  free(functions);
+  return good;
+}
+
+static bool open_calls(Trainer *t, Failure *failure) {
+  const NnrtTrain *train = t->train;
+  t->step_call = calloc(train->n_step + 1, sizeof *t->step_call);
+  if (!t->step_call)
+    return failf(failure, "not enough memory");
+  for (uint32_t i = 0; i < train->n_step; i++)
+    if (!call_open(&t->step_call[i], t->model, t->values, train->step[i].step, t->batch, failure))
+      return false;
+  return (train->eval == NNRT_NONE ||
           call_open(&t->eval_call, t->model, t->values, train->eval, t->batch, failure)) &&
          (train->stop == NNRT_NONE ||
           call_open(&t->stop_call, t->model, t->values, train->stop, 1, failure));
@@ -77,10 +99,11 @@ static bool trainer_open(Trainer *t, Failure *failure) {
   const Options *options = t->run->options;
   const NnrtTrain *train = t->train;
   t->batch = option_or(options->batch, train->batch > 0 ? train->batch : 1);
-  t->steps = options->steps > 0 ? options->steps : options->epochs >= 0 ? 0 : train->steps;
+  bool epochs = options->epochs >= 0 && (train->data != NNRT_NONE || t->program->n_train == 1);
+  t->steps = options->steps > 0 ? options->steps : epochs ? 0 : train->steps;
   t->epochs = option_or(options->epochs, train->epochs);
   t->log_every = train->log_every;
-  t->seed = options->seed != INT64_MIN ? options->seed : train->seed;
+  t->seed = (options->seed != INT64_MIN ? options->seed : train->seed) + t->fold;
   if (options->steps == 0)
     t->steps = t->epochs = 0;
   if (train->data == NNRT_NONE && !t->steps && options->steps != 0)
@@ -93,7 +116,8 @@ static bool trainer_open(Trainer *t, Failure *failure) {
     return false;
   if (t->has_data && t->batch > t->rows.rows) // memory for more would be for nothing
     t->batch = t->rows.rows;
-  if (!open_calls(t, failure) || !figures_open(&t->epoch_figures, train, failure) ||
+  if (!open_model(t, failure) || !open_calls(t, failure) ||
+      !figures_open(&t->epoch_figures, train, failure) ||
       !figures_open(&t->log_figures, train, failure) ||
       !figures_open(&t->validation_figures, train, failure))
     return false;
@@ -105,39 +129,60 @@ static void trainer_close(Trainer *t) {
   figures_close(&t->epoch_figures);
   figures_close(&t->log_figures);
   figures_close(&t->validation_figures);
-  call_close(&t->step_call);
+  for (uint32_t i = 0; t->step_call && i < t->train->n_step; i++)
+    call_close(&t->step_call[i]);
+  free(t->step_call);
   call_close(&t->eval_call);
   call_close(&t->stop_call);
   nnrt_close(t->model);
   dataset_close(&t->dataset);
   free(t->best);
   free(t->best_epoch);
+  free(t->kept);
 }
 
 // ---- Steps ------------------------------------------------------------------------------------
 
 // A loss that is no number never becomes one again.
-static bool check_loss(const Trainer *t, Failure *failure) {
-  const float *loss = call_result(&t->step_call, NNRT_METRIC, 0);
+static bool check_loss(const Trainer *t, uint32_t step, Failure *failure) {
+  uint32_t metric = t->train->step[step].loss;
+  const float *loss = call_result(&t->step_call[step], NNRT_METRIC, metric);
   if (!loss || isfinite(*loss))
     return true;
   progress_clear_bar(t->progress);
   return failf(failure,
-               "the loss became %s in epoch %lld, step %lld; training ends here and no "
+               "%s became %s in epoch %lld, step %lld; training ends here and no "
                "weights are written. A smaller learning rate, scaled inputs or checked "
                "data may help",
+               *t->train->step[step].name ? t->train->metric[metric].name : "the loss",
                isnan(*loss) ? "nan" : "infinite", (long long)t->epoch, (long long)t->step);
 }
 
-static bool run_step(Trainer *t, int64_t n, Failure *failure) {
-  call_set(&t->step_call, ++t->step, t->epoch, t->seed);
-  if (!call_run(&t->step_call, n, failure) || !check_loss(t, failure))
-    return false;
-  figures_add(&t->epoch_figures, &t->step_call, n);
-  if (t->log_every <= 0)
-    return true;
-  figures_add(&t->log_figures, &t->step_call, n);
-  if (t->step % t->log_every == 0) {
+// One step of the iteration, as often as it says; `step` of its formulas counts its updates.
+static bool run_step(Trainer *t, uint32_t index, int64_t n, Failure *failure) {
+  const NnrtStep *step = &t->train->step[index];
+  Call *call = &t->step_call[index];
+  for (uint32_t i = 0; i < step->repeat; i++) {
+    call_set(call, (t->step - 1) * step->repeat + i + 1, t->epoch, t->seed);
+    call_set_iteration(call, t->step);
+    if (!call_run(call, n, failure) || !check_loss(t, index, failure))
+      return false;
+    Figures *figures[] = {&t->epoch_figures, t->log_every > 0 ? &t->log_figures : NULL};
+    for (int k = 0; k < 2 && figures[k]; k++)
+      if (i == 0)
+        figures_add(figures[k], call, n);
+      else
+        figures_add_step(figures[k], call, n, step);
+  }
+  return true;
+}
+
+static bool run_iteration(Trainer *t, int64_t n, Failure *failure) {
+  t->step++;
+  for (uint32_t i = 0; i < t->train->n_step; i++)
+    if (!run_step(t, i, n, failure))
+      return false;
+  if (t->log_every > 0 && t->step % t->log_every == 0) {
     progress_log(t->progress, t->step, &t->log_figures);
     figures_clear(&t->log_figures);
   }
@@ -153,8 +198,9 @@ static bool run_epoch(Trainer *t, Failure *failure) {
   figures_clear(&t->epoch_figures);
   for (int64_t first = 0; first < t->rows.rows && !enough_steps(t); first += t->batch) {
     int64_t n = t->rows.rows - first < t->batch ? t->rows.rows - first : t->batch;
-    call_gather(&t->step_call, &t->rows, &shuffle, first, n);
-    if (!run_step(t, n, failure))
+    for (uint32_t i = 0; i < t->train->n_step; i++)
+      call_gather(&t->step_call[i], &t->rows, &shuffle, first, n);
+    if (!run_iteration(t, n, failure))
       return false;
     progress_step(t->progress, t->epoch, first / t->batch + 1, t->step, &t->epoch_figures);
   }
@@ -166,8 +212,9 @@ static bool run_steps_without_data(Trainer *t, Failure *failure) {
   int64_t stretch = t->log_every > 0 ? t->steps : (t->steps + 9) / 10;
   figures_clear(&t->epoch_figures);
   for (int64_t i = 0; i < stretch && !enough_steps(t); i++) {
-    call_number_rows(&t->step_call, t->step * t->batch, t->batch);
-    if (!run_step(t, t->batch, failure))
+    for (uint32_t k = 0; k < t->train->n_step; k++)
+      call_number_rows(&t->step_call[k], t->step * t->batch, t->batch);
+    if (!run_iteration(t, t->batch, failure))
       return false;
     progress_step(t->progress, t->epoch, i + 1, t->step, &t->epoch_figures);
   }
@@ -188,7 +235,10 @@ static double stop_input(Trainer *t, uint32_t index) {
     figure = figures_value(of_val ? &t->validation_figures : &t->epoch_figures, input->metric);
   if (input->kind != NNRT_STOP_STALLED)
     return figure;
-  if (!t->best_epoch[index] || figure < t->best[index] - input->by) {
+  if (of_val && !t->has_validation) // the run on all rows after cross-validation
+    return 0;
+  double gain = input->rising ? figure - t->best[index] : t->best[index] - figure;
+  if (!t->best_epoch[index] || gain > input->by) {
     t->best[index] = figure;
     t->best_epoch[index] = t->epoch;
   }
@@ -215,6 +265,35 @@ static bool check_stop(Trainer *t, bool *stop, Failure *failure) {
   return true;
 }
 
+// ---- Keep -------------------------------------------------------------------------------------
+
+// The weights of the epoch with the best figure are put aside.
+static bool keep_best(Trainer *t, const Figures *validation, Failure *failure) {
+  const NnrtKeep *keep = &t->train->keep;
+  const Figures *from = keep->of_val ? validation : &t->epoch_figures;
+  if (!keep->best || !from)
+    return true;
+  double figure = figures_value(from, keep->metric);
+  bool better = keep->rising ? figure > t->kept_figure : figure < t->kept_figure;
+  if (t->kept_epoch && !better)
+    return true;
+  t->kept_figure = figure;
+  t->kept_epoch = t->epoch;
+  return values_keep(t->values, &t->kept, failure);
+}
+
+static void take_back_best(Trainer *t) {
+  if (!t->kept_epoch)
+    return;
+  values_take_back(t->values, t->kept);
+  if (t->kept_epoch == t->epoch || t->progress->quiet)
+    return;
+  progress_clear_bar(t->progress);
+  printf(t->progress->log == LOG_JSON ? "{\"kept_epoch\":%lld}\n"
+                                      : "kept: the weights after epoch %lld\n",
+         (long long)t->kept_epoch);
+}
+
 // ---- A block ----------------------------------------------------------------------------------
 
 static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
@@ -230,7 +309,8 @@ static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
   *stop = false;
   if (!t->epoch_figures.rows)
     return true;
-  return progress_epoch(t->progress, t->epoch, t->step, &t->epoch_figures, validation, failure) &&
+  return keep_best(t, validation, failure) &&
+         progress_epoch(t->progress, t->epoch, t->step, &t->epoch_figures, validation, failure) &&
          (interrupted || check_stop(t, stop, failure));
 }
 
@@ -247,6 +327,17 @@ static bool run_block(Trainer *t, Failure *failure) {
         !finish_epoch(t, &stop, failure))
       return false;
   }
+  take_back_best(t);
+  return true;
+}
+
+// What the fold's rows say about the weights that its training ends with.
+static bool fold_figures(Trainer *t, Folds *folds, Failure *failure) {
+  call_set(&t->eval_call, t->step, t->epoch, t->seed);
+  if (!evaluate_split(&t->eval_call, &t->validation, t->batch, &t->validation_figures, failure))
+    return false;
+  if (!interrupted)
+    folds_add(folds, &t->validation_figures, t->fold, t->progress->log);
   return true;
 }
 
@@ -281,12 +372,10 @@ static void say_saved(const Run *run, const Progress *progress, const char *path
 }
 
 // The weights are written before the test rows are read: nothing may cost the training its result.
-static bool train_all(const Run *run, Values *values, Progress *progress, const char *path,
-                      Failure *failure) {
+static bool train_blocks(const Run *run, Values *values, Progress *progress, const char *path,
+                         uint32_t first, uint32_t end, Failure *failure) {
   const NnrtProgram *program = run->program;
-  uint32_t first = train_block(run, failure);
-  uint32_t end = run->options->block ? first + 1 : program->n_train;
-  bool good = first != NNRT_NONE;
+  bool good = true;
   for (uint32_t i = first; good && i < end && !interrupted; i++) {
     Trainer trainer = {.run = run,
                        .program = program,
@@ -304,6 +393,60 @@ static bool train_all(const Run *run, Values *values, Progress *progress, const 
     trainer_close(&trainer);
   }
   return good;
+}
+
+// Every fold begins anew, with the seed and its number (rule 20).
+static bool train_fold(const Run *run, Values *values, Progress *progress, Folds *folds,
+                       int64_t fold, uint32_t first, uint32_t end, Failure *failure) {
+  const NnrtProgram *program = run->program;
+  int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : program->train[first].seed;
+  bool good = values_initialise(values, run->pool, seed + fold, failure);
+  for (uint32_t i = first; good && i < end && !interrupted; i++) {
+    Trainer trainer = {.run = run,
+                       .program = program,
+                       .train = &program->train[i],
+                       .values = values,
+                       .progress = progress,
+                       .fold = fold};
+    good = trainer_open(&trainer, failure) && run_block(&trainer, failure);
+    progress_clear_bar(progress);
+    if (good && trainer.has_validation && !interrupted)
+      good = fold_figures(&trainer, folds, failure);
+    trainer_close(&trainer);
+  }
+  return good;
+}
+
+static bool train_folds(const Run *run, Values *values, Progress *progress, int64_t count,
+                        uint32_t first, uint32_t end, Failure *failure) {
+  Folds folds;
+  bool good = folds_open(&folds, run->program, count, failure);
+  progress->quiet = true;
+  for (int64_t fold = 1; good && fold <= count && !interrupted; fold++)
+    good = train_fold(run, values, progress, &folds, fold, first, end, failure);
+  progress->quiet = false;
+  if (good && !interrupted)
+    folds_print(&folds, first, end, progress->log);
+  folds_close(&folds);
+  return good;
+}
+
+static bool train_all(const Run *run, Values *values, Progress *progress, const char *path,
+                      Failure *failure) {
+  uint32_t first = train_block(run, failure);
+  if (first == NNRT_NONE)
+    return false;
+  uint32_t end = run->options->block ? first + 1 : run->program->n_train;
+  int64_t count = folds_wanted(run->program, first, end);
+  char *start = NULL;
+  bool good = true;
+  if (count) { // the last run begins as if there had been none
+    good = values_keep(values, &start, failure) &&
+           train_folds(run, values, progress, count, first, end, failure);
+    values_take_back(values, start);
+    free(start);
+  }
+  return good && train_blocks(run, values, progress, path, first, end, failure);
 }
 
 bool command_train(const Run *run, int *status, Failure *failure) {

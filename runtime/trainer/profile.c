@@ -151,8 +151,8 @@ static bool print_profile(const Profile *p, Failure *failure) {
   return true;
 }
 
-// What --block says: a train block's step, or a predict block.
-static bool choose_function(Profile *p, Failure *failure) {
+// What --block says: a predict block, or step `index` of a train block; *more: it has others.
+static bool choose_function(Profile *p, uint32_t index, bool *more, Failure *failure) {
   const NnrtProgram *program = p->program;
   const char *wanted = p->run->options->block;
   int64_t batch = 1;
@@ -171,7 +171,8 @@ static bool choose_function(Profile *p, Failure *failure) {
   if (block == NNRT_NONE)
     return false;
   const NnrtTrain *train = &program->train[block];
-  p->function = train->step;
+  p->function = train->step[index].step;
+  *more = index + 1 < train->n_step;
   p->data = train->data;
   if (p->data != NNRT_NONE) {
     p->column = program->data[p->data].column;
@@ -215,23 +216,33 @@ static bool open_profile(Profile *p, const Values *values, Failure *failure) {
   return (p->seconds && p->times) || failf(failure, "not enough memory for the profile");
 }
 
-bool command_profile(const Run *run, int *status, Failure *failure) {
-  (void)status;
-  Values values = {0};
+static bool profile_step(const Run *run, const Values *values, uint32_t index, bool *more,
+                         Failure *failure) {
   Profile p = {.run = run, .program = run->program};
-  if (!choose_function(&p, failure))
-    return false;
   p.peak = cpu_peak_gflops(run->program->cpu_level) * nnrt_pool_threads(run->pool);
-  int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : 1;
-  bool good = values_open(&values, run->program, run->options, failure) &&
-              values_initialise(&values, run->pool, seed, failure) &&
-              open_profile(&p, &values, failure) && run_steps(&p, failure) &&
-              print_profile(&p, failure);
+  bool good = choose_function(&p, index, more, failure) && open_profile(&p, values, failure) &&
+              run_steps(&p, failure) && print_profile(&p, failure);
   free(p.seconds);
   free(p.times);
   call_close(&p.call);
   nnrt_close(p.model);
   dataset_close(&p.dataset);
+  return good;
+}
+
+bool command_profile(const Run *run, int *status, Failure *failure) {
+  (void)status;
+  Values values = {0};
+  int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : 1;
+  bool good = values_open(&values, run->program, run->options, failure) &&
+              values_initialise(&values, run->pool, seed, failure),
+       more = true;
+  for (uint32_t i = 0; good && more; i++) {
+    more = false;
+    if (i && log_form(run->options) != LOG_JSON)
+      puts("");
+    good = profile_step(run, &values, i, &more, failure);
+  }
   values_close(&values);
   return good;
 }

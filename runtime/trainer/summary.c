@@ -74,14 +74,16 @@ static int64_t rows_bytes(const NnrtFunction *f, int64_t batch) {
 
 static Memory memory_of(const NnrtProgram *program, const NnrtTrain *train, int64_t batch) {
   Memory memory = {.batch = batch};
-  int64_t step = arena_of(program, train->step, batch),
-          eval = arena_of(program, train->eval, batch);
-  memory.arena = step > eval ? step : eval;
+  memory.arena = arena_of(program, train->eval, batch);
+  for (uint32_t i = 0; i < train->n_step; i++) {
+    int64_t step = arena_of(program, train->step[i].step, batch);
+    memory.arena = step > memory.arena ? step : memory.arena;
+    memory.batch_rows += rows_bytes(&program->function[train->step[i].step], batch);
+  }
   memory.weights = tensors_bytes(program->param, program->n_param) +
                    tensors_bytes(program->state, program->n_state);
   for (uint32_t i = 0; i < train->n_slot; i++)
     memory.optimizer += tensors_bytes(&program->slot[train->slot[i]], 1);
-  memory.batch_rows = rows_bytes(&program->function[train->step], batch);
   return memory;
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include "nnrt.h"
+#include "nnrt_text.h"
 
 // ---- Failures, strings, numbers (text.c) ------------------------------------------------------
 
@@ -65,6 +66,8 @@ typedef struct {
   size_t size;
 } Piece;
 bool file_write(const char *path, const Piece *pieces, size_t count, Failure *failure);
+// The whole content, plain or gzipped (csv.c).
+bool file_unpacked(const char *path, Bytes *file, Failure *failure);
 // Could file_write(path) succeed? Asked before hours of work.
 bool file_check_writable(const char *path, Failure *failure);
 // Looks for a data file as users are promised: --data, $NN_DATA, here, the folder of the .nn file.
@@ -145,6 +148,7 @@ void help_print(const NnrtProgram *program, const char *self);
 typedef struct {
   uint32_t elem; // as stored
   int64_t count; // elements per row
+  int64_t step;  // from the first element of a row to that of the next: less than count in windows
   void *values;  // NULL: not loaded
   void *owner;   // the allocation that values lie in
 } TableColumn;
@@ -157,7 +161,9 @@ typedef struct {
   const Table *table;
   int64_t first, rows;
   SplitKind kind;
+  const int64_t *order; // row i of the split is row order[first + i] of the table; NULL: first + i
 } Split;
+int64_t split_row(const Split *split, int64_t i);
 
 typedef struct {
   const NnrtColumn *column;
@@ -176,13 +182,32 @@ bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Fai
 bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure);
 bool idx_is(const Bytes *bytes);
-bool csv_has_header(const char *path, char separator, bool *header, Failure *failure);
+bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure);
 bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure);
 // Stores one number after checking that it fits the column. NULL, or what was expected.
 const char *table_store(TableColumn *column, const NnrtType *type, int64_t index, double value,
                         char expected[64]);
 bool request_path(const TableRequest *request, const char *name, char **path, Failure *failure);
+bool table_windows(Table *table, const NnrtSource *source, const TableRequest *request,
+                   Failure *failure);
+bool text_load(Table *table, const NnrtSource *source, const TableRequest *request,
+               Failure *failure);
+
+// The words of a column, to be looked up (words.c).
+typedef struct {
+  const NnrtWords *list;
+  NnrtCell *word;
+  uint32_t *slot; // hash table: word + 1, or 0
+  uint64_t mask;
+} WordIndex;
+bool words_open(WordIndex *index, const NnrtWords *list, Failure *failure);
+void words_close(WordIndex *index);
+// NULL, or what was expected. A missing value is NAN.
+const char *words_value(const WordIndex *index, const NnrtCell *cell, bool missing, double *value);
+const char *words_tokens(const WordIndex *index, const NnrtCell *cell, TableColumn *column,
+                         const NnrtColumn *as, int64_t row, char expected[64]);
+int64_t column_cells(const NnrtColumn *column); // of a row of csv that it is made of
 
 typedef struct {
   const NnrtProgram *program;
@@ -193,6 +218,8 @@ typedef struct {
   bool *needed;   // per column
   Table table[3]; // by SplitKind; validate's is empty if it is the end of train
   bool loaded[3];
+  int64_t *order[3]; // of the rows of each table, NULL: as they lie
+  int64_t fold;      // from 1: it validates; 0: none does, all rows train
 } Dataset;
 
 bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data,
@@ -222,6 +249,9 @@ bool values_open(Values *values, const NnrtProgram *program, const Options *opti
                  Failure *failure);
 void values_close(Values *values);
 void values_clear_slots(Values *values, const NnrtTrain *train);
+// Parameters and states: kept aside, and taken back. *kept is allocated the first time.
+bool values_keep(const Values *values, char **kept, Failure *failure);
+void values_take_back(Values *values, const char *kept);
 // Runs `init`.
 bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *failure);
 bool weights_save(const Values *values, const char *path, Failure *failure);
@@ -244,7 +274,8 @@ typedef struct {
 
 bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t function, int64_t max_n,
                Failure *failure);
-void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed);
+void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed); // in iteration `step`
+void call_set_iteration(Call *call, int64_t iteration);
 // Copies rows into the arguments: row i is split row order(i), or first + i where order is NULL.
 typedef struct {
   uint64_t key[4], size;
@@ -265,7 +296,7 @@ bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, i
 
 typedef struct { // metrics on their way to an epoch's figures
   const NnrtTrain *train;
-  double *sum;
+  double *sum, *count; // per metric: of its values, and the rows in it
   int64_t rows;
   const volatile sig_atomic_t *interrupted; // ends evaluate_split early; may be NULL
 } Figures;
@@ -273,12 +304,33 @@ typedef struct { // metrics on their way to an epoch's figures
 bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure);
 void figures_clear(Figures *figures);
 void figures_add(Figures *figures, const Call *call, int64_t n);
+// Those of one step only: a step is repeated, what else its function computes is not.
+void figures_add_step(Figures *figures, const Call *call, int64_t n, const NnrtStep *step);
 double figures_value(const Figures *figures, uint32_t metric);
 void figures_close(Figures *figures);
 bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figures,
                     Failure *failure);
 // One line or one JSON object of a split's figures.
 void figures_print(const Figures *figures, SplitKind kind, const char *block, LogForm log);
+
+// ---- Estimates on the training rows (fits.c) --------------------------------------------------
+
+void fits_need(Dataset *dataset);
+bool fits_estimate(Values *values, Dataset *dataset, NnrtPool *pool, Failure *failure);
+
+// ---- Cross-validation (folds.c) ---------------------------------------------------------------
+
+typedef struct { // the last validation figures of each block, over the folds
+  const NnrtProgram *program;
+  int64_t folds, n;     // wanted; seen
+  double *sum, *square; // per metric of all blocks
+} Folds;
+
+int64_t folds_wanted(const NnrtProgram *program, uint32_t first, uint32_t end);
+bool folds_open(Folds *folds, const NnrtProgram *program, int64_t count, Failure *failure);
+void folds_add(Folds *folds, const Figures *figures, int64_t fold, LogForm log);
+void folds_print(const Folds *folds, uint32_t first, uint32_t end, LogForm log);
+void folds_close(Folds *folds);
 
 // ---- Progress and history (progress.c) --------------------------------------------------------
 
@@ -289,6 +341,7 @@ typedef struct {
   int64_t epochs, steps, steps_per_epoch;
   double started, epoch_started, drawn; // seconds
   bool bar_shown;
+  bool quiet; // in a fold: its result is printed at its end
   const char *history_path;
   String history;
   double history_written;

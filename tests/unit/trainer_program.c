@@ -212,6 +212,7 @@ static const NnrtConfig configs[] = {{"learning_rate", "size of a step", 0.5, 1e
 static const NnrtMetric metrics[] = {{"loss", NNRT_METRIC_MEAN}, {"accuracy", NNRT_METRIC_MEAN}};
 static const NnrtStopInput stop_inputs[] = {{NNRT_STOP_VAL, 0, true, 0, 0},
                                             {NNRT_STOP_STALLED, 0, true, 30, 0}};
+static const NnrtStep steps[] = {{.name = "", .step = 1, .grad = 3, .repeat = 1, .n_metric = 2}};
 static const uint32_t train_slots[] = {0};
 static const NnrtOutput outputs[] = {{"Class", {NNRT_F32, 1, {OUT}, 0}, NNRT_AS_TOP, 2},
                                      {"best", {NNRT_I32, 0, {0}, OUT}, NNRT_AS_CLASS, 0}};
@@ -235,9 +236,9 @@ void toy_make(ToyProgram *toy) {
                    .train_file = {"train.csv"},
                    .test_file = {"test.csv"},
                    .train = {.name = "Toy",
-                             .step = 1,
+                             .step = steps,
+                             .n_step = LEN(steps),
                              .eval = 2,
-                             .grad = 3,
                              .stop = 5,
                              .metric = metrics,
                              .n_metric = LEN(metrics),
