@@ -63,6 +63,9 @@ typedef struct {
 
 // ---- fuse_access.c ------------------------------------------------------------------------------
 void fuse_analyse(Fuse *fz);                 // roles must be set; fills access, user, update_only
+void fill_update_only(Fuse *fz);
+// Values that are computed again where they are read; update_only is left as it was.
+void fuse_set_free(Fuse *fz, const Ids *set);
 uint32_t fuse_add_value(Fuse *fz, Value *v); // of an instruction made after numbering
 Dim value_count(const Fuse *fz, uint32_t id);
 int64_t dim_estimate(Dim d); // with N = 128

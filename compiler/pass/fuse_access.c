@@ -2,6 +2,8 @@
 // which groups depend on which.
 #include "pass/fuse.h"
 
+#include <string.h>
+
 enum { MAX_PATH = 64, TYPICAL_ROWS = 128 };
 
 int64_t dim_estimate(Dim d) {
@@ -74,7 +76,7 @@ static const Node *user_of(const Fuse *fz, const Node *node, uint32_t k) {
 
 // Elementwise chains that end in new params, slots or state. Later values first: a value's users
 // are known when it is looked at.
-static void fill_update_only(Fuse *fz) {
+void fill_update_only(Fuse *fz) {
   for (uint32_t id = fz->n; id-- > 0;) {
     Node *node = &fz->node[id];
     bool only = node->overwrites != NO_VALUE || (node->user.n && !node->returned);
@@ -82,6 +84,12 @@ static void fill_update_only(Fuse *fz) {
       only &= user_of(fz, node, k)->update_only && is_elementwise(user_of(fz, node, k));
     node->update_only = only;
   }
+}
+
+static void fill_access(Fuse *fz, Node *node) {
+  Walk w = {.fz = fz, .reader = node};
+  node->access.n = 0;
+  walk_arguments(&w, node->value->def);
 }
 
 void fuse_analyse(Fuse *fz) {
@@ -93,12 +101,63 @@ void fuse_analyse(Fuse *fz) {
     Node *node = &fz->node[id];
     if (node->role != V_NODE)
       continue;
-    Walk w = {.fz = fz, .reader = node};
-    walk_arguments(&w, node->value->def);
+    fill_access(fz, node);
     for (uint32_t k = 0; k < node->access.n; k++)
       add_user(fz, node->access.at[k].leaf, id);
   }
   fill_update_only(fz);
+}
+
+// Users are sorted.
+static void insert_user(Fuse *fz, uint32_t leaf, uint32_t user) {
+  Ids *users = &fz->node[leaf].user;
+  uint32_t k = users->n;
+  while (k && users->at[k - 1] > user)
+    k--;
+  if (k && users->at[k - 1] == user)
+    return;
+  buf_push(fz->arena, users, user);
+  memmove(&users->at[k + 1], &users->at[k], (users->n - 1 - k) * sizeof user);
+  users->at[k] = user;
+}
+
+static void remove_user(Fuse *fz, uint32_t leaf, uint32_t user) {
+  Ids *users = &fz->node[leaf].user;
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < users->n; k++)
+    if (users->at[k] != user)
+      users->at[n++] = users->at[k];
+  users->n = n;
+}
+
+static void forget_access(Fuse *fz, uint32_t id) {
+  Node *node = &fz->node[id];
+  for (uint32_t k = 0; k < node->access.n; k++)
+    remove_user(fz, node->access.at[k].leaf, id);
+  node->access.n = 0;
+}
+
+void fuse_set_free(Fuse *fz, const Ids *set) {
+  Ids readers = {0};
+  for (uint32_t i = 0; i < set->n; i++) {
+    Node *node = &fz->node[set->at[i]];
+    for (uint32_t k = 0; k < node->user.n; k++)
+      buf_push(fz->arena, &readers, node->user.at[k]);
+    forget_access(fz, set->at[i]);
+    node->role = V_FREE;
+    node->group = NULL;
+  }
+  for (uint32_t i = 0; i < readers.n; i++) {
+    Node *reader = &fz->node[readers.at[i]];
+    if (reader->role != V_NODE)
+      continue;
+    forget_access(fz, readers.at[i]);
+    fill_access(fz, reader);
+    for (uint32_t k = 0; k < reader->access.n; k++)
+      insert_user(fz, reader->access.at[k].leaf, readers.at[i]);
+  }
+  for (uint32_t i = 0; i < set->n; i++)
+    fz->node[set->at[i]].user.n = 0;
 }
 
 uint32_t fuse_add_value(Fuse *fz, Value *v) {

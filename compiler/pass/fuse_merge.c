@@ -136,14 +136,11 @@ void fuse_recompute(Fuse *fz) {
     Recompute r = {.fz = fz, .v = v, .cheap = true};
     if (!worth_recomputing(&r))
       continue;
-    for (uint32_t i = 0; i < r.set.n; i++) {
-      Node *node = &fz->node[r.set.at[i]];
-      remove_member(node->group, r.set.at[i]);
-      node->role = V_FREE;
-      node->group = NULL;
-    }
-    fuse_analyse(fz);
+    for (uint32_t i = 0; i < r.set.n; i++)
+      remove_member(fz->node[r.set.at[i]].group, r.set.at[i]);
+    fuse_set_free(fz, &r.set);
   }
+  fill_update_only(fz);
 }
 
 // ---- merging ------------------------------------------------------------------------------------
