@@ -7,10 +7,7 @@
 #include <string.h>
 
 // Functions on raw data that the language has and this compiler doesn't do yet.
-static const char *const later_functions[] = {
-    "augment", "recode",      "numeric_columns", "drop",  "drop_missing", "shuffled",
-    "without", "standardize", "vocabulary",      "words", "lower",        "characters",
-    "pad",     "resize",      "windows",         "fill",  "preprocess"};
+static const char *const later_functions[] = {"augment", "resize", "preprocess"};
 static const char *const later_settings[] = {"take",   "cache",   "classes", "key",
                                              "weight", "shuffle", "balance", "names"};
 static const char *const settings[] = {"train", "test", "validate", "rows"};
@@ -57,14 +54,30 @@ static bool validate_last(Elab *e, DataInfo *data, Node *call) {
   return false;
 }
 
+// `kfold(10)`: rule 20.
+static bool validate_folds(Elab *e, DataInfo *data, Node *call) {
+  Target *target = e->target;
+  e->target = NULL;
+  Node *arg = call->list.n == 1 && !call->list.at[0]->name ? call->list.at[0]->a : NULL;
+  bool good = arg && elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of folds",
+                              arg->span, &data->folds);
+  e->target = target;
+  if (arg && !good)
+    return false;
+  if (arg && data->folds >= 2 && data->folds <= 1000000)
+    return true;
+  Diagnostic *d = diag_error(e->s, call->span, "setting-value",
+                             "kfold(...) takes the number of folds, at least 2");
+  diag_note(e->s, d, (Span){0}, "kfold(10): each tenth of the rows validates once (rule 20)");
+  return false;
+}
+
 static bool set_validate(Elab *e, DataInfo *data, Node *value) {
   data->validate_span = value->span;
   if (value->kind == N_CALL && name_is(value->a, "last"))
     return validate_last(e, data, value);
-  if (value->kind == N_CALL && name_is(value->a, "kfold")) {
-    not_yet(e, value->span, "cross-validation, kfold(...)");
-    return false;
-  }
+  if (value->kind == N_CALL && name_is(value->a, "kfold"))
+    return validate_folds(e, data, value);
   return source_make(e, data, value, &data->validate);
 }
 
@@ -122,11 +135,21 @@ static bool later_function(Elab *e, Node *n) {
   return n->kind == N_CALL && later_function(e, n->a);
 }
 
+// Does the data decide a part of this type: `f32[_]`, `index<classes>`?
+static bool is_open(const DataInfo *data, const Node *type) {
+  if (type->kind != N_TYPE || strcmp(type->name, "_") == 0)
+    return true;
+  const Node *range = type->a;
+  if (range &&
+      (range->kind == N_HOLE || (range->kind == N_NAME && !scope_find(data->scope, range->name))))
+    return true;
+  for (uint32_t i = 0; i < type->list.n; i++)
+    if (type->list.at[i]->kind == N_HOLE)
+      return true;
+  return false;
+}
+
 static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
-  if (type->name && strcmp(type->name, "_") == 0) {
-    not_yet(e, type->span, "a field of inferred type");
-    return false;
-  }
   uint32_t errors = e->s->n_error;
   *out = elab_type(e, data->scope, type);
   return e->s->n_error == errors;
@@ -134,7 +157,9 @@ static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
 
 // What is wrong with one field is said here, once; the others go on.
 static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, Node *value) {
-  Field f = {.node = node, .name = name, .typed = node->type != NULL};
+  Field f = {.node = node, .name = name};
+  f.open = node->type && is_open(data, node->type);
+  f.typed = node->type && !f.open;
   if (!value) {
     Diagnostic *d =
         diag_error(e->s, node->span, "field-value", "the field `%s` has no value", name);
@@ -209,6 +234,12 @@ static void resolve_checks(Elab *e, DataInfo *data) {
   data->bad |= !same_kind(e, data, &data->validate, "validation");
   data->bad |= !same_kind(e, data, &data->test, "test");
   const NnrtSource *train = &data->train.s;
+  if (train->kind == NNRT_TEXT && (!train->window || !data->train.letters.n_word)) {
+    Diagnostic *d = diag_error(e->s, data->train.span, "row-step", "a text is one row");
+    diag_note(e->s, d, (Span){0}, "cut it: text(...) |> characters |> windows(257)");
+    data->bad = true;
+    return;
+  }
   bool counted = train->kind == NNRT_INLINE || train->kind == NNRT_GENERATED;
   if (counted && data->validate_last >= (double)train->rows) {
     Diagnostic *d =
@@ -253,7 +284,31 @@ typedef struct {
   DataInfo *data;
   Scope *inner; // row, lets and fields; over the scope of the file
   const Field *field;
+  Node *operand; // a part of its formula alone
 } Computing;
+
+static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer);
+
+// What the data decides is bound to its name: `letters` of index<letters>.
+static Val fit_open(Elab *e, const Computing *c, Val v, Span span) {
+  const Field *f = c->field;
+  Fit fit = {.what = format(e, "the field `%s`", f->name),
+             .from = f->name,
+             .span = span,
+             .bind = true,
+             .declared = true,
+             .fill = true};
+  Type number = type_scalar(TY_F32);
+  bool named = f->node->type->name && strcmp(f->node->type->name, "_") != 0;
+  if (named && v.kind != V_TENSOR && !is_shapeless(v)) {
+    Value *x = elab_tensor(e, v, &number, span);
+    v = x ? val_tensor(x) : val_error();
+  }
+  if (named && strcmp(f->node->type->name, "f32") == 0 && v.kind == V_TENSOR &&
+      v.t->type.elem == TY_I32)
+    v = val_tensor(ir_convert(&e->target->b, v.t, TY_F32));
+  return fit_type(e, c->inner, f->node->type, v, &fit);
+}
 
 static Val compute_here(Elab *e, const Computing *c) {
   const Field *f = c->field;
@@ -261,21 +316,24 @@ static Val compute_here(Elab *e, const Computing *c) {
     return val_error();
   Node *value = f->node->kind == N_FIELD ? f->node->a : f->node->b;
   Val v = elab_expr(e, c->inner, value, f->typed ? &f->type : NULL);
+  if (v.kind == V_ROW)
+    v = row_whole(e, c->data, value);
   bool counts = v.kind == V_TENSOR && v.t->type.elem == TY_I32;
   if (f->typed && f->type.elem == TY_F32 && counts) // rule 22: here an index may become a number
     v = val_tensor(ir_convert(&e->target->b, v.t, TY_F32));
   if (f->typed && v.kind != V_ERROR)
     v = elab_fit(e, v, &f->type, value->span, format(e, "the field `%s`", f->name),
                  f->node->type->span);
+  if (f->open && v.kind != V_ERROR)
+    v = fit_open(e, c, v, value->span);
   if (f->typed && v.kind == V_TENSOR)
     v.ones = literal_ones(f->node->type, &v.t->type, 0);
   v.span = f->node->span;
   return v;
 }
 
-// A field or let of the data block, for the current target.
-static Val compute(Elab *e, void *ctx) {
-  const Computing *c = ctx;
+// `make` with the places set to this field of the data block.
+static Val in_field(Elab *e, const Computing *c, Val (*make)(Elab *, const Computing *)) {
   DataInfo *data = c->data;
   const Field *outer = data->computing;
   Node *block = e->block;
@@ -288,7 +346,7 @@ static Val compute(Elab *e, void *ctx) {
   e->block = data->decl;
   e->inside = NULL;
   e->target->fixed++;
-  Val v = compute_here(e, c);
+  Val v = make(e, c);
   e->target->fixed--;
   e->inside = inside;
   e->block = block;
@@ -298,9 +356,24 @@ static Val compute(Elab *e, void *ctx) {
   return v;
 }
 
+// A field or let of the data block, for the current target.
+static Val compute(Elab *e, void *ctx) {
+  return in_field(e, ctx, compute_here);
+}
+
+static Val compute_operand(Elab *e, const Computing *c) {
+  return elab_expr(e, c->inner, c->operand, NULL);
+}
+
+// A part of a field's formula.
+Val data_operand(Elab *e, DataInfo *data, const Field *field, Node *expr) {
+  Computing c = {data, inner_scope(e, data, NULL), field, expr};
+  return in_field(e, &c, compute_operand);
+}
+
 static Computing *computing(Elab *e, DataInfo *data, Scope *inner, const Field *field) {
   Computing *c = arena_new(e->m->arena, Computing);
-  *c = (Computing){data, inner, field};
+  *c = (Computing){data, inner, field, NULL};
   return c;
 }
 
@@ -312,9 +385,9 @@ static Val outside(Elab *e, void *ctx) {
   return v;
 }
 
-Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {
-  data_use(e, data);
-  Scope *inner = scope_new(e, data->scope), *scope = scope_new(e, parent);
+// `row`, the lets and fields; `outer` gets the fields as they are seen from outside.
+static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
+  Scope *inner = scope_new(e, data->scope);
   Span at = data->decl->name_span;
   if (data->train.s.kind == NNRT_GENERATED)
     scope_add_lazy(e, inner, intern(e->s, "row"), row_number, data, at);
@@ -328,8 +401,16 @@ Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {
     const Field *f = &data->field.at[i];
     void *ctx = computing(e, data, inner, f);
     scope_add_lazy(e, inner, f->name, compute, ctx, f->node->span);
-    scope_add_lazy(e, scope, f->name, outside, ctx, f->node->span);
+    if (outer)
+      scope_add_lazy(e, outer, f->name, outside, ctx, f->node->span);
   }
+  return inner;
+}
+
+Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {
+  data_use(e, data);
+  Scope *scope = scope_new(e, parent);
+  inner_scope(e, data, scope);
   return scope;
 }
 
@@ -337,6 +418,7 @@ void data_check_fields(Elab *e, DataInfo *data) {
   if (data->bad)
     return;
   Columns saved = data->column;
+  uint32_t fits = data->fit.n, states = e->state.n;
   uint32_t index = data->index;
   data->index = 0; // a trial: it doesn't make the data used
   data->column = (Columns){0};
@@ -348,4 +430,6 @@ void data_check_fields(Elab *e, DataInfo *data) {
   target_drop(t);
   data->column = saved;
   data->index = index;
+  data->fit.n = fits;
+  e->state.n = states;
 }

@@ -44,6 +44,8 @@ Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
     diag_note(e->s, d, (Span){0}, "std.%s has it: `use std.%s: %s`", module, module, name);
   else if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if (note_elsewhere(e, d, name))
+    return val_error();
   else if ((near = nearest_name(name, names, n)))
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   return val_error();
@@ -313,6 +315,7 @@ static Val binary_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
 }
 
 static Val expression(Elab *e, Scope *scope, Node *node, const Type *want) {
+  Val v;
   switch ((int)node->kind) {
   case N_INT:
     return val_int(node->ival);
@@ -333,9 +336,9 @@ static Val expression(Elab *e, Scope *scope, Node *node, const Type *want) {
   case N_BINARY:
     return binary_expr(e, scope, node, want);
   case N_CALL:
-    return call_expr(e, scope, node, want);
+    return elab_data_step(e, scope, node, &v) ? v : call_expr(e, scope, node, want);
   case N_PIPE:
-    return pipe_expr(e, scope, node, want);
+    return elab_data_step(e, scope, node, &v) ? v : pipe_expr(e, scope, node, want);
   case N_INDEX:
     return index_expr(e, scope, node, want);
   case N_MEMBER:

@@ -104,37 +104,48 @@ static void idx_same_rows(Elab *e, const DataSource *source) {
 
 // ---- csv ---------------------------------------------------------------------------------------
 
-// The next cell of a line; quotes are taken off.
-static const char *next_cell(Elab *e, const char **at, char separator) {
-  Text cell = {.arena = e->m->arena};
-  const char *p = *at;
-  bool quoted = false;
-  for (; *p && (quoted || *p != separator); p++) {
-    if (*p == '"' && quoted && p[1] == '"')
-      text_putn(&cell, p++, 1);
-    else if (*p == '"')
-      quoted = !quoted;
-    else
-      text_putn(&cell, p, 1);
-  }
-  *at = *p ? p + 1 : NULL;
-  return intern_n(e->s, cell.n ? cell.at : "", cell.n);
-}
-
 static const char *csv_look(Elab *e, gzFile f, const NnrtSource *s, FileFacts *facts) {
   char *line = arena_alloc(e->m->arena, MAX_LINE);
   if (!gzgets(f, line, MAX_LINE))
     return "it is empty";
-  line[strcspn(line, "\r\n")] = 0;
+  size_t n = strcspn(line, "\r\n");
   const char *at = line;
   if (strncmp(at, "\xef\xbb\xbf", 3) == 0) // byte order mark
     at += 3;
-  BUF(const char *) cell = {0};
-  while (at)
-    buf_push(e->m->arena, &cell, next_cell(e, &at, s->separator));
-  facts->name = cell.at;
-  facts->width = cell.n;
+  BUF(const char *) name = {0};
+  NnrtCell cell;
+  while (nnrt_next_cell(s, &at, line + n, &cell) == NNRT_ONE_CELL)
+    buf_push(e->m->arena, &name, intern_n(e->s, cell.at, cell.length));
+  facts->name = name.at;
+  facts->width = name.n;
   return NULL;
+}
+
+// The content, or its first `most` bytes.
+bool files_content(Elab *e, FileFacts *facts, size_t most) {
+  enum { FIRST = 1 << 20 };
+  if (facts->text && (facts->all || facts->n_text >= most))
+    return true;
+  gzFile f = gzopen(facts->path, "rb");
+  Text text = {.arena = e->m->arena};
+  char *chunk = arena_alloc(e->m->arena, FIRST);
+  int n = 0;
+  while (f && text.n < most && (n = gzread(f, chunk, FIRST)) > 0)
+    text_putn(&text, chunk, most - text.n < (size_t)n ? most - text.n : (size_t)n);
+  if (!f || n < 0) {
+    if (f)
+      gzclose(f);
+    return false;
+  }
+  facts->all = text.n < most;
+  gzclose(f);
+  facts->text = text.at ? text.at : "";
+  facts->n_text = text.n;
+  if (strncmp(facts->text, "\xef\xbb\xbf", 3) == 0) {
+    facts->text += 3;
+    facts->n_text -= 3;
+  }
+  return true;
 }
 
 static bool csv_header_known(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span,
@@ -155,16 +166,18 @@ static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
                       const DataSource *source) {
   if (c->header && source->s.header)
     return csv_header_known(e, facts, c, span, source->span);
-  int64_t n = 1;
-  for (uint32_t i = 0; i < c->type.rank; i++)
+  int64_t n = 1, first = c->first;
+  for (uint32_t i = 0; i < c->type.rank && c->words.coding != NNRT_AS_TOKENS && !c->place; i++)
     n *= c->type.dim[i];
-  if (c->first + n <= facts->width)
+  for (uint32_t i = 0; i < c->n_place; i++)
+    first = c->place[i] > first || source->s.window ? c->place[i] : first;
+  if (source->s.n_keep || first + n <= facts->width)
     return true;
   Diagnostic *d =
       diag_error(e->s, span, "data-mismatch",
                  n == 1 ? "column %u is read, but \"%s\" has only columns 0 to %d"
                         : "columns up to %u are read, but \"%s\" has only columns 0 to %d",
-                 (uint32_t)(c->first + n - 1), facts->path, (int)facts->width - 1);
+                 (uint32_t)(first + n - 1), facts->path, (int)facts->width - 1);
   diag_note(e->s, d, source->span, "the file is named here; its first line has %u values",
             facts->width);
   return false;
@@ -174,6 +187,9 @@ static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
 
 void files_look(Elab *e, DataInfo *data, DataSource *source) {
   NnrtSource *s = &source->s;
+  if (source->opened)
+    return;
+  source->opened = true;
   source->facts = arena_array(e->m->arena, FileFacts, s->n_file + 1);
   for (uint32_t i = 0; i < s->n_file; i++) {
     FileFacts *facts = &source->facts[i];
@@ -182,7 +198,9 @@ void files_look(Elab *e, DataInfo *data, DataSource *source) {
     if (!f)
       continue;
     facts->path = path;
-    facts->wrong = s->kind == NNRT_IDX ? idx_look(f, facts) : csv_look(e, f, s, facts);
+    facts->wrong = s->kind == NNRT_IDX   ? idx_look(f, facts)
+                   : s->kind == NNRT_CSV ? csv_look(e, f, s, facts)
+                                         : NULL;
     gzclose(f);
     if (facts->wrong)
       diag_error(e->s, source->span, "data-mismatch", "\"%s\" can't be read as %s: %s", path,
@@ -197,6 +215,8 @@ bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const
   (void)data;
   uint32_t k = source->s.kind == NNRT_IDX ? c->first : 0;
   if (k >= source->s.n_file || !source->facts || !source->facts[k].path || source->facts[k].wrong)
+    return true;
+  if (source->s.kind == NNRT_TEXT)
     return true;
   if (source->s.kind == NNRT_IDX)
     return idx_check(e, &source->facts[k], c, span, source->span);

@@ -117,9 +117,12 @@ static bool output_numbers(Elab *e, Val v, Span span, Value **out) {
   bool known = v.kind == V_TENSOR || v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL ||
                v.kind == V_LIST;
   if (!known) {
-    if (v.kind != V_ERROR)
-      diag_error(e->s, span, "predict-value", "predict gives numbers or classes, found %s",
-                 val_text(e, v));
+    Diagnostic *d = v.kind == V_ERROR ? NULL
+                                      : diag_error(e->s, span, "predict-value",
+                                                   "predict gives numbers or classes, found %s",
+                                                   val_text(e, v));
+    if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
+      diag_note(e->s, d, (Span){0}, "it has not been called");
     return false;
   }
   if (v.kind == V_BOOL)
@@ -128,7 +131,46 @@ static bool output_numbers(Elab *e, Val v, Span span, Value **out) {
   return *out != NULL;
 }
 
-static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name) {
+static bool counts(const NnrtWords *w, int64_t range) {
+  return w->coding == NNRT_AS_TOKENS ? w->n_word + 2 <= range && range > 0
+                                     : w->coding == NNRT_AS_NAME && w->n_word == range;
+}
+
+// The names in the data that are so many; NULL if there are none, or several kinds.
+const NnrtWords *names_of(const DataInfo *data, int64_t range) {
+  const NnrtWords *found = NULL;
+  if (data && counts(&data->train.letters, range))
+    found = &data->train.letters;
+  for (uint32_t i = 0; data && i < data->words.n; i++) {
+    const NnrtWords *w = &data->words.at[i].words;
+    if (!counts(w, range))
+      continue;
+    if (found && (found->n_byte != w->n_byte || memcmp(found->words, w->words, w->n_byte) != 0))
+      return NULL;
+    found = w;
+  }
+  return found;
+}
+
+static void add_names(const Predict *p, NnrtOutput *o) {
+  int64_t range = o->form == NNRT_AS_TOP && o->type.rank == 1 ? o->type.dim[0] : o->type.range;
+  const NnrtWords *words = range ? names_of(p->data, range) : NULL;
+  if (words)
+    o->words = *words;
+}
+
+// `|> text`: an index sequence as it would be read.
+static bool check_text(Elab *e, const NnrtOutput *o, Span span) {
+  if (o->type.rank == 1 && o->words.n_word)
+    return true;
+  Diagnostic *d = diag_error(e->s, span, "predict-value",
+                             "text wants a sequence of letters or words of the data, found %s",
+                             o->type.range ? "an index that has no names there" : "numbers");
+  diag_note(e->s, d, (Span){0}, "index<letters>[n], as windows of text(...) have it");
+  return false;
+}
+
+static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, bool as_text) {
   NnrtOutput o = {.name = name, .form = NNRT_AS_NUMBERS};
   Value *x = NULL;
   if (v.kind == V_TOP) {
@@ -144,22 +186,34 @@ static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name) 
   o.type = nnrt_type(&x->type);
   x = for_each_row(e, x);
   o.type.range = x->type.range;
+  add_names(p, &o);
+  if (as_text && !check_text(e, &o, span))
+    return;
+  if (as_text)
+    o.form = NNRT_AS_TEXT;
   uint32_t k = p->output.n;
   buf_push(e->m->arena, &p->output, o);
   buf_push(e->m->arena, &p->results.value, x);
   buf_push(e->m->arena, &p->results.port, (Port){NNRT_OUTPUT, k, name});
 }
 
+static bool is_text(const Node *n) {
+  const Node *f = n && n->kind == N_PIPE ? n->b : n && n->kind == N_CALL ? n->a : NULL;
+  return name_is(f, "text");
+}
+
 static void add_outputs(Elab *e, Predict *p, Val v) {
   NodeList body = p->node->body->list;
   Node *last = body.n ? body.at[body.n - 1] : NULL;
   if (v.kind != V_TUPLE) {
-    add_output(e, p, v, last ? last->span : p->node->span, output_name(e, p, last, 0, 1));
+    add_output(e, p, v, last ? last->span : p->node->span, output_name(e, p, last, 0, 1),
+               is_text(last));
     return;
   }
   for (uint32_t i = 0; i < v.n; i++) {
     Node *part = last && last->kind == N_TUPLE ? last->list.at[i] : last;
-    add_output(e, p, v.list[i], part ? part->span : p->node->span, output_name(e, p, part, i, v.n));
+    add_output(e, p, v.list[i], part ? part->span : p->node->span, output_name(e, p, part, i, v.n),
+               is_text(part));
   }
 }
 

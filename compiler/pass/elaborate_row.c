@@ -9,10 +9,21 @@ static bool same_type(const NnrtType *x, const NnrtType *y) {
          memcmp(x->dim, y->dim, sizeof *x->dim * x->rank) == 0;
 }
 
+static bool same_words(const NnrtWords *x, const NnrtWords *y) {
+  return x->coding == y->coding && x->split == y->split && x->lower == y->lower &&
+         x->pad_front == y->pad_front && x->most == y->most && x->n_byte == y->n_byte &&
+         x->n_word == y->n_word && (!x->n_byte || memcmp(x->words, y->words, x->n_byte) == 0) &&
+         (x->code == y->code ||
+          (x->code && y->code && memcmp(x->code, y->code, sizeof *x->code * x->n_word) == 0));
+}
+
 static bool same_column(const NnrtColumn *x, const NnrtColumn *y) {
   bool header =
       x->header == y->header || (x->header && y->header && strcmp(x->header, y->header) == 0);
-  return header && x->first == y->first && same_type(&x->type, &y->type);
+  bool place = x->n_place == y->n_place &&
+               (!x->n_place || memcmp(x->place, y->place, sizeof *x->place * x->n_place) == 0);
+  return header && place && x->first == y->first && same_type(&x->type, &y->type) &&
+         same_words(&x->words, &y->words);
 }
 
 static uint32_t column_index(Elab *e, DataInfo *data, const NnrtColumn *column) {
@@ -61,7 +72,7 @@ static Val wrong_row(Elab *e, Span span, const char *what, const char *advice) {
   return val_error();
 }
 
-// The field is this expression itself, not something computed from it.
+// The field is this expression itself, or taken from the row by steps, not computed from it.
 static bool is_direct(const DataInfo *data, const Node *expr) {
   const Field *f = data->computing;
   return f && (f->node->kind == N_FIELD ? f->node->a : f->node->b) == expr;
@@ -120,14 +131,6 @@ static Val idx_part(Elab *e, DataInfo *data, Node *expr, const Type *want) {
 
 // ---- csv and rows written in the program --------------------------------------------------------
 
-// How many values a row has, or -1 if only the file knows.
-static int64_t row_width(const DataInfo *data) {
-  const DataSource *s = &data->train;
-  if (s->s.kind == NNRT_INLINE)
-    return s->s.width;
-  return s->facts && s->facts[0].path && !s->facts[0].wrong ? (int64_t)s->facts[0].width : -1;
-}
-
 static bool bound(Elab *e, DataInfo *data, Node *expr, int64_t otherwise, int64_t *out) {
   *out = otherwise;
   if (!expr)
@@ -156,88 +159,275 @@ static bool check_written(Elab *e, const DataInfo *data, int64_t start, const Ty
   return true;
 }
 
-static Val value_range(Elab *e, DataInfo *data, Node *expr, Node *item, int64_t start,
-                       int64_t end) {
-  int64_t width = row_width(data);
-  if (start < 0 || end <= start)
-    return wrong_row(e, item->span, "these are no values of the row",
-                     "row[a..b] is the values a, a + 1, ... b - 1, counted from 0");
-  if (data->train.s.kind == NNRT_INLINE && end > width) {
+static uint32_t *range_places(Elab *e, int64_t start, int64_t n) {
+  uint32_t *place = arena_array(e->m->arena, uint32_t, n);
+  for (int64_t i = 0; i < n; i++)
+    place[i] = (uint32_t)(start + i);
+  return place;
+}
+
+static bool no_part(Elab *e, Span span, const char *what, const char *advice) {
+  wrong_row(e, span, what, advice);
+  return false;
+}
+
+static bool part_range(Elab *e, DataInfo *data, Node *item, int64_t start, int64_t end,
+                       RowPart *part) {
+  int64_t width = source_width(&data->train);
+  bool known = data->train.s.kind == NNRT_INLINE || data->train.s.n_keep || data->train.s.window;
+  if (start < 0 || end <= start || end - start > 1 << 20)
+    return no_part(e, item->span, "these are no values of the row",
+                   "row[a..b] is the values a, a + 1, ... b - 1, counted from 0");
+  if (known && end > width) {
     Diagnostic *d =
         diag_error(e->s, item->span, "row", "value %lld is read, but the rows have %lld values",
                    (long long)end - 1, (long long)width);
     diag_note(e->s, d, data->train.span, "the rows; values are counted from 0");
-    return val_error();
+    return false;
   }
-  Type type = type_scalar(TY_F32);
-  const Field *f = data->computing;
-  if (is_direct(data, expr) && f->typed && f->type.range) {
-    type.elem = TY_I32;
-    type.range = f->type.range;
-  }
-  if (item->kind == N_RANGE) {
-    type.rank = 1;
-    type.dim[0] = end - start;
-  }
-  if (!check_written(e, data, start, &type, end - start))
-    return val_error();
-  NnrtColumn c = {.first = (uint32_t)start};
-  return column_value(e, data, expr, &c, type);
+  *part = (RowPart){.place = range_places(e, start, end - start),
+                    .n = (uint32_t)(end - start),
+                    .single = item->kind != N_RANGE};
+  return true;
 }
 
-static Val value_part(Elab *e, DataInfo *data, Node *expr) {
+static bool indexed_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
   Node *item = expr->list.at[0];
-  int64_t start, end, width = row_width(data);
+  int64_t start, end, width = source_width(&data->train);
+  if (expr->list.n != 1)
+    return no_part(e, expr->span, "a row has one index",
+                   "row[0] or row[1..17]; index the result again");
   if (item->kind == N_DIM_REST || item->kind == N_HOLE)
-    return wrong_row(e, item->span, "say which values", "row[3], row[1..17], row.name");
+    return no_part(e, item->span, "say which values", "row[3], row[1..17], row.name");
   if (item->kind != N_RANGE) {
     if (!bound(e, data, item, 0, &start))
-      return val_error();
-    return value_range(e, data, expr, item, start < 0 && width >= 0 ? start + width : start,
-                       start < 0 && width >= 0 ? start + width + 1 : start + 1);
+      return false;
+    bool from_end = start < 0 && width >= 0;
+    return part_range(e, data, item, from_end ? start + width : start,
+                      from_end ? start + width + 1 : start + 1, part);
   }
   if (!bound(e, data, item->a, 0, &start) || !bound(e, data, item->b, width, &end))
-    return val_error();
+    return false;
   if (width < 0 && (!item->b || start < 0 || end < 0))
-    return wrong_row(e, item->span, "the number of values in a row is not known while compiling",
-                     "the file is not there; write both ends, as in row[0..64]");
-  return value_range(e, data, expr, item, start < 0 ? start + width : start,
-                     end < 0 ? end + width : end);
+    return no_part(e, item->span, "the number of values in a row is not known while compiling",
+                   "the file is not there; write both ends, as in row[0..64]");
+  return part_range(e, data, item, start < 0 ? start + width : start, end < 0 ? end + width : end,
+                    part);
 }
 
-static Val named_part(Elab *e, DataInfo *data, Node *expr) {
+static bool window_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
+  const DataSource *s = &data->train;
+  const char **names = arena_array(e->m->arena, const char *, s->part.n + 1);
+  for (uint32_t i = 0; i < s->part.n; i++) {
+    names[i] = s->part.at[i].name;
+    if (s->part.at[i].name == expr->name) {
+      int64_t n = s->part.at[i].count;
+      *part = (RowPart){.place = range_places(e, s->part.at[i].first, n), .n = (uint32_t)n};
+      return true;
+    }
+  }
+  Diagnostic *d =
+      diag_error(e->s, expr->name_span, "row", "the windows have no part `%s`", expr->name);
+  const char *near = nearest_name(expr->name, names, s->part.n);
+  diag_note(e->s, d, s->span, near ? "they are cut here; did you mean `%s`?" : "they are cut here",
+            near);
+  return false;
+}
+
+static bool named_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
   const NnrtSource *s = &data->train.s;
+  if (s->window)
+    return window_part(e, data, expr, part);
   if (s->kind != NNRT_CSV)
-    return wrong_row(
-        e, expr->span, "these rows have no named parts",
-        "write row[0], row[1] and so on; names come from the first line of a csv file");
+    return no_part(e, expr->span, "these rows have no named parts",
+                   "write row[0], row[1] and so on; names come from the first line of a csv file");
   if (!s->header) {
     Diagnostic *d = diag_error(e->s, expr->name_span, "row",
                                "the csv file is read without a header, "
                                "so its columns have no names");
     diag_note(e->s, d, data->train.span,
               "`header = false` is said here; write row[0], row[1], ...");
-    return val_error();
+    return false;
   }
-  Type type = type_scalar(TY_F32);
+  *part = (RowPart){.header = expr->name, .n = 1, .single = true};
+  return true;
+}
+
+bool row_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
+  if (expr->kind == N_MEMBER)
+    return named_part(e, data, expr, part);
+  if (expr->kind == N_INDEX)
+    return indexed_part(e, data, expr, part);
+  int64_t width = source_width(&data->train);
+  if (width < 0)
+    return no_part(e, expr->span, "the number of values in a row is not known while compiling",
+                   "the file is not there; write both ends, as in row[0..64]");
+  *part = (RowPart){.place = range_places(e, 0, width), .n = (uint32_t)width};
+  return true;
+}
+
+bool row_fields(DataSource *source, const RowPart *part, uint32_t *field) {
+  const FileFacts *facts = source->facts;
+  for (uint32_t i = 0; part->place && i < part->n; i++)
+    field[i] = source_field(source, part->place[i]);
+  if (part->place)
+    return true;
+  for (uint32_t i = 0; facts && i < facts->width; i++)
+    if (strcmp(facts->name[i], part->header) == 0) {
+      *field = i;
+      return true;
+    }
+  return false;
+}
+
+// The names in the file, where its cells are text or the field wants them counted; the same for
+// every use.
+static const NnrtWords *counted_names(Elab *e, DataInfo *data, Node *expr, const RowPart *part) {
+  for (uint32_t i = 0; i < data->words.n; i++)
+    if (data->words.at[i].node == expr)
+      return data->words.at[i].words.n_word ? &data->words.at[i].words : NULL;
   const Field *f = data->computing;
-  if (is_direct(data, expr) && f->typed && f->type.range) {
+  bool wanted = f && f->open && is_direct(data, expr) && f->node->type->a;
+  uint32_t *field = arena_array(e->m->arena, uint32_t, part->n + 1);
+  const bool *text = data->train.s.kind == NNRT_CSV && row_fields(&data->train, part, field)
+                         ? source_text(e, &data->train, false)
+                         : NULL;
+  for (uint32_t i = 0; text && i < part->n; i++)
+    wanted |= field[i] < data->train.facts->width && text[field[i]];
+  NodeWords words = {.node = expr};
+  if (text && wanted)
+    count_names(e, &data->train, field, part->n, &words.words);
+  buf_push(e->m->arena, &data->words, words);
+  return words.words.n_word ? &data->words.at[data->words.n - 1].words : NULL;
+}
+
+static bool check_names(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words,
+                        const Type *type) {
+  if (words->coding != NNRT_AS_NAME || (int64_t)words->n_word <= type->range)
+    return true;
+  Diagnostic *d = diag_error(e->s, expr->span, "data-mismatch",
+                             "%u different texts stand here, but the field is index<%lld>",
+                             words->n_word, (long long)type->range);
+  diag_note(e->s, d, data->train.span, "they are counted in the file named here");
+  return false;
+}
+
+static Val not_counted(Elab *e, DataInfo *data, Node *expr) {
+  const DataSource *source = &data->train;
+  Diagnostic *d = diag_error(e->s, expr->span, "file-needed",
+                             "how many different values there are is counted while compiling, but "
+                             "the file isn't there (rule 21)");
+  diag_note(e->s, d, source->span, "\"%s\" is not found in $NN_DATA, here or beside the program",
+            source->s.n_file ? source->s.file[0] : "");
+  diag_note(e->s, d, data->computing->node->type->span, "or write how many: index<10>");
+  return val_error();
+}
+
+Val row_values(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const NnrtWords *words) {
+  const Field *f = data->computing;
+  const NnrtSource *s = &data->train.s;
+  Type type = type_scalar(TY_F32);
+  if (s->kind == NNRT_TEXT)
+    words = &data->train.letters;
+  else if (!words && !s->window)
+    words = counted_names(e, data, expr, part);
+  bool indexed = is_direct(data, expr) && f->typed && f->type.range;
+  if (f && f->open && f->node->type->a && is_direct(data, expr) && !words)
+    return not_counted(e, data, expr);
+  if (indexed || (words && words->coding == NNRT_AS_NAME)) {
     type.elem = TY_I32;
-    type.range = f->type.range;
+    type.range = indexed ? f->type.range : words->n_word;
   }
-  NnrtColumn c = {.header = expr->name};
+  if (!part->single) {
+    type.rank = 1;
+    type.dim[0] = part->n;
+  }
+  if (words && !check_names(e, data, expr, words, &type))
+    return val_error();
+  if (part->place && !check_written(e, data, part->place[0], &type, part->n))
+    return val_error();
+  NnrtColumn c = {.header = part->header, .first = part->place ? part->place[0] : 0};
+  for (uint32_t i = 1; part->place && i < part->n; i++)
+    if (part->place[i] != c.first + i) {
+      c.place = part->place;
+      c.n_place = part->n;
+    }
+  if (words)
+    c.words = *words;
+  if (s->window && s->kind == NNRT_CSV) {
+    c.header = data->train.series;
+    c.place = c.header ? NULL : &data->train.series_place;
+    c.n_place = c.place != NULL;
+  }
   return column_value(e, data, expr, &c, type);
+}
+
+Val row_tokens(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const NnrtWords *words,
+               int64_t most) {
+  Type type = {.elem = TY_I32, .range = most, .rank = 1, .dim = {words->most}};
+  NnrtColumn c = {
+      .header = part->header, .first = part->place ? part->place[0] : 0, .words = *words};
+  return column_value(e, data, expr, &c, type);
+}
+
+// Windows of a scaled series are scaled as the series was.
+static Val window_value(Elab *e, DataInfo *data, Node *expr, const RowPart *part) {
+  Val v = row_values(e, data, expr, part, NULL);
+  Node *scaling = data->train.scaling;
+  if (!scaling || v.kind == V_ERROR)
+    return v;
+  const Node *name = scaling->kind == N_CALL ? scaling->a : scaling;
+  FitCall call = {.name = name->name, .node = scaling};
+  return fitted_value(e, data, &call, v, true);
+}
+
+static Val file_value(Elab *e, DataInfo *data, Node *expr) {
+  RowPart part;
+  if (!row_part(e, data, expr, &part))
+    return val_error();
+  return data->train.s.window ? window_value(e, data, expr, &part)
+                              : row_values(e, data, expr, &part, NULL);
+}
+
+Val row_whole(Elab *e, DataInfo *data, Node *expr) {
+  if (data->bad || !e->target)
+    return val_error();
+  if (data->train.s.kind == NNRT_IDX)
+    return wrong_row(e, expr->span, "a record of idx files has whole parts, one per file",
+                     "row[0] is the record's part in the first file, row[1] in the second");
+  return file_value(e, data, expr);
+}
+
+// `row.length`: how many tokens a padded text has, if there is one and no column of that name.
+static bool length_value(Elab *e, DataInfo *data, Node *expr, Val *out) {
+  RowPart part = {.header = expr->name, .n = 1};
+  NnrtWords words;
+  Node *cell;
+  uint32_t field;
+  if (data->train.s.kind != NNRT_CSV || strcmp(expr->name, "length") != 0 ||
+      (data->train.s.header && row_fields(&data->train, &part, &field)) ||
+      !row_length(e, data, &cell, &words))
+    return false;
+  *out = row_part(e, data, cell, &part) ? row_values(e, data, expr, &part, &words) : val_error();
+  return true;
 }
 
 Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (data->bad || !e->target)
     return val_error();
-  if (expr->kind == N_MEMBER)
-    return named_part(e, data, expr);
-  if (expr->list.n != 1)
+  Val length;
+  if (expr->kind == N_MEMBER && length_value(e, data, expr, &length))
+    return length;
+  if (expr->kind == N_INDEX && data->train.s.kind == NNRT_IDX) {
+    if (expr->list.n == 1)
+      return idx_part(e, data, expr, want);
     return wrong_row(e, expr->span, "a row has one index",
                      "row[0] or row[1..17]; index the result again");
-  if (data->train.s.kind == NNRT_IDX)
-    return idx_part(e, data, expr, want);
-  return value_part(e, data, expr);
+  }
+  return file_value(e, data, expr);
+}
+
+bool is_row(const Node *node) {
+  const Node *base = node->kind == N_INDEX || node->kind == N_MEMBER ? node->a : node;
+  return name_is(base, "row");
 }

@@ -5,10 +5,9 @@
 #include <string.h>
 
 // What the language has for data and this compiler does not do yet.
-static const char *const later_sources[] = {"folders", "text_folders", "text",       "images",
-                                            "zip",     "join",         "windows",    "sound",
-                                            "npy",     "npz",          "safetensors"};
-static const char *const sources[] = {"idx", "csv", "generated"};
+static const char *const later_sources[] = {
+    "folders", "text_folders", "images", "zip", "join", "sound", "npy", "npz", "safetensors"};
+static const char *const sources[] = {"idx", "csv", "generated", "text"};
 
 static bool is_later(const char *name) {
   for (size_t i = 0; i < sizeof later_sources / sizeof *later_sources; i++)
@@ -62,12 +61,12 @@ static bool idx_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   return good;
 }
 
-static bool csv_header(Elab *e, Val v, Span span, NnrtSource *s) {
+static bool csv_switch(Elab *e, Val v, const char *name, Span span, bool *on) {
   if (v.kind != V_BOOL) {
-    diag_error(e->s, span, "setting-value", "header is true or false, not %s", val_text(e, v));
+    diag_error(e->s, span, "setting-value", "%s is true or false, not %s", name, val_text(e, v));
     return false;
   }
-  s->header = v.i != 0;
+  *on = v.i != 0;
   return true;
 }
 
@@ -83,23 +82,29 @@ static bool csv_separator(Elab *e, Val v, Span span, NnrtSource *s) {
 }
 
 static bool csv_setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
-  static const char *const names[] = {"header", "separator", "missing"};
+  static const char *const names[] = {"header", "separator", "missing", "quotes"};
   bool known = false;
-  for (size_t i = 0; i < 3; i++)
+  for (size_t i = 0; i < 4; i++)
     known |= strcmp(arg->name, names[i]) == 0;
   if (!known) {
     Diagnostic *d =
         diag_error(e->s, arg->span, "unknown-setting", "csv(...) has no setting `%s`", arg->name);
-    const char *near = nearest_name(arg->name, names, 3);
-    diag_note(e->s, d, (Span){0}, near ? "did you mean `%s`?" : "it has header, separator, missing",
-              near);
+    const char *near = nearest_name(arg->name, names, 4);
+    diag_note(e->s, d, (Span){0},
+              near ? "did you mean `%s`?" : "it has header, separator, missing, quotes", near);
     return false;
   }
   Val v = compile_time(e, data, arg->a);
   if (v.kind == V_ERROR)
     return false;
   if (strcmp(arg->name, "header") == 0)
-    return csv_header(e, v, arg->a->span, s);
+    return csv_switch(e, v, "header", arg->a->span, &s->header);
+  if (strcmp(arg->name, "quotes") == 0) {
+    bool quotes;
+    bool good = csv_switch(e, v, "quotes", arg->a->span, &quotes);
+    s->no_quotes = good && !quotes;
+    return good;
+  }
   if (strcmp(arg->name, "separator") == 0)
     return csv_separator(e, v, arg->a->span, s);
   if (v.kind == V_STRING) {
@@ -133,6 +138,16 @@ static bool csv_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   return good;
 }
 
+// text("file"): one text, cut into windows by the steps after it.
+static bool text_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
+  const char **file = arena_array(e->m->arena, const char *, 1);
+  *s = (NnrtSource){.kind = NNRT_TEXT, .file = file, .n_file = 1};
+  if (call->list.n == 1 && !call->list.at[0]->name)
+    return file_name(e, data, call->list.at[0]->a, &file[0]);
+  diag_error(e->s, call->span, "source", "text(...) takes the name of a file");
+  return false;
+}
+
 static bool generated_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   s->kind = NNRT_GENERATED;
   s->width = 1;
@@ -156,7 +171,10 @@ static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSour
                        double *value) {
   Node *row = rows->list.at[r];
   if (row->kind != N_ARRAY) {
-    diag_error(e->s, row->span, "source", "expected a row: [value, ...]");
+    Diagnostic *d =
+        r ? NULL : diag_error(e->s, row->span, "source", "expected a row: [value, ...]");
+    if (d) // one row tells of all
+      diag_note(e->s, d, (Span){0}, "rows of one value each are written [[1], [2]]");
     return false;
   }
   if (row->list.n != s->width) {
@@ -202,9 +220,13 @@ static bool unknown_source(Elab *e, Node *expr) {
   }
   Diagnostic *d = name ? diag_error(e->s, expr->a->span, "source", "there is no source `%s`", name)
                        : diag_error(e->s, expr->span, "source", "this is no source of rows");
-  const char *near = name ? nearest_name(name, sources, 3) : NULL;
+  const char *near = name ? nearest_name(name, sources, 4) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else if (expr->kind == N_STRING)
+    diag_note(e->s, d, (Span){0}, "say how it is read: csv(%s)", node_source(e, expr));
+  else if (expr->kind == N_INT || expr->kind == N_FLOAT)
+    diag_note(e->s, d, (Span){0}, "a part of the rows is last(%s)", node_source(e, expr));
   else
     diag_note(e->s, d, (Span){0},
               "sources are idx(\"file\", ...), csv(\"file\"), generated(n) and "
@@ -219,9 +241,11 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
   out->s.separator = ',';
   uint32_t loc = out->s.loc;
   bool good;
-  if (expr->kind == N_PIPE) {
-    not_yet(e, expr->b->span, "a step on the rows of a source");
-    return false;
+  if (expr->kind == N_PIPE || expr->kind == N_MEMBER || expr->kind == N_INDEX) {
+    good = source_steps(e, data, expr, out);
+    out->span = expr->span;
+    out->node = expr;
+    return good;
   }
   if (expr->kind == N_BINARY && expr->op == '+') {
     not_yet(e, expr->span, "joining sources");
@@ -233,6 +257,8 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     good = idx_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "csv"))
     good = csv_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && name_is(expr->a, "text"))
+    good = text_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "generated"))
     good = generated_source(e, data, expr, &out->s);
   else

@@ -4,118 +4,69 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "nnrt_text.h"
 #include "trainer.h"
 
 typedef struct {
-  const char *at;
-  size_t length;
-} Field;
-
-typedef struct {
   const char *path;
-  char separator;
-  const char *missing;
+  const NnrtSource *source;
   const char *at, *end; // what is left of the text
   int64_t line;         // of the row that was read last, from 1
-  Field *field;         // of that row
+  NnrtCell *field;      // of that row
   int64_t n_field, capacity;
   char *header;      // copies of the header's names, one after the other, or NULL
   const char **name; // n_name of them
   int64_t n_name;
+  uint32_t *whole; // n_whole fields in which no value may be missing
+  uint32_t n_whole;
+  int64_t **place; // per column: the field of each of its values; NULL: not needed
+  uint32_t n_place;
+  WordIndex *words; // per column
 } Csv;
 
-static bool is_blank(const Csv *csv, char c) {
-  return (c == ' ' || c == '\t') && c != csv->separator;
-}
-
-static bool add_field(Csv *csv, const char *from, const char *to, Failure *failure) {
+static bool add_field(Csv *csv, NnrtCell field, Failure *failure) {
   if (csv->n_field == csv->capacity) {
     int64_t capacity = csv->capacity ? csv->capacity * 2 : 64;
-    Field *field = realloc(csv->field, (size_t)capacity * sizeof *field);
-    if (!field)
+    NnrtCell *grown = realloc(csv->field, (size_t)capacity * sizeof *grown);
+    if (!grown)
       return failf(failure, "%s: not enough memory for the fields of line %lld", csv->path,
                    (long long)csv->line);
-    csv->field = field;
+    csv->field = grown;
     csv->capacity = capacity;
   }
-  while (from < to && is_blank(csv, *from))
-    from++;
-  while (to > from && is_blank(csv, to[-1]))
-    to--;
-  csv->field[csv->n_field++] = (Field){from, (size_t)(to - from)};
+  csv->field[csv->n_field++] = field;
   return true;
 }
 
-// From the opening quote to behind the closing one; doubled quotes stay doubled (no number has
-// any).
-static const char *quoted_end(const char *at, const char *end) {
-  for (at++; at < end; at++) {
-    if (*at == '\n')
-      return NULL;
-    if (*at == '"' && (at + 1 == end || at[1] != '"'))
-      return at + 1;
-    at += *at == '"';
-  }
-  return NULL;
-}
-
-static bool read_quoted(Csv *csv, const char **at, const char *end, Failure *failure) {
-  const char *close = quoted_end(*at, end), *after = close;
-  if (!close)
-    return failf(failure,
-                 "%s: line %lld, column %lld: a quote (\") is opened but not closed in this line",
-                 csv->path, (long long)csv->line, (long long)csv->n_field + 1);
-  while (after < end && is_blank(csv, *after))
-    after++;
-  if (after < end && *after != csv->separator)
-    return failf(failure, "%s: line %lld, column %lld: text after the closing quote", csv->path,
-                 (long long)csv->line, (long long)csv->n_field + 1);
-  const char *open = *at + 1;
-  *at = after;
-  return add_field(csv, open, close - 1, failure);
-}
-
-static bool split_line(Csv *csv, const char *at, const char *end, Failure *failure) {
+static bool split_line(Csv *csv, NnrtCell line, Failure *failure) {
+  const char *at = line.at, *end = at + line.length;
+  NnrtCell cell;
   csv->n_field = 0;
   for (;;) {
-    while (at < end &&
-           (is_blank(csv, *at) || (csv->separator == ' ' && (*at == ' ' || *at == '\t'))))
-      at++;
-    if (at < end && *at == '"') {
-      if (!read_quoted(csv, &at, end, failure))
-        return false;
-    } else {
-      const char *from = at;
-      while (at < end && *at != csv->separator && !(csv->separator == ' ' && *at == '\t'))
-        at++;
-      if (!(csv->separator == ' ' && from == end && csv->n_field) &&
-          !add_field(csv, from, at, failure))
-        return false;
-    }
-    if (at == end)
+    NnrtCellStatus status = nnrt_next_cell(csv->source, &at, end, &cell);
+    if (status == NNRT_NO_CELL)
       return true;
-    at++;
+    if (status != NNRT_ONE_CELL)
+      return failf(failure, "%s: line %lld, column %lld: %s", csv->path, (long long)csv->line,
+                   (long long)csv->n_field + 1,
+                   status == NNRT_OPEN_QUOTE ? "a quote (\") is opened but not closed in this line"
+                                             : "text after the closing quote");
+    if (!add_field(csv, cell, failure))
+      return false;
   }
 }
 
-// The next line that isn't empty. false at the end of the text, or with a message.
+// The next line that isn't empty. false with a message.
 static bool next_row(Csv *csv, bool *end, Failure *failure) {
-  while (csv->at < csv->end) {
-    const char *newline = memchr(csv->at, '\n', (size_t)(csv->end - csv->at));
-    const char *from = csv->at, *to = newline ? newline : csv->end;
-    csv->at = newline ? newline + 1 : csv->end;
-    csv->line++;
-    if (to > from && to[-1] == '\r')
-      to--;
-    if (to > from)
-      return split_line(csv, from, to, failure);
-  }
+  NnrtCell line;
+  if (nnrt_next_line(&csv->at, csv->end, &line, &csv->line))
+    return split_line(csv, line, failure);
   *end = true;
   return true;
 }
 
 // What was found, short enough and clean enough for a message.
-static const char *field_text(Field field, char text[48]) {
+static const char *field_text(NnrtCell field, char text[48]) {
   size_t length = field.length < 32 ? field.length : 32;
   if (!length)
     return "nothing";
@@ -176,45 +127,92 @@ static bool read_header(Csv *csv, Failure *failure) {
   return true;
 }
 
-static bool find_by_name(const Csv *csv, const NnrtColumn *column, int64_t *position,
-                         Failure *failure) {
-  *position = -1;
+static bool find_by_name(const Csv *csv, const char *name, uint32_t *position, Failure *failure) {
+  int64_t found = -1;
   for (int64_t i = 0; i < csv->n_name; i++) {
-    if (strcmp(csv->name[i], column->header))
+    if (strcmp(csv->name[i], name))
       continue;
-    if (*position >= 0)
+    if (found >= 0)
       return failf(failure, "%s: columns %lld and %lld are both called \"%s\"", csv->path,
-                   (long long)*position + 1, (long long)i + 1, column->header);
-    *position = i;
+                   (long long)found + 1, (long long)i + 1, name);
+    found = i;
   }
-  if (*position >= 0)
+  *position = (uint32_t)found;
+  if (found >= 0)
     return true;
-  const char *near = closest_name(column->header, csv->name, (size_t)csv->n_name);
-  return near ? failf(failure, "%s: has no column \"%s\"; did you mean \"%s\"?", csv->path,
-                      column->header, near)
-              : failf(failure, "%s: has no column \"%s\" among its %lld", csv->path, column->header,
+  const char *near = closest_name(name, csv->name, (size_t)csv->n_name);
+  return near ? failf(failure, "%s: has no column \"%s\"; did you mean \"%s\"?", csv->path, name,
+                      near)
+              : failf(failure, "%s: has no column \"%s\" among its %lld", csv->path, name,
                       (long long)csv->n_name);
 }
 
-// position[i]: the first field of column i, -1 if it isn't needed.
-static bool find_positions(const Csv *csv, const TableRequest *request, int64_t *position,
-                           int64_t *width, Failure *failure) {
+// The field of value `k` of the row, after the steps that leave columns out.
+static bool field_of(const Csv *csv, uint32_t k, uint32_t *field, Failure *failure) {
+  const NnrtSource *s = csv->source;
+  *field = k;
+  if (!s->n_keep)
+    return true;
+  if (k >= s->n_keep)
+    return failf(failure, "%s: value %u is read, but %u are kept of each row", csv->path, k,
+                 s->n_keep);
+  *field = s->keep[k];
+  return !csv->name || !s->keep_name || find_by_name(csv, s->keep_name[k], field, failure);
+}
+
+static bool column_places(Csv *csv, uint32_t i, const NnrtColumn *column, Failure *failure) {
+  int64_t n = column_cells(column);
+  csv->place[i] = malloc((size_t)n * sizeof **csv->place + 1);
+  if (!csv->place[i])
+    return failf(failure, "not enough memory for the columns of %s", csv->path);
+  if (column->header && !csv->name)
+    return failf(failure, "%s: \"%s\" is asked for by name, but the file is read without a header",
+                 csv->path, column->header);
+  uint32_t field = 0;
+  if (column->header && !find_by_name(csv, column->header, &field, failure))
+    return false;
+  for (int64_t k = 0; k < n; k++) {
+    uint32_t at = column->place ? column->place[k] : column->first + (uint32_t)k;
+    if (!column->header && !field_of(csv, at, &field, failure))
+      return false;
+    csv->place[i][k] = column->header ? field + k : field;
+  }
+  return true;
+}
+
+// Which fields each column is made of; *width: how many fields that takes.
+static bool find_positions(Csv *csv, const TableRequest *request, int64_t *width,
+                           Failure *failure) {
   *width = 0;
+  csv->place = calloc(request->n_column + 1, sizeof *csv->place);
+  csv->words = calloc(request->n_column + 1, sizeof *csv->words);
+  csv->n_place = request->n_column;
+  if (!csv->place || !csv->words)
+    return failf(failure, "not enough memory for the columns of %s", csv->path);
   for (uint32_t i = 0; i < request->n_column; i++) {
     const NnrtColumn *column = &request->column[i];
-    position[i] = -1;
     if (request->needed && !request->needed[i])
       continue;
-    position[i] = column->first;
-    if (column->header && !csv->name)
-      return failf(failure,
-                   "%s: \"%s\" is asked for by name, but the file is read without a header",
-                   csv->path, column->header);
-    if (column->header && !find_by_name(csv, column, &position[i], failure))
+    if (!column_places(csv, i, column, failure) ||
+        !words_open(&csv->words[i], &column->words, failure))
       return false;
-    int64_t end = position[i] + type_elements(&column->type);
-    *width = end > *width ? end : *width;
+    for (int64_t k = 0; k < column_cells(column); k++)
+      *width = csv->place[i][k] >= *width ? csv->place[i][k] + 1 : *width;
   }
+  return true;
+}
+
+static bool find_whole(Csv *csv, Failure *failure) {
+  const NnrtSource *s = csv->source;
+  csv->whole = malloc((s->n_whole + 1) * sizeof *csv->whole);
+  if (!csv->whole)
+    return failf(failure, "not enough memory for the columns of %s", csv->path);
+  for (uint32_t i = 0; i < s->n_whole; i++) {
+    csv->whole[i] = s->whole[i];
+    if (csv->name && s->whole_name && !find_by_name(csv, s->whole_name[i], &csv->whole[i], failure))
+      return false;
+  }
+  csv->n_whole = s->n_whole;
   return true;
 }
 
@@ -230,29 +228,49 @@ static bool bad_field(const Csv *csv, int64_t field, const char *column, const c
                header_likely ? "; if this line names the columns, say header = true" : "");
 }
 
-static bool is_missing(const Csv *csv, Field field) {
-  return csv->missing && field.length == strlen(csv->missing) &&
-         !memcmp(field.at, csv->missing, field.length);
+static bool store_cell(const Csv *csv, Table *table, const TableRequest *request, uint32_t i,
+                       int64_t k, int64_t row, Failure *failure) {
+  char expected[64];
+  TableColumn *column = &table->column[i];
+  int64_t field = csv->place[i][k];
+  NnrtCell cell = csv->field[field];
+  const NnrtColumn *as = &request->column[i];
+  const char *wrong;
+  double value = NAN;
+  bool missing = nnrt_is_missing(csv->source, &cell);
+  if (as->words.coding == NNRT_AS_TOKENS)
+    wrong = words_tokens(&csv->words[i], &cell, column, as, row, expected);
+  else if (as->words.coding == NNRT_AS_NUMBER && !missing &&
+           !parse_number(cell.at, cell.length, &value))
+    return bad_field(csv, field, as->name, "a number", row == 0 && !csv->name, failure);
+  else {
+    wrong = as->words.coding == NNRT_AS_NUMBER
+                ? NULL
+                : words_value(&csv->words[i], &cell, missing, &value);
+    if (!wrong)
+      wrong = table_store(column, &as->type, row * column->count + k, value, expected);
+  }
+  return !wrong || bad_field(csv, field, as->name, wrong, false, failure);
 }
 
-static bool store_row(const Csv *csv, Table *table, const TableRequest *request,
-                      const int64_t *position, int64_t row, Failure *failure) {
-  char expected[64];
-  for (uint32_t i = 0; i < request->n_column; i++) {
-    TableColumn *column = &table->column[i];
-    for (int64_t k = 0; position[i] >= 0 && k < column->count; k++) {
-      Field field = csv->field[position[i] + k];
-      double value = NAN;
-      if (!is_missing(csv, field) && !parse_number(field.at, field.length, &value))
-        return bad_field(csv, position[i] + k, request->column[i].name, "a number",
-                         row == 0 && !csv->name, failure);
-      const char *wrong =
-          table_store(column, &request->column[i].type, row * column->count + k, value, expected);
-      if (wrong)
-        return bad_field(csv, position[i] + k, request->column[i].name, wrong, false, failure);
-    }
-  }
+static bool store_row(const Csv *csv, Table *table, const TableRequest *request, int64_t row,
+                      Failure *failure) {
+  for (uint32_t i = 0; i < request->n_column; i++)
+    for (int64_t k = 0; csv->place[i] && k < column_cells(&request->column[i]); k++)
+      if (!store_cell(csv, table, request, i, k, row, failure))
+        return false;
   return true;
+}
+
+// Rows with a missing value are left out where the source says drop_missing.
+static bool is_dropped(const Csv *csv) {
+  for (int64_t i = 0; csv->source->drop_missing && i < csv->n_field; i++)
+    if (!csv->n_whole && nnrt_is_missing(csv->source, &csv->field[i]))
+      return true;
+  for (uint32_t i = 0; i < csv->n_whole; i++)
+    if (csv->whole[i] < csv->n_field && nnrt_is_missing(csv->source, &csv->field[csv->whole[i]]))
+      return true;
+  return false;
 }
 
 // An upper bound of the rows: no more than lines, and no more than the bytes allow.
@@ -271,7 +289,7 @@ static bool check_count(const Csv *csv, int64_t columns, int64_t width, bool fir
     return failf(failure,
                  "%s: line %lld has %lld column%s, expected at least %lld (separator '%c')",
                  csv->path, (long long)csv->line, (long long)csv->n_field,
-                 csv->n_field == 1 ? "" : "s", (long long)width, csv->separator);
+                 csv->n_field == 1 ? "" : "s", (long long)width, csv->source->separator);
   if (csv->n_field != columns)
     return failf(failure, "%s: line %lld has %lld column%s, expected %lld as in the lines above it",
                  csv->path, (long long)csv->line, (long long)csv->n_field,
@@ -279,31 +297,49 @@ static bool check_count(const Csv *csv, int64_t columns, int64_t width, bool fir
   return true;
 }
 
-static bool read_rows(Csv *csv, Table *table, const TableRequest *request, int64_t *position,
-                      Failure *failure) {
+static bool read_rows(Csv *csv, Table *table, const TableRequest *request, Failure *failure) {
   int64_t width, columns = csv->n_name;
-  if (!find_positions(csv, request, position, &width, failure) ||
+  if (!find_positions(csv, request, &width, failure) || !find_whole(csv, failure) ||
       !table_allocate(table, request, most_rows(csv, width), failure))
     return false;
   int64_t row = 0;
-  for (bool end = false;; row++) {
+  for (bool end = false, first = true;; first = false) {
     if (!next_row(csv, &end, failure))
       return false;
     if (end)
       break;
-    if (row == 0 && !csv->name)
+    if (first && !csv->name)
       columns = csv->n_field;
-    if (!check_count(csv, columns, width, row == 0, failure) ||
-        !store_row(csv, table, request, position, row, failure))
+    if (!check_count(csv, columns, width, first, failure))
+      return false;
+    if (is_dropped(csv))
+      continue;
+    if (!store_row(csv, table, request, row++, failure))
       return false;
   }
   table->rows = row;
   return true;
 }
 
-static bool unpack(const char *path, Bytes *file, Failure *failure) {
+static void csv_close(Csv *csv) {
+  for (uint32_t i = 0; csv->place && i < csv->n_place; i++)
+    free(csv->place[i]);
+  for (uint32_t i = 0; csv->words && i < csv->n_place; i++)
+    words_close(&csv->words[i]);
+  free(csv->place);
+  free(csv->words);
+  free(csv->whole);
+  free(csv->field);
+  free(csv->header);
+  free(csv->name);
+}
+
+// The whole content of a file, plain or gzipped.
+bool file_unpacked(const char *path, Bytes *file, Failure *failure) {
   Bytes content;
   bool complete;
+  if (!file_read(path, file, failure))
+    return false;
   if (!gzip_is(file))
     return true;
   if (!gzip_inflate(path, file, PTRDIFF_MAX, &content, &complete, failure))
@@ -313,28 +349,27 @@ static bool unpack(const char *path, Bytes *file, Failure *failure) {
   return true;
 }
 
+static Csv csv_of(const char *path, const NnrtSource *source, const Bytes *file) {
+  Csv csv = {.path = path,
+             .source = source,
+             .at = (const char *)file->at,
+             .end = (const char *)file->at + file->size};
+  if (file->size >= 3 && !memcmp(csv.at, "\xef\xbb\xbf", 3))
+    csv.at += 3;
+  return csv;
+}
+
 static bool load_path(Table *table, const NnrtSource *source, const TableRequest *request,
                       const char *path, Failure *failure) {
   Bytes file = {0};
-  int64_t *position = malloc((request->n_column + 1) * sizeof *position);
-  bool good = position ? file_read(path, &file, failure) && unpack(path, &file, failure)
-                       : failf(failure, "not enough memory for the columns of %s", path);
+  bool good = file_unpacked(path, &file, failure);
   if (good) {
-    Csv csv = {.path = path,
-               .separator = source->separator ? source->separator : ',',
-               .missing = source->missing,
-               .at = (const char *)file.at,
-               .end = (const char *)file.at + file.size};
-    if (file.size >= 3 && !memcmp(csv.at, "\xef\xbb\xbf", 3))
-      csv.at += 3;
-    good = (!source->header || read_header(&csv, failure)) &&
-           read_rows(&csv, table, request, position, failure);
-    free(csv.field);
-    free(csv.header);
-    free(csv.name);
+    Csv csv = csv_of(path, source, &file);
+    good =
+        (!source->header || read_header(&csv, failure)) && read_rows(&csv, table, request, failure);
+    csv_close(&csv);
   }
   free(file.at);
-  free(position);
   return good;
 }
 
@@ -348,22 +383,17 @@ bool csv_load(Table *table, const NnrtSource *source, const TableRequest *reques
 }
 
 // Does the file begin with a line that is no numbers? Asked about files given to predict.
-bool csv_has_header(const char *path, char separator, bool *header, Failure *failure) {
+bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure) {
   Bytes file = {0};
   bool end = false;
-  bool good = file_read(path, &file, failure) && unpack(path, &file, failure);
-  Csv csv = {.path = path,
-             .separator = separator ? separator : ',',
-             .at = (const char *)file.at,
-             .end = (const char *)file.at + file.size};
-  if (good && file.size >= 3 && !memcmp(csv.at, "\xef\xbb\xbf", 3))
-    csv.at += 3;
-  good = good && next_row(&csv, &end, failure);
-  double value;
+  if (!file_unpacked(path, &file, failure))
+    return false;
+  Csv csv = csv_of(path, source, &file);
+  bool good = next_row(&csv, &end, failure);
   *header = good && !end && csv.n_field > 0 && csv.field[0].length > 0;
   for (int64_t i = 0; *header && i < csv.n_field; i++) // one number in it, and it is a row
-    *header = !parse_number(csv.field[i].at, csv.field[i].length, &value);
-  free(csv.field);
+    *header = !nnrt_is_number(&csv.field[i]);
+  csv_close(&csv);
   free(file.at);
   return good;
 }

@@ -35,7 +35,7 @@ bool dataset_has(const Dataset *dataset, SplitKind kind) {
   if (kind >= SPLIT_NONE)
     return false;
   return source_of(dataset, kind)->kind != NNRT_NO_SOURCE ||
-         (kind == SPLIT_VALIDATE && dataset->data->validate_last > 0);
+         (kind == SPLIT_VALIDATE && (dataset->data->validate_last > 0 || dataset->fold));
 }
 
 bool dataset_check_files(const Dataset *dataset, Failure *failure) {
@@ -86,6 +86,45 @@ static bool validation_rows(const Dataset *dataset, int64_t rows, int64_t *kept,
                (long long)rows, *kept > 0 ? "no rows to train with" : "no rows to validate with");
 }
 
+// ---- Order ------------------------------------------------------------------------------------
+
+static bool put_order(Dataset *dataset, SplitKind kind, Failure *failure) {
+  int64_t rows = dataset->table[kind].rows;
+  if (dataset->order[kind])
+    return true;
+  dataset->order[kind] = allocate(rows, sizeof(int64_t), "the order of the rows", failure);
+  for (int64_t i = 0; dataset->order[kind] && i < rows; i++)
+    dataset->order[kind][i] = i;
+  return dataset->order[kind] != NULL;
+}
+
+static bool shuffle_rows(Dataset *dataset, SplitKind kind, int64_t seed, Failure *failure) {
+  if (!put_order(dataset, kind, failure))
+    return false;
+  Shuffle shuffle = shuffle_make(dataset->table[kind].rows, seed, 0);
+  for (int64_t i = 0; i < dataset->table[kind].rows; i++)
+    dataset->order[kind][i] = shuffle_at(&shuffle, i);
+  return true;
+}
+
+// Rows are dealt to the folds in an order that is always the same; those of this fold come last.
+static bool order_fold(Dataset *dataset, int64_t *kept, Failure *failure) {
+  const Table *table = &dataset->table[SPLIT_TRAIN];
+  int64_t folds = dataset->data->folds, at = 0;
+  if (table->rows < folds)
+    return failf(failure, "%s: %lld rows are too few for %lld folds", dataset->data->name,
+                 (long long)table->rows, (long long)folds);
+  if (!put_order(dataset, SPLIT_TRAIN, failure))
+    return false;
+  Shuffle shuffle = shuffle_make(table->rows, dataset->data->train.shuffle_seed, 0);
+  for (int last = 0; last < 2; last++)
+    for (int64_t i = 0; i < table->rows; i++)
+      if ((i % folds == dataset->fold - 1) == last)
+        dataset->order[SPLIT_TRAIN][at++] = shuffle_at(&shuffle, i);
+  *kept = (table->rows - dataset->fold) / folds + 1;
+  return true;
+}
+
 bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *failure) {
   if (!dataset_has(dataset, kind))
     return failf(failure, "%s: has no %s rows", dataset->data->name, split_name(kind));
@@ -97,7 +136,15 @@ bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *fail
   int64_t kept = 0;
   if (from == SPLIT_TRAIN && !validation_rows(dataset, table->rows, &kept, failure))
     return false;
-  *split = (Split){table, tail ? table->rows - kept : 0, tail ? kept : table->rows - kept, kind};
+  const NnrtSource *source = source_of(dataset, from);
+  if (from == SPLIT_TRAIN && dataset->fold) {
+    if (!order_fold(dataset, &kept, failure))
+      return false;
+  } else if (source->shuffled && !dataset->order[from] &&
+             !shuffle_rows(dataset, from, source->shuffle_seed, failure))
+    return false;
+  *split = (Split){table, tail ? table->rows - kept : 0, tail ? kept : table->rows - kept, kind,
+                   dataset->order[from]};
   return true;
 }
 
@@ -112,6 +159,8 @@ SplitKind dataset_default_split(const Dataset *dataset, const Options *options) 
 void dataset_close(Dataset *dataset) {
   for (int kind = 0; kind < 3; kind++)
     table_free(&dataset->table[kind]);
+  for (int kind = 0; kind < 3; kind++)
+    free(dataset->order[kind]);
   free(dataset->needed);
   *dataset = (Dataset){0};
 }

@@ -71,7 +71,7 @@ static bool load_and_print(Predictor *p, const NnrtSource *source, const NnrtCol
   Table table = {0};
   bool good = table_load(&table, source, &request, failure);
   if (good) {
-    Split split = {&table, 0, table.rows, SPLIT_NONE};
+    Split split = {&table, 0, table.rows, SPLIT_NONE, NULL};
     good = print_table(p, &split, source->file[0], false, failure);
   }
   table_free(&table);
@@ -90,7 +90,7 @@ static bool predict_csv(Predictor *p, const char *path, Failure *failure) {
       by_name = by_name || p->predict->input[i].header;
   }
   source.header = by_name;
-  if (!by_name && !csv_has_header(path, source.separator, &source.header, failure))
+  if (!by_name && !csv_has_header(path, &source, &source.header, failure))
     return false;
   if (like)
     return load_and_print(p, &source, p->predict->input, failure);
@@ -168,9 +168,10 @@ static bool predict_picture(Predictor *p, const char *path, const Bytes *file, F
     free(pixels.at);
     return failf(failure, "%s: not enough memory", path);
   }
-  column[which] = (TableColumn){NNRT_U8, (int64_t)pixels.size, pixels.at, pixels.at};
+  column[which] =
+      (TableColumn){NNRT_U8, (int64_t)pixels.size, (int64_t)pixels.size, pixels.at, pixels.at};
   Table table = {1, 0, column, p->predict->n_input};
-  Split split = {&table, 0, 1, SPLIT_NONE};
+  Split split = {&table, 0, 1, SPLIT_NONE, NULL};
   bool good = print_table(p, &split, path, true, failure);
   table_free(&table);
   return good;

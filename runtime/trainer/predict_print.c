@@ -49,18 +49,74 @@ static int64_t next_greatest(const Cell *cell, int64_t before) {
   return best;
 }
 
+// What value k is called: its number, if it has no name. NULL: nothing (padding).
+static const char *name_of(const Cell *cell, int64_t k, char number[NUMBER_TEXT]) {
+  const NnrtWords *words = &cell->output->words;
+  const char *at = words->words;
+  int64_t first = words->coding == NNRT_AS_TOKENS ? 2 : 0;
+  if (first && k < first)
+    return k ? "?" : NULL;
+  if (k - first >= words->n_word || k < 0) {
+    snprintf(number, NUMBER_TEXT, "%lld", (long long)k);
+    return number;
+  }
+  for (k -= first; k > 0; k--)
+    at += strlen(at) + 1;
+  return at;
+}
+
+// A name among others on one line.
+static void put_name(String *line, const Cell *cell, int64_t k) {
+  char number[NUMBER_TEXT];
+  for (const char *at = name_of(cell, k, number); at && *at; at++)
+    if (*at == '\n' || *at == '\t')
+      string_put(line, *at == '\n' ? "\\n" : "\\t");
+    else
+      string_printf(line, "%c", *at);
+}
+
+static void put_text(String *text, const Cell *cell) {
+  char number[NUMBER_TEXT];
+  bool words = cell->output->words.split == NNRT_WORDS;
+  for (int64_t i = 0, n = 0; i < cell->count; i++) {
+    const char *name = name_of(cell, (int64_t)cell_value(cell, i), number);
+    if (name)
+      string_printf(text, "%s%s", words && n++ ? " " : "", name);
+  }
+}
+
+static void put_json_text(String *line, const Cell *cell) {
+  String text = {0};
+  put_text(&text, cell);
+  string_put_json(line, text.at ? text.at : "");
+  string_free(&text);
+}
+
+static void put_json_name(String *line, const Cell *cell, int64_t k) {
+  char number[NUMBER_TEXT];
+  const char *name = name_of(cell, k, number);
+  if (cell->output->words.n_word && name != number)
+    string_put_json(line, name ? name : "");
+  else
+    string_printf(line, "%lld", (long long)k);
+}
+
 static void put_plain(String *line, const Cell *cell) {
   char number[NUMBER_TEXT];
   int64_t at = -1;
   switch (cell->output->form) {
   case NNRT_AS_TOP:
-    for (int64_t i = 0; i < top_count(cell) && (at = next_greatest(cell, at)) >= 0; i++)
-      string_printf(line, "%s%lld (%.2f%%)", i ? ", " : "", (long long)at,
-                    100 * cell_value(cell, at));
+    for (int64_t i = 0; i < top_count(cell) && (at = next_greatest(cell, at)) >= 0; i++) {
+      string_put(line, i ? ", " : "");
+      put_name(line, cell, at);
+      string_printf(line, " (%.2f%%)", 100 * cell_value(cell, at));
+    }
     break;
   case NNRT_AS_CLASS:
-    for (int64_t i = 0; i < cell->count; i++)
-      string_printf(line, "%s%.0f", i ? " " : "", cell_value(cell, i));
+    put_name(line, cell, (int64_t)cell_value(cell, 0));
+    break;
+  case NNRT_AS_TEXT:
+    put_text(line, cell);
     break;
   default:
     for (int64_t i = 0; i < cell->count; i++)
@@ -70,11 +126,21 @@ static void put_plain(String *line, const Cell *cell) {
 
 static void put_json(String *line, const Cell *cell) {
   int64_t at = -1;
+  if (cell->output->form == NNRT_AS_CLASS) {
+    put_json_name(line, cell, (int64_t)cell_value(cell, 0));
+    return;
+  }
+  if (cell->output->form == NNRT_AS_TEXT) {
+    put_json_text(line, cell);
+    return;
+  }
   bool list = cell->output->form == NNRT_AS_TOP || cell->count != 1 || cell->output->type.rank;
   string_put(line, list ? "[" : "");
   if (cell->output->form == NNRT_AS_TOP) {
     for (int64_t i = 0; i < top_count(cell) && (at = next_greatest(cell, at)) >= 0; i++) {
-      string_printf(line, "%s{\"class\":%lld,\"probability\":", i ? "," : "", (long long)at);
+      string_printf(line, "%s{\"class\":", i ? "," : "");
+      put_json_name(line, cell, at);
+      string_put(line, ",\"probability\":");
       string_put_json_number(line, cell_value(cell, at));
       string_put(line, "}");
     }
@@ -89,14 +155,29 @@ static void put_json(String *line, const Cell *cell) {
 
 static void put_csv_cell(String *csv, const Cell *cell) {
   int64_t at = -1;
-  if (cell->output->form == NNRT_AS_TOP) {
+  char number[NUMBER_TEXT];
+  String text = {0};
+  switch (cell->output->form) {
+  case NNRT_AS_TOP:
     for (int64_t i = 0; i < top_count(cell); i++) {
       at = next_greatest(cell, at);
+      string_put(csv, ",");
       if (at >= 0)
-        string_printf(csv, ",%lld,%.9g", (long long)at, cell_value(cell, at));
-      else
-        string_put(csv, ",,");
+        string_put_csv(csv, name_of(cell, at, number));
+      string_put(csv, ",");
+      if (at >= 0)
+        string_printf(csv, "%.9g", cell_value(cell, at));
     }
+    return;
+  case NNRT_AS_CLASS:
+    string_put(csv, ",");
+    string_put_csv(csv, name_of(cell, (int64_t)cell_value(cell, 0), number));
+    return;
+  case NNRT_AS_TEXT:
+    put_text(&text, cell);
+    string_put(csv, ",");
+    string_put_csv(csv, text.at ? text.at : "");
+    string_free(&text);
     return;
   }
   for (int64_t i = 0; i < cell->count; i++)
@@ -113,6 +194,8 @@ static void put_csv_names(String *csv, const Cell *cell) {
   for (int64_t i = 0; i < cell->count; i++) {
     string_put(csv, ",");
     string_put(csv, name);
+    if (cell->output->form == NNRT_AS_TEXT)
+      return;
     if (cell->count > 1)
       string_printf(csv, "_%lld", (long long)i);
   }

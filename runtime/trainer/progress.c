@@ -118,6 +118,8 @@ static void print_line(Progress *progress, String *line) {
 
 void progress_log(Progress *progress, int64_t step, const Figures *figures) {
   String line = {0};
+  if (progress->quiet)
+    return;
   if (progress->log == LOG_JSON) {
     string_put(&line, "{");
     put_json_block(&line, progress);
@@ -231,6 +233,10 @@ static bool add_history(Progress *progress, int64_t epoch, int64_t step, const F
 bool progress_epoch(Progress *progress, int64_t epoch, int64_t step, const Figures *figures,
                     const Figures *validation, Failure *failure) {
   double now = seconds_now(), seconds = now - progress->epoch_started;
+  if (progress->quiet) {
+    progress->epoch_started = now;
+    return true;
+  }
   print_epoch(progress, epoch, step, figures, validation, seconds);
   progress->epoch_started = seconds_now();
   return add_history(progress, epoch, step, figures, validation, seconds, failure);
@@ -243,7 +249,7 @@ void progress_start(Progress *progress, const NnrtTrain *train, int64_t epochs, 
   progress->steps = steps;
   progress->steps_per_epoch = steps_per_epoch;
   progress->started = progress->epoch_started = seconds_now();
-  if (progress->program->n_train > 1 && progress->log != LOG_JSON)
+  if (progress->program->n_train > 1 && progress->log != LOG_JSON && !progress->quiet)
     printf("train %s\n", train->name);
 }
 

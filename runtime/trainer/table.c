@@ -17,7 +17,7 @@ bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Fai
   for (uint32_t i = 0; i < request->n_column; i++) {
     TableColumn *column = &table->column[i];
     column->elem = request->column[i].type.elem;
-    column->count = type_elements(&request->column[i].type);
+    column->count = column->step = type_elements(&request->column[i].type);
     int64_t values;
     if (!wanted(request, i))
       continue;
@@ -91,19 +91,20 @@ static bool load_inline(Table *table, const NnrtSource *source, const TableReque
     TableColumn *column = &table->column[i];
     if (!column->values)
       continue;
-    if (request->column[i].first + column->count > source->width)
+    const NnrtColumn *as = &request->column[i];
+    if (!as->place && as->first + column->count > source->width)
       return failf(failure, "%s: the rows have %lld values, \"%s\" needs values %u to %lld",
-                   request->data_name, (long long)source->width, request->column[i].name,
-                   request->column[i].first,
-                   (long long)(request->column[i].first + column->count - 1));
+                   request->data_name, (long long)source->width, as->name, as->first,
+                   (long long)(as->first + column->count - 1));
     for (int64_t row = 0; row < source->rows; row++) {
-      const double *from = source->value + row * source->width + request->column[i].first;
       for (int64_t k = 0; k < column->count; k++) {
-        const char *wrong = table_store(column, &request->column[i].type, row * column->count + k,
-                                        from[k], expected);
+        double value =
+            source->value[row * source->width + (as->place ? as->place[k] : as->first + k)];
+        const char *wrong =
+            table_store(column, &as->type, row * column->count + k, value, expected);
         if (wrong)
           return failf(failure, "%s, row %lld: \"%s\" is %g, expected %s", request->data_name,
-                       (long long)row, request->column[i].name, from[k], wrong);
+                       (long long)row, as->name, value, wrong);
       }
     }
   }
@@ -129,6 +130,44 @@ static bool load_generated(Table *table, const NnrtSource *source, const TableRe
   return true;
 }
 
+// Rows become windows of neighbouring rows: nothing is copied, each begins `stride` further on.
+bool table_windows(Table *table, const NnrtSource *source, const TableRequest *request,
+                   Failure *failure) {
+  if (table->rows < source->window)
+    return failf(failure, "%s: %lld values are less than a window of %lld", request->data_name,
+                 (long long)table->rows, (long long)source->window);
+  table->rows = (table->rows - source->window) / source->stride + 1;
+  for (uint32_t i = 0; i < table->n_column; i++) {
+    TableColumn *column = &table->column[i];
+    if (!column->values)
+      continue;
+    column->values =
+        (char *)column->values + elem_bytes(column->elem) * (size_t)request->column[i].first;
+    column->count = type_elements(&request->column[i].type);
+    column->step = source->stride;
+  }
+  return true;
+}
+
+// Windows of a column of csv: one number a row is read.
+static bool series_load(Table *table, const NnrtSource *source, const TableRequest *request,
+                        Failure *failure) {
+  NnrtColumn *column = calloc(request->n_column + 1, sizeof *column);
+  TableRequest single = *request;
+  if (!column)
+    return failf(failure, "not enough memory for the columns of %s", request->data_name);
+  for (uint32_t i = 0; i < request->n_column; i++) {
+    column[i] = request->column[i];
+    column[i].type.rank = 0;
+    column[i].first = 0;
+  }
+  single.column = column;
+  bool good =
+      csv_load(table, source, &single, failure) && table_windows(table, source, request, failure);
+  free(column);
+  return good;
+}
+
 bool table_load(Table *table, const NnrtSource *source, const TableRequest *request,
                 Failure *failure) {
   bool good = false;
@@ -137,7 +176,11 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
     good = idx_load(table, source, request, failure);
     break;
   case NNRT_CSV:
-    good = csv_load(table, source, request, failure);
+    good = source->window ? series_load(table, source, request, failure)
+                          : csv_load(table, source, request, failure);
+    break;
+  case NNRT_TEXT:
+    good = text_load(table, source, request, failure);
     break;
   case NNRT_INLINE:
     good = load_inline(table, source, request, failure);

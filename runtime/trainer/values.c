@@ -1,4 +1,5 @@
 // What lives between calls: parameters, moving statistics, optimizer state, configs; and models.
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"
@@ -89,4 +90,33 @@ bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *fa
   call_close(&call);
   nnrt_close(model);
   return good;
+}
+
+static char *copy_all(const Values *values, char *kept, bool back) {
+  const NnrtProgram *program = values->program;
+  for (uint32_t i = 0; i < program->n_param + program->n_state; i++) {
+    bool param = i < program->n_param;
+    uint32_t k = param ? i : i - program->n_param;
+    size_t bytes = (size_t)room(param ? &program->param[k] : &program->state[k]);
+    void *value = param ? values->param[k] : values->state[k];
+    memcpy(back ? value : kept, back ? kept : value, bytes);
+    kept += bytes;
+  }
+  return kept;
+}
+
+bool values_keep(const Values *values, char **kept, Failure *failure) {
+  const NnrtProgram *program = values->program;
+  int64_t bytes =
+      room_of_all(program->param, program->n_param) + room_of_all(program->state, program->n_state);
+  if (!*kept)
+    *kept = allocate(bytes, 1, "the best weights", failure);
+  if (*kept)
+    copy_all(values, *kept, false);
+  return *kept != NULL;
+}
+
+void values_take_back(Values *values, const char *kept) {
+  if (kept)
+    copy_all(values, (char *)(uintptr_t)kept, true);
 }

@@ -214,8 +214,9 @@ static const NnrtStopInput stop_inputs[] = {{NNRT_STOP_VAL, 0, true, 0, 0},
                                             {NNRT_STOP_STALLED, 0, true, 30, 0}};
 static const NnrtStep steps[] = {{.name = "", .step = 1, .grad = 3, .repeat = 1, .n_metric = 2}};
 static const uint32_t train_slots[] = {0};
-static const NnrtOutput outputs[] = {{"Class", {NNRT_F32, 1, {OUT}, 0}, NNRT_AS_TOP, 2},
-                                     {"best", {NNRT_I32, 0, {0}, OUT}, NNRT_AS_CLASS, 0}};
+static const NnrtOutput outputs[] = {
+    {.name = "Class", .type = {NNRT_F32, 1, {OUT}, 0}, .form = NNRT_AS_TOP, .top = 2},
+    {.name = "best", .type = {NNRT_I32, 0, {0}, OUT}, .form = NNRT_AS_CLASS}};
 static const uint32_t dense_params[] = {0, 1};
 static const NnrtLayer layers[] = {
     {"Toy", "model", {NNRT_F32, 1, {OUT}, 0}, 0, NULL, 0},
