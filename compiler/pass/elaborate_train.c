@@ -165,11 +165,21 @@ static bool make_formulas(Elab *e, const Train *t, const Step *step, Scope *oute
   return good;
 }
 
+// A metric as the runtime takes it: a sum over rows or a value, by what it is in evaluation mode.
+// In training mode noise may make one per example of what is the same for all.
+static Value *metric_value(Elab *e, const NnrtMetric *m, Value *x) {
+  Builder *b = &e->target->b;
+  bool batched = x->type.batched;
+  if (batched == (m->kind == NNRT_METRIC_MEAN))
+    return batch_sum(b, x);
+  return ir_binary(b, batched ? OP_div : OP_mul, batch_sum(b, x), rows(b));
+}
+
 static void push_metrics(Elab *e, const Train *t, const Step *step, const Formulas *f,
                          Results *out) {
   for (uint32_t i = 0; i < step_metrics(step); i++) {
     uint32_t k = step->metric + i;
-    buf_push(e->m->arena, &out->value, batch_sum(&e->target->b, f->metric[i]));
+    buf_push(e->m->arena, &out->value, metric_value(e, &t->metric.at[k], f->metric[i]));
     buf_push(e->m->arena, &out->port, (Port){NNRT_METRIC, k, t->metric.at[k].name});
   }
 }
@@ -222,6 +232,9 @@ static bool make_eval(Elab *e, Train *t) {
   if (reports)
     good &= make_formulas(e, t, t->whole, scope, &f[n]);
   if (!good) {
+    for (uint32_t i = 0; i < n; i++) // their errors don't wait for the next run
+      for (uint32_t k = 0; k < t->step.at[i]->minimize.n; k++)
+        optimizer_bind(e, &t->step.at[i]->minimize.at[k], f[i].scope);
     target_drop(target);
     return false;
   }
@@ -341,7 +354,7 @@ static bool make_grad(Elab *e, Train *t, Step *step) {
   Value **grad = arena_array(arena, Value *, e->param.n);
   uint32_t n = selected_params(e, any, param, value);
   gradients(e, f.sum, value, n, grad);
-  buf_push(arena, &out.value, batch_sum(&target->b, f.sum));
+  buf_push(arena, &out.value, metric_value(e, &t->metric.at[step->metric], f.sum));
   buf_push(arena, &out.port, (Port){NNRT_METRIC, step->metric, t->metric.at[step->metric].name});
   for (uint32_t i = 0; i < n; i++) {
     buf_push(arena, &out.value, grad[i]);
@@ -402,6 +415,8 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   bool data = train_data(e, t) && train_name_free(e, t);
   train_add_items(e, t);
   train_read_settings(e, t);
+  if (!decl->a && t->epochs_node) // `on` was forgotten: every field would be an unknown name
+    data = false;
   if (data && t->step.n && t->step.at[0]->minimize.n && make_eval(e, t) &&
       e->s->n_error == errors && make_steps(e, t)) {
     make_stop(e, t);

@@ -53,8 +53,8 @@ Val weights_list(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
     return val_error();
   if (list.n)
     return val_tuple(e, V_LIST, list.at, list.n);
-  Diagnostic *d = elab_error(e, arg[0].span, "over", "%s has no weights here",
-                             val_text(e, arg[0].v));
+  Diagnostic *d =
+      elab_error(e, arg[0].span, "over", "%s has no weights here", val_text(e, arg[0].v));
   diag_note(e->s, d, (Span){0},
             "a layer has its params once it has been applied: name the loss first");
   return val_error();
