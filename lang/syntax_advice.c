@@ -148,6 +148,15 @@ static const char *comma(const Surprise *u) {
   return NULL;
 }
 
+static const char *no_value(const Surprise *u) {
+  const Token *start = line_start(u);
+  if (!takes(u, "=") || (u->found->kind != T_NEWLINE && u->found->kind != T_RBRACE) ||
+      (start->kind != T_PARAM && start->kind != T_STATE))
+    return NULL;
+  return SAY("it begins with a value: %s",
+             start->kind == T_PARAM ? "... = glorot_uniform, or zeros" : "... = zeros");
+}
+
 static const char *misplaced_keyword(const Surprise *u) {
   if (u->found->kind == T_FOR && takes(u, "]"))
     return "`for` gives a list by itself: for i in 0..3 { yield ... }";
@@ -177,9 +186,9 @@ static const char *missing_comma(const Surprise *u) {
 
 const char *syntax_advice(const Surprise *u) {
   static const char *(*const habit[])(
-      const Surprise *) = {operator, setting, clause,       foreign_word, declaration,
-                           block_start,       type,         comma,        misplaced_keyword,
-                           first_word,        missing_comma};
+      const Surprise *) = {operator, setting, clause,        foreign_word, declaration,
+                           block_start,       type,          comma,        misplaced_keyword,
+                           first_word,        missing_comma, no_value};
   for (size_t i = 0; i < sizeof habit / sizeof *habit; i++) {
     const char *advice = habit[i](u);
     if (advice)

@@ -293,9 +293,13 @@ static SourceModule *use_std(Elab *e, Node *use) {
   const char *near = std ? nearest_name(dot + 1, names.at, names.n) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", near);
+  else if (std_module(e, use->name))
+    diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", use->name);
   else if (!std)
     diag_note(e->s, d, (Span){0}, "a file of yours is named in quotes: use \"%s.nn\": ...",
               use->name);
+  else if (use->list.n && e->prelude && scope_own(e->prelude, use->list.at[0]->name))
+    diag_note(e->s, d, (Span){0}, "`%s` is there without `use`", use->list.at[0]->name);
   return NULL;
 }
 

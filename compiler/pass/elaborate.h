@@ -222,7 +222,7 @@ const char *elab_stream(Elab *e, const char *name); // rule 7: path of instance 
 // By Param.index: does `loss` depend on it through a stop_gradient? Then differences of the loss
 // say nothing about its gradient.
 bool *elab_stopped(Elab *e, const Value *loss);
-DrawPlace elab_naming(Elab *e, const char *name); // from here on; returns what to restore
+DrawPlace elab_naming(Elab *e, const char *name);   // from here on; returns what to restore
 const char *node_source(Elab *e, const Node *node); // the text as written
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
 Val val_int(int64_t i);

@@ -1,5 +1,6 @@
-// What to do about a value that doesn't fit its declared type. In: both sides. Out: one line for
-// `help`, or NULL where the message says enough.
+// What to do about a value that doesn't fit its declared type, and about a name that is not known
+// here but elsewhere. In: both sides. Out: one line for `help`, or NULL where the message says
+// enough.
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -73,4 +74,61 @@ const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit) {
   if (strcmp(type->name, "int") == 0 && v.kind == V_FLOAT)
     return "int is a whole number known when compiling; div(a, b) rounds down";
   return NULL;
+}
+
+// ---- names that are declared elsewhere
+// ------------------------------------------------------------
+
+// The binding of `name` below n, or NULL.
+static const Node *binding_in(const Node *n, const char *name) {
+  if (!n)
+    return NULL;
+  if (n->kind == N_BINDING && n->a->kind == N_NAME && n->a->name == name)
+    return n;
+  const Node *part[] = {n->a, n->b, n->c, n->body}, *found = NULL;
+  for (int i = 0; i < 4 && !found; i++)
+    found = binding_in(part[i], name);
+  for (uint32_t i = 0; i < n->list.n && !found; i++)
+    found = binding_in(n->list.at[i], name);
+  return found;
+}
+
+static const Node *field_in(const Node *data, const char *name) {
+  for (uint32_t i = 0; i < data->list.n; i++)
+    if (data->list.at[i]->kind == N_FIELD && data->list.at[i]->name == name)
+      return data->list.at[i];
+  return NULL;
+}
+
+static void note_field(Elab *e, Diagnostic *d, const Node *data, const Node *field) {
+  const Node *block = e->frame ? NULL : e->block;
+  diag_note(e->s, d, field->span, "it is a field of %s", data->name);
+  if (block && (block->kind == N_TRAIN || block->kind == N_PREDICT))
+    diag_note(e->s, d, (Span){0}, "fields are known in blocks on their data: %s %s on %s { ... }",
+              block->kind == N_TRAIN ? "train" : "predict", block->name, data->name);
+  else
+    diag_note(e->s, d, (Span){0},
+              "fields are known in train and predict blocks; models get them "
+              "as inputs");
+}
+
+bool note_elsewhere(Elab *e, Diagnostic *d, const char *name) {
+  if (strcmp(name, "row") == 0)
+    return diag_note(e->s, d, (Span){0}, "`row` is the record that a data block reads"), true;
+  const Node *own = e->frame ? e->frame->decl : NULL, *found = NULL;
+  if (own && (found = binding_in(own->body, name))) {
+    diag_note(e->s, d, found->span, "it is declared here, and known from the next line on");
+    return true;
+  }
+  for (uint32_t i = 0; e->file && i < e->file->list.n; i++) {
+    const Node *decl = e->file->list.at[i];
+    if (decl->kind == N_DATA && (found = field_in(decl, name)))
+      return note_field(e, d, decl, found), true;
+    bool body = decl->kind == N_FN || decl->kind == N_LAYER || decl->kind == N_MODEL;
+    if (!body || decl == own || !(found = binding_in(decl->body, name)))
+      continue;
+    diag_note(e->s, d, found->span, "a name inside of %s is not known outside", decl->name);
+    return true;
+  }
+  return false;
 }

@@ -2,6 +2,8 @@
 // In: values and the places they were written; out: a value, or V_ERROR after a message.
 #include "pass/elaborate_core.h"
 
+#include <string.h>
+
 // ---- shapes -----------------------------------------------------------------------------------
 
 // The shape that two operands have together (rule 3); false if they don't fit.
@@ -66,6 +68,9 @@ static void shape_error(Elab *e, const char *what, const Val *v, uint32_t n, Spa
       elab_error(e, span, "shape-mismatch", "%s: the shapes %s don't fit together", what, list.at);
   note_origins(e, d, v, n, span);
   const Type *a = &v[0].t->type, *b = n > 1 && v[1].kind == V_TENSOR ? &v[1].t->type : a;
+  bool product = b->rank == 2 && a->rank && a->dim[a->rank - 1] == b->dim[0];
+  if (strcmp(what, "`*`") == 0 && product)
+    diag_note(e->s, d, (Span){0}, "`*` goes element by element; the product of matrices is `@`");
   bool one = (a->rank == b->rank + 1 && a->dim[a->rank - 1] == 1) ||
              (b->rank == a->rank + 1 && b->dim[b->rank - 1] == 1);
   if (one)
@@ -381,8 +386,10 @@ static bool matmul_operand(Elab *e, Val *v, Span span) {
     return false;
   if (v->kind == V_TENSOR && v->t->type.rank && v->t->type.elem == TY_F32)
     return true;
-  elab_error(e, span, "wrong-type", "`@` needs vectors or matrices of f32, found %s",
-             val_text(e, *v));
+  Diagnostic *d = elab_error(e, span, "wrong-type",
+                             "`@` needs vectors or matrices of f32, found %s", val_text(e, *v));
+  if (v->kind == V_FUNCTION || v->kind == V_INSTANCE)
+    diag_note(e->s, d, (Span){0}, "it has not been called");
   return false;
 }
 

@@ -70,10 +70,12 @@ static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *ar
 }
 
 // Dense(x): the input where a setting belongs.
-static bool is_input_as_setting(const Node *decl, const Node *param, Val v, bool settings) {
+static bool is_input_as_setting(const Node *decl, const Node *param, const Arg *arg,
+                                bool settings) {
   const Node *t = param->type;
-  return settings && decl->has_params2 && v.kind == V_TENSOR && t && t->kind == N_TYPE &&
-         !t->has_shape &&
+  Val v = arg->v;
+  return settings && !arg->name && decl->has_params2 && v.kind == V_TENSOR && t &&
+         t->kind == N_TYPE && !t->has_shape &&
          (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0 ||
           strcmp(t->name, "fn") == 0 || v.t->type.rank > 0);
 }
@@ -107,7 +109,7 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   fit.from = arena_printf(e->s->perm, "`%s`", param->name);
   if (arg && config_as_constant(e, param, arg))
     return val_error();
-  if (arg && is_input_as_setting(decl, param, arg->v, settings)) {
+  if (arg && is_input_as_setting(decl, param, arg, settings)) {
     const char *list = required_settings(e, decl);
     Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s(%s)(x)",
                                decl->name, list);
@@ -133,7 +135,7 @@ static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Sp
                         bool settings) {
   bool missing = false;
   for (uint32_t i = 0; i < params.n; i++) // settings-first is the error
-    if (of[i] && is_input_as_setting(decl, params.at[i], of[i]->v, settings))
+    if (of[i] && is_input_as_setting(decl, params.at[i], of[i], settings))
       return false;
   for (uint32_t i = 0; i < params.n; i++) {
     const Node *param = params.at[i];

@@ -52,7 +52,9 @@ static Val binding_value(Elab *e, Scope *scope, Node *binding) {
   Val v = elab_expr(e, scope, binding->b, known ? &want : NULL);
   e->naming = naming;
   if (v.kind == V_NONE) {
-    elab_error(e, binding->b->span, "wrong-type", "this has no value");
+    Diagnostic *d = elab_error(e, binding->b->span, "wrong-type", "this has no value");
+    if (binding->b->kind == N_IF)
+      diag_note(e->s, d, (Span){0}, "`if` has a value only with `else`");
     return val_error();
   }
   // A draw that still waits for its shape is drawn once, for all uses of the name.
@@ -296,8 +298,13 @@ Val for_expr(Elab *e, Scope *scope, Node *node) {
     Scope *turn = scope_new(e, loop);
     bind_pattern(e, turn, node->a, turns.list[i], false, false);
     Val v = elab_block(e, turn, node->body, NULL);
-    if (v.kind != V_NONE && node->body->list.n)
-      unused_value(e, node->body->list.at[node->body->list.n - 1], v);
+    if (v.kind != V_NONE && v.kind != V_ERROR) {
+      Node *last = node->body->list.at[node->body->list.n - 1];
+      Diagnostic *d = elab_error(e, last->span, "unused-value", "this value is not used");
+      diag_note(e->s, d, (Span){0},
+                "a turn of a loop gives something by `yield`, or hands it on: "
+                "for ... with h = x { h = ... }");
+    }
   }
   e->context = outer;
   e->yields = outer_yields;

@@ -1,5 +1,6 @@
 // What names of the core mean: one table (name, signature, handler), then every operation record
 // that is flagged OPF_USER under its own name. Everything else is in stdlib/.
+#include "foreign.h"
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_shape.h"
 
@@ -175,8 +176,12 @@ static Val do_top(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
     return val_error();
   if (r.t->type.rank == 1 && r.i >= 1 && r.i <= r.t->type.dim[0])
     return r;
-  elab_error(e, span, "wrong-type", "top(%lld) of %s", (long long)r.i,
-             type_user_text(e, &r.t->type));
+  if (r.t->type.rank == 1)
+    elab_error(e, arg[1].span, "out-of-range", "top(%lld) of %lld classes", (long long)r.i,
+               (long long)r.t->type.dim[0]);
+  else
+    elab_error(e, span, "wrong-type", "top(k) takes a vector, a number for each class, found %s",
+               type_user_text(e, &r.t->type));
   return val_error();
 }
 
@@ -345,11 +350,18 @@ static Sig parse_sig(Elab *e, const char *sig) {
   return out;
 }
 
-static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span, const char *why) {
+// `write`: what an argument of that name is called here, or NULL.
+static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span, const char *why,
+                           const char *write) {
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < sig->n; i++)
     text_printf(&list, "%s%s%s", i ? ", " : "", sig->name[i], sig->optional[i] ? " = ..." : "");
   Diagnostic *d = elab_error(e, span, "wrong-arguments", "%s: %s", b->name, why);
+  for (uint32_t i = 0; write && i < sig->n; i++)
+    if (strcmp(sig->name[i], write) == 0) {
+      diag_note(e->s, d, (Span){0}, "did you mean `%s`?", write);
+      return val_error();
+    }
   diag_note(e->s, d, (Span){0}, "it is called as %s(%s)", b->name, list.n ? list.at : "");
   return val_error();
 }
@@ -372,10 +384,11 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
       return wrong_arguments(e, b, &sig, arg[i].name ? arg[i].name_span : arg[i].span,
                              arg[i].name
                                  ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
-                                 : "too many arguments");
+                                 : "too many arguments",
+                             arg[i].name ? foreign_argument(arg[i].name) : NULL);
     if (given[k])
       return wrong_arguments(e, b, &sig, arg[i].span,
-                             arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]));
+                             arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]), NULL);
     given[k] = true;
     of[k] = arg[i];
     if (of[k].v.kind == V_ERROR)
@@ -384,6 +397,6 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
   for (uint32_t k = 0; k < sig.n; k++)
     if (!given[k] && !sig.optional[k])
       return wrong_arguments(e, b, &sig, span,
-                             arena_printf(e->s->perm, "`%s` is missing", sig.name[k]));
+                             arena_printf(e->s->perm, "`%s` is missing", sig.name[k]), NULL);
   return b->make(e, b, of, span, want);
 }

@@ -31,9 +31,12 @@ static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
 }
 
 static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
+  uint32_t errors = e->s->n_error;
   bind_result(e, scope, decl, want);
   Type result;
   bool known = decl->type && type_known(e, scope, decl->type, &result);
+  if (e->s->n_error > errors)
+    return val_error();
   Val v = elab_block(e, scope, decl->body, known ? &result : decl->type ? NULL : want);
   return v.kind == V_ERROR ? v : fit_result(e, scope, decl, v);
 }
@@ -57,12 +60,12 @@ static Val call_fn(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, 
   Node *decl = f.decl;
   if (refuse_recursion(e, f, decl, site, span))
     return val_error();
-  decl->elaborated = true;
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, f.bound ? f.bound : f.scope);
   if (!check_loss(e, decl, arg, n, span) ||
       !bind_arguments(e, scope, decl, params, arg, n, span, false))
     return val_error();
+  decl->elaborated = true;
   Place place = place_save(e);
   Frame frame;
   frame_push(e, &frame, decl, site, span);
@@ -83,12 +86,12 @@ static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span
   Node *decl = instance->decl;
   if (refuse_recursion(e, f, decl, site, span))
     return val_error();
-  decl->elaborated = true;
   instance_path(e, instance);
   NodeList params = decl->has_params2 ? decl->params2 : decl->params;
   Scope *scope = scope_new(e, instance->bound);
   if (!bind_arguments(e, scope, decl, params, arg, n, span, false))
     return val_error();
+  decl->elaborated = true;
   Place place = place_save(e);
   Application *app = arena_new(e->s->perm, Application), *outer = e->app;
   app->instance = instance;

@@ -75,7 +75,7 @@ struct Shapeless {
   uint32_t n;
   Span span;
   const char *stream;
-  bool outer; // Target.outer where it was written
+  bool outer;  // Target.outer where it was written
   Value *made; // `let` names one draw: the same value for every use of the name
   const Target *target;
   Type type;
@@ -208,10 +208,12 @@ Val call_without_arguments(Elab *e, Val f, const Type *want, Span span);
 bool is_initialiser(Val v); // a fn without arguments
 
 // ---- elaborate_advice.c
-const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit); // or NULL
+// NULL: nothing to say.
+const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit);
+bool note_elsewhere(Elab *e, Diagnostic *d, const char *name); // false: the name is nowhere else
 
 // ---- elaborate_loss.c
-// At a call of a fn: is it a loss of the library, and does it get what it takes? false after an error.
+// At a call of a fn: does a loss of the library get what it takes? false after an error.
 bool check_loss(Elab *e, const Node *decl, const Arg *arg, uint32_t n, Span span);
 
 // ---- elaborate_bind.c

@@ -51,10 +51,13 @@ static bool check_range(Elab *e, const Type *x, uint32_t axis, const Type *i, Sp
   if (i->range && i->range == x->dim[axis])
     return true;
   if (!i->range)
-    elab_error(e, span, "wrong-type",
-               "an axis is indexed by a number known when compiling or by an index "
-               "value, found %s",
-               type_user_text(e, i));
+    diag_note(e->s,
+              elab_error(e, span, "wrong-type",
+                         "an axis is indexed by a number known when compiling or by an index "
+                         "value, found %s",
+                         type_user_text(e, i)),
+              (Span){0}, "a field declared index<%lld> picks from this axis",
+              (long long)x->dim[axis]);
   else
     elab_error(e, span, "range-mismatch", "%s picks from %lld, but this axis has %lld",
                type_user_text(e, i), (long long)i->range, (long long)x->dim[axis]);
@@ -186,8 +189,11 @@ static Val index_tensor(Elab *e, Scope *scope, Node *node, Value *x, Span from) 
     rest += node->list.at[i]->kind == N_DIM_REST;
   }
   if (used > x->type.rank || rest > 1) {
-    Diagnostic *d = elab_error(e, node->span, "shape-mismatch", "%s can't be indexed by %u axes",
-                               type_user_text(e, &x->type), used);
+    Diagnostic *d = elab_error(
+        e, node->span, "shape-mismatch",
+        x->type.rank ? "%s has %u ax%s, but %u ind%s given" : "%s is one value, without axes",
+        type_user_text(e, &x->type), x->type.rank, x->type.rank == 1 ? "is" : "es", used,
+        used == 1 ? "ex is" : "ices are");
     diag_note(e->s, d, from, "it comes from here");
     return val_error();
   }

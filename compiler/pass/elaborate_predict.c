@@ -117,10 +117,10 @@ static bool output_numbers(Elab *e, Val v, Span span, Value **out) {
   bool known = v.kind == V_TENSOR || v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL ||
                v.kind == V_LIST;
   if (!known) {
-    Diagnostic *d = v.kind == V_ERROR ? NULL
-                                      : diag_error(e->s, span, "predict-value",
-                                                   "predict gives numbers or classes, found %s",
-                                                   val_text(e, v));
+    Diagnostic *d = v.kind == V_ERROR
+                        ? NULL
+                        : diag_error(e->s, span, "predict-value",
+                                     "predict gives numbers or classes, found %s", val_text(e, v));
     if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
       diag_note(e->s, d, (Span){0}, "it has not been called");
     return false;

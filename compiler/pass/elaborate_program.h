@@ -184,7 +184,6 @@ Target *target_begin(Elab *e, const char *name);
 void target_drop(Target *t); // the function was only a trial
 uint32_t target_end(Target *t, Value *const *values, const Port *ports, uint32_t n); // its index
 NnrtType nnrt_type(const Type *t);
-const char *node_source(Elab *e, const Node *node); // the text as written
 const char *format(Elab *e, const char *text, ...) __attribute__((format(printf, 2, 3)));
 void not_yet(Elab *e, Span span, const char *what, ...) __attribute__((format(printf, 3, 4)));
 bool name_is(const Node *node, const char *name); // N_NAME of that name

@@ -270,8 +270,12 @@ Val shape_reshape(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
     count = all;
   }
   if (!fits || count != all) {
-    elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, %s doesn't",
-               val_text(e, arg[0].v), (long long)all, dims_text(e->s->perm, dims, n));
+    Text wanted = {.arena = e->s->perm}; // as it was written: -1 is no number of rows here
+    for (uint32_t i = 0; i < n; i++)
+      text_printf(&wanted, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, [%s] %s",
+               val_text(e, arg[0].v), (long long)all, n ? wanted.at : "",
+               fits ? "has another number" : "can't have them");
     return val_error();
   }
   at(e, span);
@@ -362,7 +366,15 @@ Val shape_concat(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   Attr attr = attr_int(axis);
   const char *wrong = ir_check(e->m, OP_concat, parts.at, parts.n, &attr, 1, &result);
   if (wrong) {
-    elab_error(e, span, "shape-mismatch", "concat: %s", wrong);
+    Text list = {.arena = e->s->perm};
+    for (uint32_t i = 0; i < parts.n; i++)
+      text_printf(&list, "%s%s",
+                  i == 0            ? ""
+                  : i + 1 < parts.n ? ", "
+                                    : " and ",
+                  type_user_text(e, &parts.at[i]->type));
+    elab_error(e, span, "shape-mismatch",
+               "concat: %s can't be joined along axis %u, as they differ elsewhere", list.at, axis);
     return val_error();
   }
   at(e, span);

@@ -128,6 +128,12 @@ void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding) {
     diag_error(e->s, binding->a->span, "config-value", "a config is one number with one name");
     return;
   }
+  if (binding->b->kind == N_ARRAY || binding->b->kind == N_TUPLE) {
+    diag_error(e->s, binding->b->span, "config-value",
+               "a config is one number; what is more is a `const`");
+    scope_add(e, scope, binding->a->name, val_error(), binding->a->span);
+    return;
+  }
   Val v = {.kind = V_CONFIG, .i = p->config.n, .span = binding->span};
   buf_push(e->m->arena, &p->config, (ConfigInfo){.binding = binding, .decl = decl, .scope = scope});
   scope_add(e, scope, binding->a->name, v, binding->a->span);
@@ -145,11 +151,7 @@ double config_value(Elab *e, ConfigInfo *c) {
   Target *target = e->target;
   e->target = NULL; // its value is the same for every function
   Val v = elab_expr(e, c->scope, c->binding->b, NULL);
-  if (v.kind == V_LIST)
-    diag_error(e->s, c->binding->b->span, "config-value",
-               "a config is one number, found %s: make it `const`", val_text(e, v));
-  else
-    elab_number(e, v, "the value of a config", c->binding->b->span, &c->value);
+  elab_number(e, v, "the value of a config", c->binding->b->span, &c->value);
   e->target = target;
   return c->value;
 }

@@ -51,6 +51,17 @@ static void try_decl(Elab *e, Scope *scope, Node *decl) {
   e->top.n = n_top;
 }
 
+// Was an error reported that lies in the declaration? Names that are unknown follow from it.
+static bool has_error(const Elab *e, const Node *decl) {
+  for (uint32_t i = 0; i < e->s->diag.n; i++) {
+    const Diagnostic *d = e->s->diag.at[i];
+    if (d->severity == DIAG_ERROR && d->span.file == decl->span.file &&
+        d->span.start >= decl->span.start && d->span.end <= decl->span.end)
+      return true;
+  }
+  return false;
+}
+
 void try_unused(Elab *e, Scope *scope, const Node *file) {
   for (uint32_t i = 0; i < file->list.n; i++) {
     Node *decl = file->list.at[i];
@@ -58,6 +69,6 @@ void try_unused(Elab *e, Scope *scope, const Node *file) {
       try_decl(e, scope, decl);
   }
   for (uint32_t i = 0; i < file->list.n; i++)
-    if (!file->list.at[i]->elaborated)
+    if (!file->list.at[i]->elaborated && !has_error(e, file->list.at[i]))
       check_names(e, scope, file->list.at[i]);
 }

@@ -86,6 +86,15 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
   return false;
 }
 
+static void too_small(Elab *e, const Node *d, Dim is) {
+  const char *text = node_source(e, d);
+  if (d->kind == N_INT)
+    elab_error(e, d->span, "out-of-range", "%s is no size: an axis has at least 1", text);
+  else
+    elab_error(e, d->span, "out-of-range", "%s is %lld, but an axis has at least 1", text,
+               (long long)is);
+}
+
 // Adds the dims of `type` to out as far as they are known; false at the first that isn't.
 static bool dims_known(Elab *e, Scope *scope, Node *type, Type *out) {
   for (uint32_t i = 0; i < type->list.n; i++) {
@@ -101,7 +110,7 @@ static bool dims_known(Elab *e, Scope *scope, Node *type, Type *out) {
       if (!dim_known(e, scope, d, &one) || out->rank == MAX_RANK)
         return false;
       if (one < 1) {
-        elab_error(e, d->span, "out-of-range", "%lld is no dimension", (long long)one);
+        too_small(e, d, one);
         return false;
       }
       out->dim[out->rank++] = one;
@@ -227,6 +236,8 @@ Type elab_type(Elab *e, Scope *scope, Node *type) {
       unknown_dim(e, scope, d);
       return out;
     }
+    if (dim < 1)
+      return out; // said already, perhaps of another place with the same size
   }
   if (type->kind == N_TYPE && type->a && type->a->kind != N_HOLE &&
       !dim_known(e, scope, type->a, &dim))
@@ -337,8 +348,11 @@ static bool unify_dims(Unify *u, Node *type, const Type *actual) {
   uint32_t n = type->list.n, rest = n;
   for (uint32_t i = 0; i < n; i++)
     if (type->list.at[i]->kind == N_DIM_REST) {
-      if (rest < n)
-        return mismatch(u, "`..` stands twice in one type");
+      if (rest < n) {
+        elab_error(u->e, type->list.at[i]->span, "unknown-dimension",
+                   "`..` stands twice in one type: where does the first end?");
+        return mismatch(u, "%s", "");
+      }
       rest = i;
     }
   uint32_t least = rest < n ? n - 1 : n;
