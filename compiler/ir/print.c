@@ -12,7 +12,7 @@
 
 const char *const ir_role_names[] = {"param",  "slot",      "state",  "column", "config",
                                      "step",   "iteration", "epoch",  "seed",   "example",
-                                     "scalar", "metric",    "output", "grad"};
+                                     "scalar", "metric",    "output", "grad",   "grad_part"};
 
 static void put_string(Text *out, const char *s) {
   text_put(out, "\"");

@@ -43,7 +43,7 @@ static Value *use(Reader *r, const Values *values) {
 
 static Port port(Reader *r) {
   const char *at = r->p, *name = read_word(r);
-  for (uint32_t i = 0; i <= NNRT_GRAD; i++)
+  for (uint32_t i = 0; i <= NNRT_GRAD_PART; i++)
     if (strcmp(ir_role_names[i], name) == 0) {
       Port p = {(NnrtRole)i, read_small(r), NULL};
       read_skip(r);

@@ -353,12 +353,15 @@ static bool make_grad(Elab *e, Train *t, Step *step) {
   Value **value = arena_array(arena, Value *, e->param.n);
   Value **grad = arena_array(arena, Value *, e->param.n);
   uint32_t n = selected_params(e, any, param, value);
+  const bool *stopped = elab_stopped(e, f.sum);
   gradients(e, f.sum, value, n, grad);
   buf_push(arena, &out.value, metric_value(e, &t->metric.at[step->metric], f.sum));
   buf_push(arena, &out.port, (Port){NNRT_METRIC, step->metric, t->metric.at[step->metric].name});
   for (uint32_t i = 0; i < n; i++) {
     buf_push(arena, &out.value, grad[i]);
-    buf_push(arena, &out.port, (Port){NNRT_GRAD, param[i]->index, param[i]->path});
+    buf_push(arena, &out.port,
+             (Port){stopped[param[i]->index] ? NNRT_GRAD_PART : NNRT_GRAD, param[i]->index,
+                    param[i]->path});
   }
   step->table.grad = target_end(target, out.value.at, out.port.at, out.value.n);
   return true;

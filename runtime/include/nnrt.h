@@ -52,6 +52,7 @@ typedef enum {
   NNRT_METRIC,    // result, one f32: train.metric[index]
   NNRT_OUTPUT,    // result: predict.output[index]
   NNRT_GRAD,      // result: gradient of program.param[index]
+  NNRT_GRAD_PART, // likewise, where stop_gradient leaves out a part that differences would see
 } NnrtRole;
 
 typedef struct {

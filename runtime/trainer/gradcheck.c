@@ -206,20 +206,48 @@ static void print_param(const Run *run, const char *name, const Tally *tally, co
   string_free(&line);
 }
 
+static void print_skipped(const Run *run, const char *name) {
+  String line = {0};
+  if (log_form(run->options) == LOG_JSON) {
+    string_put(&line, "{\"parameter\":");
+    string_put_json(&line, name);
+    string_put(&line, ",\"skipped\":\"stop_gradient\"}");
+  } else
+    string_printf(
+        &line,
+        "skip  %-32s  the loss also depends on it through stop_gradient, which differences "
+        "don't leave out",
+        name);
+  puts(line.at ? line.at : "");
+  string_free(&line);
+}
+
+static const char *verdict(int failed, int seen, int skipped) {
+  if (failed)
+    return "gradients differ";
+  if (!seen)
+    return "no gradient can be compared";
+  return skipped ? "all gradients that can be compared agree" : "all gradients agree";
+}
+
 // ---- The command ------------------------------------------------------------------------------
 
 static bool check_all(const Run *run, Checker *c, int *status, Failure *failure) {
   const NnrtFunction *f = c->call->function;
   double loss;
-  int seen = 0;
+  int seen = 0, skipped = 0;
   if (!loss_of(c, &loss, failure))
     return false;
   if (!isfinite(loss))
     return failf(failure, "the loss is not finite: there is nothing to check");
   for (uint32_t i = 0; i < f->n_result; i++) {
+    uint32_t param = f->result[i].index;
+    if (f->result[i].role == NNRT_GRAD_PART) {
+      print_skipped(run, c->program->param[param].name);
+      skipped++;
+    }
     if (f->result[i].role != NNRT_GRAD)
       continue;
-    uint32_t param = f->result[i].index;
     Tally tally = {0};
     Check bad = {0};
     if (c->program->param[param].type.elem != NNRT_F32)
@@ -232,10 +260,10 @@ static bool check_all(const Run *run, Checker *c, int *status, Failure *failure)
     *status |= tally.failed > 0;
     seen += tally.passed;
   }
-  if (!*status && !seen)
+  if (!*status && !seen && !skipped)
     return failf(failure, "every gradient is below the noise of f32; nothing could be checked");
   if (log_form(run->options) != LOG_JSON)
-    puts(*status ? "gradients differ" : "all gradients agree");
+    puts(verdict(*status, seen, skipped));
   return true;
 }
 
