@@ -407,12 +407,23 @@ static void print_tensor(const Function *f, uint32_t i, const Tensor *t, Text *o
   text_put(out, "\n");
 }
 
-static int command_eval(Session *s, const Options *o) {
+// IR that was printed, or a program after pass `grad`: then every operation has its meaning.
+static Module *module_to_eval(Session *s, const Options *o) {
   uint32_t file = read_source(s, o->input);
-  Module *m = file ? ir_read(s, file) : NULL;
+  size_t n = strlen(o->input);
+  bool program = n > 3 && strcmp(o->input + n - 3, ".nn") == 0;
+  Module *m = !file ? NULL : program ? front(s, o, file) : ir_read(s, file);
+  if (m && program && !run_passes(s, o, m, "grad"))
+    return NULL;
+  if (m && !program)
+    verify(s, m, "read");
+  return m;
+}
+
+static int command_eval(Session *s, const Options *o) {
+  Module *m = module_to_eval(s, o);
   if (!m)
     return EXIT_USER;
-  verify(s, m, "read");
   const Function *f = o->function ? ir_find_function(m, o->function) : m->fn.n ? m->fn.at[0] : NULL;
   if (!f)
     return fail("%s has no function%s", o->input, "");

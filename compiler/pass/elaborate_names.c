@@ -74,19 +74,18 @@ static void visit(Elab *e, Scope *scope, Node *n) {
   visit_list(e, scope, n->list);
 }
 
-// Variables of an input's type: names that stand alone and mean nothing yet (rule 11).
-static void declare_dims(Elab *e, Scope *scope, const Node *type) {
-  if (!type)
+// Variables of an input's type: names that mean nothing yet (rule 11). Whether one stands alone
+// somewhere, so that it gets a value, shows at a call.
+static void declare_dims(Elab *e, Scope *scope, const Node *d) {
+  if (!d)
     return;
-  if (type->a && type->a->kind == N_NAME && !scope_find(scope, type->a->name))
-    declare(e, scope, type->a);
-  for (uint32_t i = 0; i < type->list.n; i++) {
-    const Node *part = type->list.at[i];
-    if (type->kind == N_TYPE_TUPLE)
-      declare_dims(e, scope, part);
-    else if (part->kind == N_NAME && !scope_find(scope, part->name))
-      declare(e, scope, part);
-  }
+  if (d->kind == N_NAME && !scope_find(scope, d->name))
+    declare(e, scope, d);
+  if (d->kind != N_CALL)
+    declare_dims(e, scope, d->a);
+  declare_dims(e, scope, d->b);
+  for (uint32_t i = 0; i < d->list.n; i++)
+    declare_dims(e, scope, d->list.at[i]);
 }
 
 static void visit_params(Elab *e, Scope *scope, NodeList params) {

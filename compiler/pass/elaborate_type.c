@@ -72,8 +72,10 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
   static const char *const names[] = {"f32", "index", "bool", "int", "fn", "layer"};
   if (strcmp(type->name, "f64") == 0 || strcmp(type->name, "bf16") == 0 ||
       strcmp(type->name, "f16") == 0) {
-    elab_error(e, type->name_span, "not-yet",
-               "elements of type %s are not supported yet: write f32", type->name);
+    Diagnostic *d = elab_error(e, type->name_span, "not-yet",
+                               "elements of type %s are not supported yet: write f32", type->name);
+    if (strcmp(type->name, "f64") == 0)
+      diag_note(e->s, d, (Span){0}, "`nnc eval FILE.nn` computes in double, for comparison");
     return false;
   }
   Diagnostic *d =

@@ -1,4 +1,4 @@
-# The same seed gives the same bits: for 1, 2, 3, 5, 8 threads (oversubscribed too), for two runs,
+# Rule 7: the same seed gives the same bits: for 1, 2, 3, 5, 8 threads (oversubscribed too), for two runs,
 # for batches of 1, 7, 32 and 33 rows, under each back end of products.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -56,7 +56,7 @@ static void test_training(void) {
 }
 
 static void test_figures(void) {
-  // Batches of any size see every row once: the sum over an epoch with rate ~0 is the same.
+  // Rule 2: batches of any size see every row once: the sum over an epoch with rate ~0 is the same.
   double loss[3];
   const char *batch[] = {"1", "7", "500"};
   for (int i = 0; i < 3; i++) {

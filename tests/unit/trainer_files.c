@@ -242,6 +242,7 @@ static void write_weights(const char *header, size_t data) {
 #define W "\"dense.weight\":{\"dtype\":\"F32\",\"shape\":[4,3],\"data_offsets\":[0,48]}"
 #define BIAS "\"dense.bias\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":"
 
+// Rule 17: loading wants equal sets of names and shapes; one error lists what is wrong.
 static void test_weights(void) {
   static const struct {
     const char *name, *header;
