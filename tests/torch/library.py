@@ -277,7 +277,7 @@ REGULAR = [
 
 USE = """use std.layers: Dense, LayerNorm, RMSNorm, UnitNormalization, PReLU, Bilinear, Concatenate, Add, Multiply, Maximum
 use std.layers: Minimum, Average, Subtract, Dot, RepeatVector, Permute, Activation, Masking, PositionEmbedding
-use std.layers: SinusoidalPosition, MultiHeadAttention, attention, TransformerBlock
+use std.layers: SinusoidalPosition, MultiHeadAttention, TransformerBlock
 """
 
 cases = [activation(k, f) for k, f in ACTIVATIONS.items()]
