@@ -5,6 +5,7 @@
 #include "ir/text.h"
 #include "ops/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -221,44 +222,58 @@ static bool is_stored_role(NnrtRole role) {
   return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
 }
 
-static bool same_port(const Port *a, const Port *b) {
-  return a->role == b->role && a->index == b->index;
+typedef struct {
+  Port port;
+  uint32_t at; // its place
+} Placed;
+
+static int by_port(const void *a, const void *b) {
+  const Port *x = &((const Placed *)a)->port, *y = &((const Placed *)b)->port;
+  if (x->role != y->role)
+    return x->role < y->role ? -1 : 1;
+  return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void check_ports(Check *c) {
+static Placed *sorted_ports(Check *c, const Port *port, uint32_t n, const char *what) {
+  Placed *list = arena_array(c->m->arena, Placed, n + 1);
+  for (uint32_t i = 0; i < n; i++)
+    list[i] = (Placed){port[i], i};
+  qsort(list, n, sizeof *list, by_port);
+  for (uint32_t i = 1; i < n; i++)
+    if (by_port(&list[i - 1], &list[i]) == 0)
+      wrong_function(c, "two %s are %s %u", what, ir_role_names[list[i].port.role],
+                     list[i].port.index);
+  return list;
+}
+
+static void check_ports(Check *c, const Placed *args) {
   const Function *f = c->f;
   const Inst *end = f->body->last;
   if (end->n_args != f->n_result) {
     wrong_function(c, "it returns %u values but has %u ports", end->n_args, f->n_result);
     return;
   }
+  sorted_ports(c, f->result_port, f->n_result, "results");
   for (uint32_t i = 0; i < f->n_result && !c->wrong; i++) {
     const Port *port = &f->result_port[i];
-    for (uint32_t k = 0; k < i; k++)
-      if (same_port(port, &f->result_port[k]))
-        wrong_function(c, "two results are %s %u", ir_role_names[port->role], port->index);
     if (!is_result_role(port->role) && !is_stored_role(port->role))
       wrong_function(c, "a result can't be a %s", ir_role_names[port->role]);
     if (!is_stored_role(port->role))
       continue;
-    for (uint32_t k = 0; k < f->body->n_arg; k++)
-      if (same_port(port, &f->arg_port[k]) &&
-          !type_equal(&f->body->arg[k]->type, &end->arg[i]->type))
-        wrong_function(c, "result %s %u is %s, but its argument is %s", ir_role_names[port->role],
-                       port->index, type_text(c->m->arena, &end->arg[i]->type),
-                       type_text(c->m->arena, &f->body->arg[k]->type));
+    const Placed wanted = {*port, 0};
+    const Placed *of = bsearch(&wanted, args, f->body->n_arg, sizeof *args, by_port);
+    if (of && !type_equal(&f->body->arg[of->at]->type, &end->arg[i]->type))
+      wrong_function(c, "result %s %u is %s, but its argument is %s", ir_role_names[port->role],
+                     port->index, type_text(c->m->arena, &end->arg[i]->type),
+                     type_text(c->m->arena, &f->body->arg[of->at]->type));
   }
 }
 
-static void check_arguments(Check *c) {
-  for (uint32_t i = 0; i < c->f->body->n_arg; i++) {
+static const Placed *check_arguments(Check *c) {
+  for (uint32_t i = 0; i < c->f->body->n_arg; i++)
     if (is_result_role(c->f->arg_port[i].role))
       wrong_function(c, "an argument can't be a %s", ir_role_names[c->f->arg_port[i].role]);
-    for (uint32_t k = 0; k < i; k++)
-      if (same_port(&c->f->arg_port[i], &c->f->arg_port[k]))
-        wrong_function(c, "two arguments are %s %u", ir_role_names[c->f->arg_port[i].role],
-                       c->f->arg_port[i].index);
-  }
+  return sorted_ports(c, c->f->arg_port, c->f->body->n_arg, "arguments");
 }
 
 const char *ir_verify(const Module *m) {
@@ -266,10 +281,9 @@ const char *ir_verify(const Module *m) {
     Check c = {m, m->fn.at[i], NULL};
     ir_number(m->fn.at[i]);
     check_region(&c, c.f->body);
+    const Placed *args = c.wrong ? NULL : check_arguments(&c);
     if (!c.wrong)
-      check_arguments(&c);
-    if (!c.wrong)
-      check_ports(&c);
+      check_ports(&c, args);
     if (c.wrong)
       return c.wrong;
   }

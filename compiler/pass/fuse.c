@@ -307,14 +307,15 @@ static bool made_by_node(const Value *v) {
 // Every result gets a value of its own, made by a group.
 static void insert_copies(Fuse *fz) {
   Inst *ret = fz->f->body->last;
+  ir_count_uses(fz->f); // of roots: what is returned already has the mark UINT32_MAX
   for (uint32_t i = 0; i < ret->n_args; i++) {
-    if (is_unchanged(fz->f, i))
-      continue;
-    bool shared = !made_by_node(behind_reshapes(ret->arg[i]));
-    for (uint32_t k = 0; k < i; k++)
-      shared |= behind_reshapes(ret->arg[k]) == behind_reshapes(ret->arg[i]);
-    if (shared)
+    Value *root = behind_reshapes(ret->arg[i]);
+    bool shared = !made_by_node(root) || root->uses == UINT32_MAX;
+    bool unchanged = is_unchanged(fz->f, i);
+    if (shared && !unchanged)
       ret->arg[i] = copy_before(fz, ret, ret->arg[i]);
+    else
+      root->uses = UINT32_MAX;
   }
 }
 

@@ -49,6 +49,8 @@ typedef struct { // one value
   uint32_t overwritten_by; // the inverse
   const Type *yield_type;  // the shape in which it is returned; NULL: its own
   Value *built;            // the result of the group that makes it
+  Value *copy;             // fuse_build.c: its copy in the body of the group `copied_into`
+  const FuseGroup *copied_into;
 } Node;
 
 typedef struct {
@@ -62,7 +64,7 @@ typedef struct {
 } Fuse;
 
 // ---- fuse_access.c ------------------------------------------------------------------------------
-void fuse_analyse(Fuse *fz);                 // roles must be set; fills access, user, update_only
+void fuse_analyse(Fuse *fz); // roles must be set; fills access, user, update_only
 void fill_update_only(Fuse *fz);
 // Values that are computed again where they are read; update_only is left as it was.
 void fuse_set_free(Fuse *fz, const Ids *set);

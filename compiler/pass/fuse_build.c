@@ -126,8 +126,7 @@ typedef struct {
   Fuse *fz;
   FuseGroup *g;
   Builder body;
-  Ids arg;      // leaves, in the order of the group's arguments
-  Value **made; // by id: the value inside the body
+  Ids arg; // leaves, in the order of the group's arguments
 } Build;
 
 static uint32_t argument_index(const Build *b, uint32_t leaf) {
@@ -157,12 +156,13 @@ static Value *clone(Build *b, const Inst *inst) {
 }
 
 static Value *value_inside(Build *b, const Value *v) {
-  const Node *node = &b->fz->node[v->id];
-  if (!b->made[v->id]) {
+  Node *node = &b->fz->node[v->id];
+  if (node->copied_into != b->g) {
     bool outside = node->role == V_LEAF || (node->role == V_NODE && node->group != b->g);
-    b->made[v->id] = outside ? argument_inside(b, v) : clone(b, v->def);
+    node->copy = outside ? argument_inside(b, v) : clone(b, v->def);
+    node->copied_into = b->g;
   }
-  return b->made[v->id];
+  return node->copy;
 }
 
 static void collect_arguments(Build *b) {
@@ -224,7 +224,7 @@ static void yield_results(Build *b, Inst *group) {
 }
 
 static void build_group(Fuse *fz, FuseGroup *g) {
-  Build b = {.fz = fz, .g = g, .made = arena_array(fz->arena, Value *, fz->n)};
+  Build b = {.fz = fz, .g = g};
   collect_arguments(&b);
   Value **args = arena_array(fz->arena, Value *, b.arg.n + 1);
   for (uint32_t i = 0; i < b.arg.n; i++) {
