@@ -43,7 +43,7 @@ static void print_usage(FILE *out) {
         "       nnc fmt [--check] FILE...     format sources in place (- for stdin to stdout)\n"
         "       nnc explain CODE              tell more about an error code\n"
         "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
-        "       nnc eval FILE.ir              run IR with the reference evaluator, in double\n"
+        "       nnc eval FILE                 run a program or IR with the reference evaluator, in double\n"
         "\n"
         "  -o FILE           where the result goes (default: the source's name without .nn)\n"
         "  -D NAME=VALUE     set a const of the program\n"
