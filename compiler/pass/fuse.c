@@ -20,6 +20,7 @@ FuseGroup *group_new(Fuse *fz, GroupKind kind, Dim rows, Dim columns) {
 void group_add(Fuse *fz, FuseGroup *g, uint32_t v) {
   fz->node[v].group = g;
   buf_push(fz->arena, &g->member, v);
+  fuse_joined(fz, v);
 }
 
 // ---- what fits where ----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ typedef struct FuseGroup {
   bool closed;       // takes no more members
   bool dead;         // merged into another, or emptied
   uint32_t visit;    // stamp of the last walk that came here
+  uint32_t high;     // no value of it, or of a group that it needs, has a greater number
   Inst *built;       // fuse_build.c
   bool ordered;
 } FuseGroup;
@@ -81,6 +82,10 @@ typedef bool GroupVisit(Fuse *fz, FuseGroup *dependence, void *ctx); // true: st
 // The groups other than its own that a value needs: of what it reads, and of the readers of what it
 // overwrites.
 bool each_dependence(Fuse *fz, const Node *v, GroupVisit *visit, void *ctx);
+// To be called when v has joined its group, and when it reads other values than before: what needs
+// the group learns how far its needs go.
+void fuse_joined(Fuse *fz, uint32_t v);
+void fuse_raise(Fuse *fz, FuseGroup *g, uint32_t high);
 // Must group `to` run after `from`, because of some group outside both or directly?
 bool group_reaches(Fuse *fz, FuseGroup *from, FuseGroup *to);
 // Would a path from `g` through another group lead to what v reads (or overwrites)?

@@ -155,6 +155,8 @@ void fuse_set_free(Fuse *fz, const Ids *set) {
     fill_access(fz, reader);
     for (uint32_t k = 0; k < reader->access.n; k++)
       insert_user(fz, reader->access.at[k].leaf, readers.at[i]);
+    if (reader->group)
+      fuse_joined(fz, readers.at[i]);
   }
   for (uint32_t i = 0; i < set->n; i++)
     fz->node[set->at[i]].user.n = 0;
@@ -197,10 +199,49 @@ bool each_dependence(Fuse *fz, const Node *v, GroupVisit *visit, void *ctx) {
   return false;
 }
 
+// To the groups that need v's.
+static void raise_readers(Fuse *fz, uint32_t v) {
+  const Node *node = &fz->node[v];
+  for (uint32_t k = 0; k < node->user.n; k++) {
+    FuseGroup *g = fz->node[node->user.at[k]].group;
+    if (g)
+      fuse_raise(fz, g, node->group->high);
+  }
+  for (uint32_t k = 0; k < node->access.n; k++) { // whoever overwrites what v reads
+    uint32_t writer = fz->node[node->access.at[k].leaf].overwritten_by;
+    if (writer != NO_VALUE && fz->node[writer].group)
+      fuse_raise(fz, fz->node[writer].group, node->group->high);
+  }
+}
+
+void fuse_raise(Fuse *fz, FuseGroup *g, uint32_t high) {
+  if (g->high >= high)
+    return;
+  g->high = high;
+  for (uint32_t i = 0; i < g->member.n; i++)
+    raise_readers(fz, g->member.at[i]);
+}
+
+static bool take_high(Fuse *fz, FuseGroup *dependence, void *high) {
+  (void)fz;
+  uint32_t *h = high;
+  *h = dependence->high > *h ? dependence->high : *h;
+  return false;
+}
+
+void fuse_joined(Fuse *fz, uint32_t v) {
+  uint32_t high = v;
+  each_dependence(fz, &fz->node[v], take_high, &high);
+  fuse_raise(fz, fz->node[v].group, high);
+  raise_readers(fz, v);
+}
+
+// A group whose needs end before the wanted one begins can't need it.
 static bool finds(Fuse *fz, FuseGroup *g, void *wanted) {
+  const FuseGroup *w = wanted;
   if (g == wanted)
     return true;
-  if (g->visit == fz->visits)
+  if (g->visit == fz->visits || (w->member.n && g->high < w->member.at[0]))
     return false;
   g->visit = fz->visits;
   for (uint32_t i = 0; i < g->member.n; i++)

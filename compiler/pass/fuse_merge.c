@@ -194,6 +194,9 @@ static void merge_into(Fuse *fz, FuseGroup *a, FuseGroup *b, const FuseGroup *sp
     fz->node[all.at[i]].group = a;
   b->member.n = 0;
   b->dead = true;
+  uint32_t high = a->high > b->high ? a->high : b->high;
+  a->high = a->high < b->high ? a->high : b->high;
+  fuse_raise(fz, a, high);
 }
 
 static bool feeds_only(const Fuse *fz, const FuseGroup *from, const FuseGroup *to) {
