@@ -113,6 +113,7 @@ struct Target {
   Elab *e;
   Function *fn;
   Builder b;
+  struct ScanBody *scan;   // whose body is being made, the innermost, or NULL
   bool training;           // a minimize step (rule 6): see elab_training()
   BUF(Param *) over_param; // what is trained here
   struct {                 // arguments made so far

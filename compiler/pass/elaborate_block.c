@@ -44,7 +44,7 @@ void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, 
 }
 
 // The value of `name: type = b`, fitted to its type.
-static Val binding_value(Elab *e, Scope *scope, Node *binding) {
+Val binding_value(Elab *e, Scope *scope, Node *binding) {
   Type want;
   bool known = binding->type && type_known(e, scope, binding->type, &want);
   const char *name = binding->a->kind == N_NAME ? binding->a->name : "the value";
@@ -76,6 +76,18 @@ void elab_let(Elab *e, Scope *scope, Node *let) {
 
 // ---- assignment -------------------------------------------------------------------------------
 
+// outside: a scan lies between here and what is found.
+static Entry *find_assigned(Scope *scope, const char *name, bool *outside) {
+  *outside = false;
+  for (; scope; scope = scope->parent) {
+    Entry *n = scope_own(scope, name);
+    if (n)
+      return n;
+    *outside |= scope->is_loop;
+  }
+  return NULL;
+}
+
 static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   if (name->kind == N_HOLE)
     return;
@@ -83,7 +95,16 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
     elab_error(e, name->span, "not-assignable", "only a name can be assigned");
     return;
   }
-  Entry *n = scope_find(scope, name->name);
+  bool outside;
+  Entry *n = find_assigned(scope, name->name, &outside);
+  if (n && outside && n->assignable) {
+    Diagnostic *d = elab_error(e, name->span, "not-assignable",
+                               "`%s` is not carried by this `scan`", name->name);
+    diag_note(e->s, d, n->where, "it is carried here");
+    diag_note(e->s, d, (Span){0}, "carry it: `scan ... with %s = %s { ... }`", name->name,
+              name->name);
+    return;
+  }
   if (!n) {
     Diagnostic *d =
         elab_error(e, name->span, "unknown-name", "there is no `%s` to assign", name->name);
@@ -127,7 +148,7 @@ static void yield(Elab *e, Scope *scope, Node *stmt) {
     buf_push(e->s->perm, &e->yields->item, v);
 }
 
-static void unused_value(Elab *e, Node *stmt, Val v) {
+void unused_value(Elab *e, Node *stmt, Val v) {
   if (v.kind == V_NONE || v.kind == V_ERROR)
     return;
   Diagnostic *d = elab_error(e, stmt->span, "unused-value", "this value is not used");

@@ -23,6 +23,7 @@ struct Scope {
   Scope *parent;
   Entry *first, *last;
   bool is_file; // names are declared once
+  bool is_loop; // of a scan: what lies outside can't be assigned inside
 };
 
 // A call being elaborated.
@@ -79,6 +80,7 @@ struct Shapeless {
   Value *made; // `let` names one draw: the same value for every use of the name
   const Target *target;
   Type type;
+  struct ScanBody *scan; // the scan around it
 };
 
 typedef struct SourceModule SourceModule;
@@ -195,8 +197,18 @@ Value *slice_axis(Elab *e, Value *x, uint32_t axis, Dim start, Dim limit);
 
 // ---- elaborate_block.c
 Val for_expr(Elab *e, Scope *scope, Node *node);
+Val binding_value(Elab *e, Scope *scope, Node *binding); // fitted to its written type
+void unused_value(Elab *e, Node *stmt, Val v);           // the error
 Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want);
 void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember);
+
+// ---- elaborate_scan.c
+Val scan_expr(Elab *e, Scope *scope, Node *node);
+// Goes on outside: in the scan `to`, NULL: in the function. Returns where it was.
+struct ScanBody *scan_leave(Elab *e, struct ScanBody *to);
+void scan_return(Elab *e, struct ScanBody *from);
+bool scan_outlives(const Elab *e, const struct ScanBody *scan); // is it around here?
+Value *scan_key(Elab *e);                                       // what draws here take as the seed
 
 // ---- elaborate_call.c
 Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want);

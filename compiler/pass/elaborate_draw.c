@@ -54,6 +54,7 @@ const char *elab_stream(Elab *e, const char *name) {
 static Val shapeless(Elab *e, Shapeless s) {
   Shapeless *p = arena_new(e->s->perm, Shapeless);
   *p = s;
+  p->scan = e->target ? e->target->scan : NULL;
   return (Val){.kind = V_SHAPELESS, .draw = p, .span = s.span};
 }
 
@@ -119,6 +120,8 @@ static Value *random_value(Elab *e, const char *distribution, const Shapeless *s
   Target *t = e->target;
   Value *arg[3] = {target_seed(t), s->outer ? target_iteration(t) : target_step(t), NULL};
   uint32_t n = 2;
+  if (t->scan)
+    arg[0] = scan_key(e);
   arg[2] = target_example(t);
   if (arg[2])
     n = 3;
@@ -224,8 +227,13 @@ Value *draw_make(Elab *e, Val v, const Type *type, Span span) {
     diag_note(e->s, d, s->span, "drawn here; a `let` names one draw");
     return NULL;
   }
+  // Drawn where it was written: a name outside a scan is one draw for all its turns.
+  bool around = scan_outlives(e, s->scan);
+  struct ScanBody *from = around ? scan_leave(e, s->scan) : NULL;
   at(e, s->span);
   Val r = s->draw ? make_draw(e, s, type) : make_operation(e, s, type);
+  if (around)
+    scan_return(e, from);
   if (r.kind != V_TENSOR)
     return NULL;
   if (!type_same_shape(&r.t->type, type)) {

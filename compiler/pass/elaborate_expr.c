@@ -350,9 +350,7 @@ static Val expression(Elab *e, Scope *scope, Node *node, const Type *want) {
   case N_FOR:
     return for_expr(e, scope, node);
   case N_SCAN:
-    elab_error(e, node->span, "not-yet",
-               "`scan` is not supported yet; `for` is unrolled when compiling");
-    return val_error();
+    return scan_expr(e, scope, node);
   case N_ERROR:
     return val_error();
   }

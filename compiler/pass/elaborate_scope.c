@@ -178,9 +178,11 @@ Val entry_value(Elab *e, Entry *entry) {
   }
   Place place = place_save(e);
   place_enter_top(e);
+  struct ScanBody *from = scan_leave(e, NULL); // it may be used after the loop as well
   entry->making = true;
   Val v = entry->make(e, entry->ctx);
   entry->making = false;
+  scan_return(e, from);
   place_restore(e, place);
   if (!v.span.file)
     v.span = entry->where;

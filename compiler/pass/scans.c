@@ -62,6 +62,23 @@ static bool is_sequence(const Inst *scan, const Value *inner) {
   return !inner->def && inner->index >= shape.carries + shape.captures;
 }
 
+static Value *add_result(Module *m, Inst *scan, uint32_t at, Type type, Value *yielded) {
+  Inst *yield = scan->body->last;
+  Value *v = arena_new(m->arena, Value);
+  *v = (Value){.type = type, .def = scan, .region = scan->parent, .id = UINT32_MAX};
+  yield->arg = inserted(m->arena, yield->arg, yield->n_args++, at, yielded);
+  scan->result = inserted(m->arena, scan->result, scan->n_results, at, v);
+  number_list(scan->result, ++scan->n_results);
+  return v;
+}
+
+Value *scan_carry(Module *m, Inst *scan, Value *init, Value **inner) {
+  uint32_t last = scan_shape(scan).carries;
+  *inner = add_argument(m, scan, last, init, init->type);
+  scan->attr[0].i++;
+  return add_result(m, scan, last, init->type, *inner);
+}
+
 Value *scan_stack(Module *m, Inst *scan, Value *inner) {
   ScanShape shape = scan_shape(scan);
   Inst *yield = scan->body->last;
@@ -70,19 +87,49 @@ Value *scan_stack(Module *m, Inst *scan, Value *inner) {
   for (uint32_t i = shape.carries; i < yield->n_args; i++)
     if (yield->arg[i] == inner)
       return scan->result[i];
-  Value *stack = arena_new(m->arena, Value);
-  stack->type = inner->type;
-  stack->type.rank++;
-  memmove(stack->type.dim + 1, inner->type.dim, sizeof *inner->type.dim * inner->type.rank);
-  stack->type.dim[0] = shape.length;
-  stack->def = scan;
-  stack->region = scan->parent;
-  stack->id = UINT32_MAX;
-  yield->arg = inserted(m->arena, yield->arg, yield->n_args, yield->n_args, inner);
-  scan->result = inserted(m->arena, scan->result, scan->n_results, scan->n_results, stack);
-  yield->n_args++;
-  number_list(scan->result, ++scan->n_results);
-  return stack;
+  Type type = inner->type;
+  type.rank++;
+  memmove(type.dim + 1, inner->type.dim, sizeof *inner->type.dim * inner->type.rank);
+  type.dim[0] = shape.length;
+  return add_result(m, scan, scan->n_results, type, inner);
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
+// Arguments of the body that are batched outside, carries that become so.
+static bool spread_to_arguments(Inst *scan) {
+  bool any = false;
+  for (uint32_t i = 0; i < scan->n_args; i++) {
+    Value *inner = scan->body->arg[i];
+    bool carry = i < scan_shape(scan).carries;
+    bool batched = scan->arg[i]->type.batched || (carry && scan->body->last->arg[i]->type.batched);
+    any |= batched && !inner->type.batched;
+    inner->type.batched |= batched;
+  }
+  return any;
+}
+
+static void spread_to_scan(Module *m, Inst *scan) {
+  while (spread_to_arguments(scan))
+    scan_spread_batched(m, scan->body);
+  for (uint32_t i = 0; i < scan->n_results; i++)
+    scan->result[i]->type.batched |= i < scan_shape(scan).carries
+                                         ? scan->body->arg[i]->type.batched
+                                         : scan->body->last->arg[i]->type.batched;
+}
+
+void scan_spread_batched(Module *m, Region *body) {
+  for (Inst *i = body->first; i; i = i->next) {
+    if (i->op == OP_scan)
+      spread_to_scan(m, i);
+    if (i->body || i->n_results == 0)
+      continue;
+    Type *rule = arena_array(m->arena, Type, i->n_args + 1);
+    if (ir_check(m, i->op, i->arg, i->n_args, i->attr, i->n_attrs, rule))
+      continue; // the verifier says so
+    for (uint32_t k = 0; k < i->n_results; k++)
+      i->result[k]->type.batched = rule[k].batched;
+  }
 }
 
 // ---- what is needed ----------------------------------------------------------------------------
