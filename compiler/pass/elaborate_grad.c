@@ -110,8 +110,10 @@ Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
   Value *loss = grad_value(e, &arg[0]), *x = grad_value(e, &arg[1]);
   if (!loss || !x || !grad_types(e, loss, x, arg, span))
     return val_error();
-  if (loss->region != x->region) {
-    elab_error(e, span, "not-yet", "grad inside a scan by a value from outside of it");
+  const Region *whole = e->target->fn->body;
+  if (loss->region != whole || x->region != whole) {
+    elab_error(e, span, "not-yet",
+               "grad inside a scan: the language has it, this compiler doesn't yet");
     return val_error();
   }
   Walk w = walk_from(e, x);

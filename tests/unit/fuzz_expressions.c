@@ -98,6 +98,7 @@ static const char *const functions[] = {
     "clip",
     "ceil",
     "batch_sum",
+    "batch_roll",
     "batch_mean",
     "stop_gradient",
     "grad",
