@@ -55,7 +55,8 @@ typedef struct {
   FileFacts *facts; // one per file
   bool opened;      // files_look() was here
   // Of windows: the column that they are cut from, what they are called, what is fitted before.
-  const char *series;
+  bool has_series;
+  const char *series; // NULL: by its place
   uint32_t series_place;
   BUF(WindowPart) part;
   Node *scaling;

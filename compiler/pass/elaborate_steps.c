@@ -166,7 +166,7 @@ static bool window_length(Elab *e, DataInfo *data, Node *arg, int64_t *n) {
 static bool windows(Elab *e, DataInfo *data, DataSource *out, Node *step) {
   NodeList list = arguments(step);
   NnrtSource *s = &out->s;
-  if (s->kind != NNRT_TEXT && !out->series && out->series_place == NNRT_NONE)
+  if (s->kind != NNRT_TEXT && !out->has_series)
     return wrong_step(e, step->span, "windows(...) are cut from one column or one text",
                       "csv(\"file.csv\").volume |> windows(history = 6, forecast = 24)");
   if (s->window)
@@ -206,7 +206,7 @@ static bool characters(Elab *e, DataSource *out, Node *step) {
 static bool scaling(Elab *e, DataSource *out, Node *step, const char *name) {
   if (!no_arguments(e, step, name))
     return false;
-  if (out->s.window || (!out->series && out->series_place == NNRT_NONE))
+  if (out->s.window || !out->has_series)
     return wrong_step(e, step->span,
                       format(e, "%s of a source scales one column before windows are cut", name),
                       "in a field: row[1..5] |> standardize");
@@ -260,7 +260,7 @@ static bool one_column(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     return false;
   if (out->s.kind != NNRT_CSV)
     return wrong_step(e, expr->span, "one column is taken of csv(...)", "csv(\"file.csv\").volume");
-  out->series_place = NNRT_NONE;
+  out->has_series = true;
   if (expr->kind == N_MEMBER) {
     out->series = expr->name;
     return true;

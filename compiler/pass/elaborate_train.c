@@ -421,9 +421,10 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   if (!decl->a && t->epochs_node) // `on` was forgotten: every field would be an unknown name
     data = false;
   if (data && t->step.n && t->step.at[0]->minimize.n && make_eval(e, t) &&
-      e->s->n_error == errors && make_steps(e, t)) {
-    make_stop(e, t);
+      e->s->n_error == errors) {
     read_keep(e, t);
+    if (make_steps(e, t))
+      make_stop(e, t);
   }
   e->block = NULL;
   NnrtTrain *n = &t->table;

@@ -52,14 +52,14 @@ static NnrtColumn *pack_columns(const Predictor *p, bool by_file, Failure *failu
   return column;
 }
 
-static const NnrtSource *csv_source(const Predictor *p) {
+// The data's own source, if it reads texts or csv.
+static const NnrtSource *source_like(const Predictor *p) {
   const NnrtProgram *program = p->run->program;
   if (p->predict->data == NNRT_NONE)
     return NULL;
   const NnrtData *data = &program->data[p->predict->data];
-  return data->train.kind == NNRT_CSV  ? &data->train
-         : data->test.kind == NNRT_CSV ? &data->test
-                                       : NULL;
+  bool text = data->train.kind == NNRT_CSV || data->train.kind == NNRT_TEXT;
+  return text ? &data->train : data->test.kind == NNRT_CSV ? &data->test : NULL;
 }
 
 static bool load_and_print(Predictor *p, const NnrtSource *source, const NnrtColumn *column,
@@ -78,19 +78,32 @@ static bool load_and_print(Predictor *p, const NnrtSource *source, const NnrtCol
   return good;
 }
 
+// Does the file begin with names of columns? It must where columns are found by name; it may where
+// they are numbers.
+static bool find_header(const Predictor *p, const char *path, NnrtSource *source,
+                        Failure *failure) {
+  bool by_name = source->header && source->n_keep, words = false;
+  for (uint32_t i = 0; i < p->predict->n_input; i++) {
+    by_name |= p->predict->input[i].header != NULL;
+    words |= p->predict->input[i].words.coding != NNRT_AS_NUMBER;
+  }
+  if (by_name || (words && !source->header)) {
+    source->header = by_name;
+    return true;
+  }
+  return csv_has_header(path, source, &source->header, failure);
+}
+
 // A csv file has the columns of the data's csv; where the data is no csv, just the values needed.
 static bool predict_csv(Predictor *p, const char *path, Failure *failure) {
-  const NnrtSource *like = csv_source(p);
-  NnrtSource source = {.kind = NNRT_CSV, .file = &path, .n_file = 1, .separator = ','};
-  bool by_name = false;
-  if (like) {
-    source.separator = like->separator;
-    source.missing = like->missing;
-    for (uint32_t i = 0; i < p->predict->n_input; i++)
-      by_name = by_name || p->predict->input[i].header;
-  }
-  source.header = by_name;
-  if (!by_name && !csv_has_header(path, &source, &source.header, failure))
+  const NnrtSource *like = source_like(p);
+  NnrtSource source = {.kind = NNRT_CSV, .separator = ','};
+  if (like)
+    source = *like;
+  source.file = &path;
+  source.n_file = 1;
+  source.shuffled = false;
+  if (source.kind == NNRT_CSV && !find_header(p, path, &source, failure))
     return false;
   if (like)
     return load_and_print(p, &source, p->predict->input, failure);

@@ -108,8 +108,8 @@ static void test_good_csv(void) {
       {"csv_forms", "+1,2.0,.3e1,4e0,0\n5,6,7,8,1\n", false, ','},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    NnrtColumn column[] = {{"x", NULL, {NNRT_F32, 2, {2, 2}, 0}, 0, 0},
-                           {"label", NULL, {NNRT_I32, 0, {0}, 3}, 4, 0}};
+    NnrtColumn column[] = {{.name = "x", .type = {NNRT_F32, 2, {2, 2}, 0}},
+                           {.name = "label", .type = {NNRT_I32, 0, {0}, 3}, .first = 4}};
     column[1].header = cases[i].header ? "label" : NULL;
     const char *file = "good.csv";
     NnrtSource source = {.kind = NNRT_CSV,
@@ -351,8 +351,8 @@ static uint32_t next_random(uint32_t below) {
 }
 
 static int try_load(uint32_t kind, const char *path) {
-  NnrtColumn column[] = {{"x", NULL, {NNRT_F32, 2, {2, 2}, 0}, 0, 0},
-                         {"label", NULL, {NNRT_I32, 0, {0}, 3}, 4, 0}};
+  NnrtColumn column[] = {{.name = "x", .type = {NNRT_F32, 2, {2, 2}, 0}, .first = 0},
+                         {.name = "label", .type = {NNRT_I32, 0, {0}, 3}, .first = 4}};
   NnrtSource source = {.kind = kind, .file = &path, .n_file = 1, .separator = ','};
   TableRequest request = {
       .column = column, .n_column = kind == NNRT_IDX ? 1 : 2, .data_name = "Points"};

@@ -210,8 +210,9 @@ static const NnrtTensor slots[] = {{"Toy/sgd.v/dense.weight", T_WEIGHT, 0}};
 static const bool trainable[] = {true, true};
 static const NnrtConfig configs[] = {{"learning_rate", "size of a step", 0.5, 1e-6, 100}};
 static const NnrtMetric metrics[] = {{"loss", NNRT_METRIC_MEAN}, {"accuracy", NNRT_METRIC_MEAN}};
-static const NnrtStopInput stop_inputs[] = {{NNRT_STOP_VAL, 0, true, 0, 0},
-                                            {NNRT_STOP_STALLED, 0, true, 30, 0}};
+static const NnrtStopInput stop_inputs[] = {
+    {.kind = NNRT_STOP_VAL, .of_val = true},
+    {.kind = NNRT_STOP_STALLED, .of_val = true, .patience = 30}};
 static const NnrtStep steps[] = {{.name = "", .step = 1, .grad = 3, .repeat = 1, .n_metric = 2}};
 static const uint32_t train_slots[] = {0};
 static const NnrtOutput outputs[] = {
