@@ -2,6 +2,7 @@
 // operations.
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "trainer.h"
 
 static int64_t tensors_count(const NnrtTensor *tensor, uint32_t count) {
@@ -134,9 +135,33 @@ static void print_table(const Line *line, size_t count) {
   }
 }
 
+// Is `name` "dense" or "dense_2" for the kind "Dense"? So the compiler calls parts that have no
+// name.
+static bool is_unnamed(const char *name, const char *kind) {
+  size_t n = strlen(kind);
+  return !strncasecmp(name, kind, n) &&
+         (!name[n] || (name[n] == '_' && name[n + 1 + strspn(name + n + 1, "0123456789")] == 0));
+}
+
+// One of several parts of a layer that are told apart by their numbers alone (rule 16).
+static bool is_numbered(const NnrtProgram *program, const NnrtLayer *layer) {
+  const char *dot = strrchr(layer->path, '.'), *name = dot ? dot + 1 : layer->path;
+  size_t block = (size_t)(name - layer->path);
+  if (!dot || !is_unnamed(name, layer->kind))
+    return false;
+  for (uint32_t i = 0; i < program->n_layer; i++) {
+    const NnrtLayer *other = &program->layer[i];
+    if (strcmp(other->path, layer->path) != 0 && !strcmp(other->kind, layer->kind) &&
+        !strncmp(other->path, layer->path, block) && is_unnamed(other->path + block, layer->kind))
+      return true;
+  }
+  return false;
+}
+
 static void fill_line(Line *line, const NnrtProgram *program, const NnrtLayer *layer) {
   char shape[192];
-  string_printf(&line->name, "%*s%s (%s)", (int)(2 * layer->depth), "", layer->path, layer->kind);
+  string_printf(&line->name, "%*s%s (%s)%s", (int)(2 * layer->depth), "", layer->path, layer->kind,
+                is_numbered(program, layer) ? " *" : "");
   string_put(&line->shape, layer->type.rank ? shape_text(&layer->type, shape) : "1");
   string_put_count(&line->count, layer_count(program, layer));
 }
@@ -164,6 +189,14 @@ static bool print_layers(const NnrtProgram *program, Failure *failure) {
   }
   free(line);
   return good || failf(failure, "not enough memory for the table");
+}
+
+static void print_numbered(const NnrtProgram *program) {
+  for (uint32_t i = 0; i < program->n_layer; i++)
+    if (is_numbered(program, &program->layer[i])) {
+      puts("\n* numbered: one more of its kind before it changes the number; `as` gives it a name");
+      return;
+    }
 }
 
 static void print_totals(const NnrtProgram *program) {
@@ -261,6 +294,7 @@ bool command_summary(const Run *run, int *status, Failure *failure) {
     return print_json(run, failure);
   if (!print_layers(program, failure))
     return false;
+  print_numbered(program);
   print_totals(program);
   for (uint32_t i = 0; i < program->n_train; i++)
     print_block(program, &program->train[i], train_batch(run, &program->train[i]));

@@ -1,5 +1,5 @@
 # Rule 16: names of parameters don't change when something is added elsewhere, or when their own part
-# is used once more. Rule 18: train blocks run in order and share parameters.
+# is used once more; `summary` marks those that are numbers alone. Rule 18: train blocks run in order and share parameters.
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
@@ -47,6 +47,23 @@ else echo "FAIL names follow the source: $(tr '\n' ' ' < "$work/before")"; fi
 gone=$(comm -23 "$work/before" "$work/after" | tr '\n' ' ')
 if [ -z "$gone" ]; then echo "PASS names are stable under edits elsewhere"
 else echo "FAIL names are stable under edits elsewhere: gone are $gone"; fi
+
+cat > "$work/marked.nn" << 'PROGRAM'
+use std.layers: Dense, Flatten
+model Net(x: f32[2]) -> f32[2] {
+    for i in 0..2 with h = x |> Dense(2) |> Flatten |> Dense(2) { h = h |> Dense(2) as block }
+}
+predict P(x: f32[2]) { Net(x) }
+PROGRAM
+if "$NNC" "$work/marked.nn" -o "$work/marked" 2> "$work/err" && "$work/marked" summary > "$work/summary"; then
+  marked=$(grep -F ') *' "$work/summary" | awk '{ print $1 }' | tr '\n' ' ')
+  listed=$(grep -oE 'Net\.[a-z_.0-9]+' "$work/summary" | tr '\n' ' ')
+  if [ "$marked" = "Net.dense Net.dense_2 " ]; then echo "PASS summary marks numbered names"
+  else echo "FAIL summary marks numbered names: $marked"; fi
+  if [ "$listed" = "Net.dense Net.flatten Net.dense_2 Net.block.0 Net.block.1 " ]; then echo "PASS summary lists the parts"
+  else echo "FAIL summary lists the parts: $listed"; fi
+else echo "FAIL summary marks numbered names: $(head -3 "$work/err" | tr '\n' ' ')"
+fi
 
 cat > "$work/phases.nn" << 'PROGRAM'
 data One { rows = [[1], [1]]; x: f32 = row[0] }
