@@ -45,6 +45,10 @@ static bool add(Elab *e, Val v, Span span, Weights *out) {
   return false;
 }
 
+static bool is_applied(Val v) {
+  return v.kind == V_INSTANCE && v.instance->applied;
+}
+
 // weights(x): the params of two axes and more of an instance; a tensor is itself.
 Val weights_list(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
@@ -56,6 +60,9 @@ Val weights_list(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   Diagnostic *d =
       elab_error(e, arg[0].span, "over", "%s has no weights here", val_text(e, arg[0].v));
   diag_note(e->s, d, (Span){0},
-            "a layer has its params once it has been applied: name the loss first");
+            is_applied(arg[0].v)
+                ? "weights are params of two axes and more: no biases"
+                : "a layer has its params once it has been applied: write the loss "
+                  "before");
   return val_error();
 }

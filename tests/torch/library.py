@@ -225,6 +225,14 @@ LAYERS = {  # name: model, PyTorch's value, of whose sine the mean is taken
         "let s = reshape(x, [3, 4])\nattention(s |> Dense(4), s |> Dense(4), s |> Dense(5))",
         lambda w, d: (lambda q, k, v: (q @ k.transpose(1, 2) / 2).softmax(-1) @ v)(
             *(dense(w, n, sequence(d)) for n in ("dense", "dense_2", "dense_3")))),
+    "ScaledDotProductAttention with a mask": (
+        "let s = reshape(x, [3, 4]), find = ScaledDotProductAttention(0.0)\nfind(s |> Dense(4), s |> Dense(4), s, mask(2, 3))",
+        lambda w, d: (lambda q, k: (q @ k.transpose(1, 2) / 2)[:, :, :2].softmax(-1) @ sequence(d)[:, :2])(
+            *(dense(w, n, sequence(d)) for n in ("dense", "dense_2")))),
+    "masked_mean": (
+        "let y = x |> Dense(4)\n1 + masked_mean(y, y > 0) + [masked_mean(y, y > 1000), 0]",
+        lambda w, d: (lambda z: 1 + (F.relu(z).sum(-1) / (z > 0).sum(-1).clamp(min=1))[:, None].repeat(1, 2))(
+            dense(w, "dense", d["x"]))),
     "TransformerBlock": ("reshape(x, [3, 4]) |> TransformerBlock(2)", lambda w, d: block(w, sequence(d), False)),
     "TransformerBlock(causal = true)": (
         "reshape(x, [3, 4]) |> TransformerBlock(2, causal = true)", lambda w, d: block(w, sequence(d), True)),
@@ -277,7 +285,7 @@ REGULAR = [
 
 USE = """use std.layers: Dense, LayerNorm, RMSNorm, UnitNormalization, PReLU, Bilinear, Concatenate, Add, Multiply, Maximum
 use std.layers: Minimum, Average, Subtract, Dot, RepeatVector, Permute, Activation, Masking, PositionEmbedding
-use std.layers: SinusoidalPosition, MultiHeadAttention, TransformerBlock
+use std.layers: SinusoidalPosition, MultiHeadAttention, ScaledDotProductAttention, TransformerBlock
 """
 
 cases = [activation(k, f) for k, f in ACTIVATIONS.items()]
