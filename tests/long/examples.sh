@@ -8,7 +8,11 @@ rm -rf "$work" && mkdir -p "$work" || exit 1
 number() { grep -o "\"$1\": *[-0-9.eE+]*" | head -1 | sed 's/.*: *//'; }
 at_least() { awk -v x="$1" -v y="$2" 'BEGIN { exit !(x != "" && x + 0 >= y + 0) }'; }
 
+below() { awk -v x="$1" -v y="$2" 'BEGIN { exit !(x != "" && x + 0 < y + 0) }'; }
+holds() { case $2 in "<"*) below "$1" "${2#<}" ;; *) at_least "$1" "$2" ;; esac }
+
 # example PATH PARAMETERS SPLIT METRIC SHORT_BOUND "SHORT FLAGS" FULL_BOUND
+# A bound is the least that is wanted, or "<x".
 example() {
   path=examples/$1.nn parameters=$2 split=$3 metric=$4 bound=$5 flags=$6
   name=${1##*/} exe=$work/${1##*/}
@@ -29,8 +33,10 @@ example() {
     return
   fi
   got=$("$exe" eval --log json --split $split --load "$exe.safetensors" 2>> "$exe.log" | number "$metric")
-  if at_least "$got" "$bound"; then echo "PASS $path $split $metric $got, at least $bound"
-  else echo "FAIL $path: $split $metric $got, should be at least $bound"; fi
+  wanted="at least $bound"
+  case $bound in "<"*) wanted="below ${bound#<}" ;; esac
+  if holds "$got" "$bound"; then echo "PASS $path $split $metric $got, $wanted"
+  else echo "FAIL $path: $split $metric $got, should be $wanted"; fi
 }
 
 example digits/digits                4810    validate accuracy        0.97  ""            0.97
@@ -45,6 +51,10 @@ example a6-small-mnist/small-mnist   50890   validate accuracy        0.93  "--e
 example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--epochs 1"  0.97
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
 example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
+example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "--epochs 1" "<0.0945"
+example d1-autoencoder/denoising     209968  test     cleaned         "<0.05" "--epochs 1" "<0.02"
+example d4-toy-gan/ring              2467    train    generator.distance "<0.1" ""         "<0.1"
+example b14-ascent/ascent            58730   test     brightest       1       "--epochs 1" 1
 
 # A6: the two ways of writing the network are the same network.
 x=$work/small-mnist.safetensors y=$work/small-mnist-named.safetensors
@@ -66,3 +76,18 @@ else
       print (n == 10000 && before / n > 0.92 && after / n < 0.25 ? "PASS " : "FAIL ") figures
     }' "$work/adversary.csv"
 fi
+
+# D4: the points drawn lie all around the ring, not in one place of it.
+if "$work/ring" predict --count 200 --log plain --load "$work/ring.safetensors" > "$work/points.txt" 2>&1; then
+  sectors=$(awk '{ part[int((atan2($4, $3) + 3.14159265) / 0.7853982)] = 1 } END { for (i in part) n++; print n + 0 }' \
+    "$work/points.txt")
+  if [ "$sectors" = 8 ]; then echo "PASS d4: points in all eight parts of the ring"
+  else echo "FAIL d4: points in $sectors of eight parts of the ring"; fi
+else echo "FAIL d4: $(tail -1 "$work/points.txt")"; fi
+
+# B14: what is maximized rises from report to report.
+if ! grep -q '^train Excite' "$work/ascent.log" 2> /dev/null; then echo "SKIP b14: nothing was trained"
+elif sed -n '/^train Excite/,$s/^epoch [0-9]*  loss \([-0-9.e]*\) .*/\1/p' "$work/ascent.log" |
+  awk 'NR > 1 && $1 <= last { bad = 1 } { last = $1 } END { exit !(NR == 10 && !bad && last > 10) }'; then
+  echo "PASS b14: the ten outputs rise"
+else echo "FAIL b14: the ten outputs don't rise: $(tail -3 "$work/ascent.log" | tr '\n' ' ')"; fi
