@@ -31,6 +31,13 @@ static const Habit names[] = {
     {"end pass", "a block begins with `{` and ends with `}`"},
     {"np numpy torch tf keras nn jax jnp math", "functions stand alone: `exp(x)`, not `np.exp(x)`"},
     {"F", "functions stand alone: `relu`, not `F.relu`"},
+    // data
+    {"read_csv read_table genfromtxt loadtxt", "write csv(\"file.csv\")"},
+    {"KFold StratifiedKFold cross_val_score", "write kfold(5)"},
+    {"train_test_split random_split", "write `validate = last(0.2)`"},
+    {"DataLoader TensorDataset", "rows are named in the data block, `batch 32` in the train block"},
+    {"StandardScaler Normalization", "write `row[0..4] |> standardize`"},
+    {"MinMaxScaler", "write `row[0..4] |> min_max`"},
     // layers
     {"Sequential", "layers are joined by the pipe: x |> Dense(16, activation = relu) |> Dense(3)"},
     {"Input InputLayer",
@@ -94,6 +101,7 @@ static const Habit arguments[] = {
     {"kernel_initializer initializer init", "weights"},
     {"out_features output_dim features", "units"},
     {"act", "activation"},
+    {"return_sequences", "sequences"},
     {"p drop_prob dropout", "rate"},
     {"dim dims", "axis"},
     {"keepdims keepdim keep_dims", "keep"},
@@ -105,6 +113,9 @@ static const Habit extras[] = {
     {"input_shape input_dim in_features batch_input_shape",
      "a layer takes the shape of its input by itself: leave it out"},
     {"name", "a layer is named by `let` or `as`: x |> Dense(16) as hidden"},
+    {"training",
+     "a layer is in training mode where it is trained; training(Net)(x) forces it elsewhere"},
+    {"kernel_regularizer", "a penalty is a part of the loss: minimize LOSS + l2(0.01)(Net)"},
     {"from_logits", "`cross_entropy` and `bce` take scores, `cross_entropy_probability` and "
                     "`bce_probability` probabilities"},
     {"reduction reduce",

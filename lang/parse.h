@@ -31,15 +31,15 @@ typedef struct {
   uint32_t file;
   BUF(Token) token;
   BUF(Doc) doc;
-  BUF(Span) comment; // every comment in order, `///` too: what a formatter has to keep
-  BUF(Span) stray;   // closers without an opener, not yet reported
-  BUF(const char *) bad_name;        // names in other letters than ours, each said once
-  bool hash_comment; // said once
-  uint32_t headless; // place + 1 of the last declaration whose `{` was missing
-  uint32_t n_error;  // reported so far in this file; after MAX_SYNTAX_ERRORS silence
-  bool too_deep;     // said once
-  uint32_t found;    // token that the parser read last
-  uint32_t next;     // and the one it reads next
+  BUF(Span) comment;          // every comment in order, `///` too: what a formatter has to keep
+  BUF(Span) stray;            // closers without an opener, not yet reported
+  BUF(const char *) bad_name; // names in other letters than ours, each said once
+  bool hash_comment;          // said once
+  uint32_t headless;          // place + 1 of the last declaration whose `{` was missing
+  uint32_t n_error;           // reported so far in this file; after MAX_SYNTAX_ERRORS silence
+  bool too_deep;              // said once
+  uint32_t found;             // token that the parser read last
+  uint32_t next;              // and the one it reads next
   Node *root;
 } Parse;
 

@@ -66,6 +66,8 @@ static const char *setting(const Surprise *u) {
 }
 
 static const char *clause(const Surprise *u) {
+  if (u->found->kind == T_OVER && line_start(u)->kind == T_MINIMIZE)
+    return "`over` stands before `with`: minimize LOSS over PARTS with OPTIMIZER";
   if (takes(u, "minimize") && !takes(u, "FLOAT") && is_word(u->found))
     return foreign_setting(u->found->name);
   if (takes(u, "with") && takes(u, "over") && !u->found->first)
@@ -157,6 +159,17 @@ static const char *no_value(const Surprise *u) {
              start->kind == T_PARAM ? "... = glorot_uniform, or zeros" : "... = zeros");
 }
 
+static const char *no_name(const Surprise *u) {
+  bool declares = u->before && (u->before->kind == T_STEP || u->before->kind == T_DATA ||
+                                u->before->kind == T_TRAIN || u->before->kind == T_MODEL ||
+                                u->before->kind == T_LAYER || u->before->kind == T_PREDICT);
+  bool opens = u->found->kind == T_LBRACE || u->found->kind == T_LPAREN;
+  return declares && opens && u->before->first
+             ? SAY("it needs a name: %s NAME %s ...", u->before->name,
+                   token_kind_name(u->found->kind))
+             : NULL;
+}
+
 static const char *misplaced_keyword(const Surprise *u) {
   if (u->found->kind == T_FOR && takes(u, "]"))
     return "`for` gives a list by itself: for i in 0..3 { yield ... }";
@@ -188,7 +201,7 @@ const char *syntax_advice(const Surprise *u) {
   static const char *(*const habit[])(
       const Surprise *) = {operator, setting, clause,        foreign_word, declaration,
                            block_start,       type,          comma,        misplaced_keyword,
-                           first_word,        missing_comma, no_value};
+                           first_word,        missing_comma, no_value,     no_name};
   for (size_t i = 0; i < sizeof habit / sizeof *habit; i++) {
     const char *advice = habit[i](u);
     if (advice)

@@ -390,6 +390,9 @@ static bool matmul_operand(Elab *e, Val *v, Span span) {
                              "`@` needs vectors or matrices of f32, found %s", val_text(e, *v));
   if (v->kind == V_FUNCTION || v->kind == V_INSTANCE)
     diag_note(e->s, d, (Span){0}, "it has not been called");
+  else if (v->kind == V_TENSOR && !v->t->type.rank && v->t->type.elem == TY_F32)
+    diag_note(e->s, d, (Span){0},
+              "it is one number: `*` multiplies by it, x[_] makes a vector of it");
   return false;
 }
 

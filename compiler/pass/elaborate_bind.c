@@ -102,6 +102,10 @@ static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
   return true;
 }
 
+static bool is_any_shape(const Node *type) { // f32[..]
+  return type && type->kind == N_TYPE && type->list.n == 1 && type->list.at[0]->kind == N_DIM_REST;
+}
+
 static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
                     bool settings) {
   Fit fit = {.bind = true, .span = arg ? arg->span : call};
@@ -119,7 +123,7 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   }
   Type want;
   bool known = !arg && param->type && type_known(e, into, param->type, &want);
-  fit.fill = !arg;
+  fit.fill = !arg || (is_number(arg->v) && is_any_shape(param->type)); // bce(scores, 1)
   Val v = arg ? arg->v : elab_expr(e, into, param->a, known ? &want : NULL);
   bool callable = param->type && param->type->kind == N_TYPE &&
                   (strcmp(param->type->name, "fn") == 0 || strcmp(param->type->name, "layer") == 0);

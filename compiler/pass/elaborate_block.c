@@ -117,9 +117,11 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
         elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
     if (n->where.file)
       diag_note(e->s, d, n->where, "declared here");
-    diag_note(e->s, d, (Span){0},
-              "what a loop carries (`for ... with x = ...`), `state`, and the parameter "
-              "of an optimizer can; `let` makes a new name");
+    diag_note(
+        e->s, d, (Span){0},
+        "it keeps its value: a loop hands a value on by `with %s = %s`, elsewhere `let` gives "
+        "the new one a name of its own",
+        name->name, name->name);
     return;
   }
   if (!v.span.file)
@@ -148,7 +150,17 @@ static void yield(Elab *e, Scope *scope, Node *stmt) {
     buf_push(e->s->perm, &e->yields->item, v);
 }
 
-void unused_value(Elab *e, Node *stmt, Val v) {
+void unused_turn(Elab *e, const Node *body, Val v) {
+  if (v.kind == V_NONE || v.kind == V_ERROR)
+    return;
+  const Node *last = body->list.at[body->list.n - 1];
+  Diagnostic *d = elab_error(e, last->span, "unused-value", "this value is not used");
+  diag_note(e->s, d, (Span){0},
+            "a turn of a loop gives something by `yield`, or hands it on: "
+            "... with h = x { h = ... }");
+}
+
+static void unused_value(Elab *e, Node *stmt, Val v) {
   if (v.kind == V_NONE || v.kind == V_ERROR)
     return;
   Diagnostic *d = elab_error(e, stmt->span, "unused-value", "this value is not used");
@@ -319,13 +331,7 @@ Val for_expr(Elab *e, Scope *scope, Node *node) {
     Scope *turn = scope_new(e, loop);
     bind_pattern(e, turn, node->a, turns.list[i], false, false);
     Val v = elab_block(e, turn, node->body, NULL);
-    if (v.kind != V_NONE && v.kind != V_ERROR) {
-      Node *last = node->body->list.at[node->body->list.n - 1];
-      Diagnostic *d = elab_error(e, last->span, "unused-value", "this value is not used");
-      diag_note(e->s, d, (Span){0},
-                "a turn of a loop gives something by `yield`, or hands it on: "
-                "for ... with h = x { h = ... }");
-    }
+    unused_turn(e, node->body, v);
   }
   e->context = outer;
   e->yields = outer_yields;

@@ -38,6 +38,8 @@ static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
   if (e->s->n_error > errors)
     return val_error();
   Val v = elab_block(e, scope, decl->body, known ? &result : decl->type ? NULL : want);
+  if (v.kind == V_NONE && e->s->n_error > errors)
+    return val_error();
   return v.kind == V_ERROR ? v : fit_result(e, scope, decl, v);
 }
 

@@ -198,7 +198,7 @@ Value *slice_axis(Elab *e, Value *x, uint32_t axis, Dim start, Dim limit);
 // ---- elaborate_block.c
 Val for_expr(Elab *e, Scope *scope, Node *node);
 Val binding_value(Elab *e, Scope *scope, Node *binding); // fitted to its written type
-void unused_value(Elab *e, Node *stmt, Val v);           // the error
+void unused_turn(Elab *e, const Node *body, Val v);      // a loop's body ends in a value: the error
 Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want);
 void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember);
 

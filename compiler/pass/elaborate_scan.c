@@ -332,8 +332,7 @@ static Value **elab_body(Elab *e, ScanBody *s, Scope *turn, uint32_t *n) {
   e->yields = &yields;
   e->app = NULL; // what is named inside is one value per turn
   Val v = elab_block(e, turn, s->node->body, NULL);
-  if (v.kind != V_NONE && v.kind != V_ERROR)
-    unused_value(e, s->node->body->list.at[s->node->body->list.n - 1], v);
+  unused_turn(e, s->node->body, v);
   e->yields = outer_yields;
   e->app = app;
   bool ok = e->s->n_error == errors && last_values(e, s, &yields, &values, n);

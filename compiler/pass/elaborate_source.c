@@ -1,5 +1,6 @@
 // Where the rows of a data block come from: idx(...), csv(...), rows written in the program,
 // generated(n). In: the expression after `train =`, `rows =` and so on; out: an NnrtSource.
+#include "foreign.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -223,6 +224,8 @@ static bool unknown_source(Elab *e, Node *expr) {
   const char *near = name ? nearest_name(name, sources, 4) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else if (name && foreign_name(name))
+    diag_note(e->s, d, (Span){0}, "%s", foreign_name(name));
   else if (expr->kind == N_STRING)
     diag_note(e->s, d, (Span){0}, "say how it is read: csv(%s)", node_source(e, expr));
   else if (expr->kind == N_INT || expr->kind == N_FLOAT)
