@@ -43,12 +43,14 @@ static void print_usage(FILE *out) {
         "       nnc fmt [--check] FILE...     format sources in place (- for stdin to stdout)\n"
         "       nnc explain CODE              tell more about an error code\n"
         "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
-        "       nnc eval FILE                 run a program or IR with the reference evaluator, in double\n"
+        "       nnc eval FILE                 run a program or IR with the reference evaluator, in "
+        "double\n"
         "\n"
         "  -o FILE           where the result goes (default: the source's name without .nn)\n"
         "  -D NAME=VALUE     set a const of the program\n"
         "  --emit=STAGE      print that stage instead (with -o into a file): tokens, ast, ir,\n"
-        "                    a pass (below), plan, llvm, asm, obj\n"
+        "                    a pass (below), plan, llvm, asm, obj; for Graphviz dot (the\n"
+        "                    network by layers), dot-ir and dot-PASS (the IR)\n"
         "  --cpu=LEVEL       native (default), x86-64-v2, x86-64-v3, x86-64-v4, all\n"
         "  --blas=WHICH      products by auto (default), own, openblas\n"
         "  --static          an executable that runs where nothing is installed\n"
@@ -269,10 +271,18 @@ static int emit_stage(Session *s, const Options *o, uint32_t file) {
     print_ast(parse_source(s, file), &text);
   } else {
     Module *m = front(s, o, file);
-    bool elaborated = strcmp(o->emit, "ir") == 0 || strcmp(o->emit, "elaborate") == 0;
-    if (!m || (!elaborated && !run_passes(s, o, m, o->emit)))
+    bool graph = strncmp(o->emit, "dot-", 4) == 0, network = strcmp(o->emit, "dot") == 0;
+    const char *stage = graph ? o->emit + 4 : o->emit;
+    bool elaborated = network || strcmp(stage, "ir") == 0 || strcmp(stage, "elaborate") == 0;
+    if (!m || (!elaborated && !run_passes(s, o, m, stage)))
       return EXIT_USER;
-    if (elaborated || find_pass(o->emit, strlen(o->emit))) {
+    if (network) {
+      const char *why = print_network(m, &text);
+      if (why)
+        return fail("%s%s", why, "");
+    } else if (graph) {
+      print_ir_graph(m, &text);
+    } else if (elaborated || find_pass(stage, strlen(stage))) {
       ir_print(m, &text);
     } else if (strcmp(o->emit, "plan") == 0) {
       codegen_tables(m, &o->codegen);
@@ -285,9 +295,11 @@ static int emit_stage(Session *s, const Options *o, uint32_t file) {
 }
 
 static bool known_stage(const char *name) {
-  static const char *const stages[] = {"tokens", "ast",  "ir",  "elaborate",
-                                       "plan",   "llvm", "asm", "obj"};
-  const char *all[N_PASSES + 8];
+  static const char *const stages[] = {"tokens", "ast", "ir",  "elaborate", "plan",
+                                       "llvm",   "asm", "obj", "dot",       "dot-ir"};
+  const char *all[N_PASSES + 10];
+  if (strncmp(name, "dot-", 4) == 0 && find_pass(name + 4, strlen(name + 4)))
+    return true;
   uint32_t n = 0;
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
     all[n++] = stages[i];

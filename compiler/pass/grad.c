@@ -57,6 +57,18 @@ static bool depends(const struct GradSink *sink, const Inst *inst) {
   return false;
 }
 
+// What the gradient `d` of x is called where IR is printed, so that the chain rule can be followed.
+static void name_gradient(Module *m, const Value *x, Value *d) {
+  const char *of = x->name;
+  const char *layer = x->def ? m->loc.at[x->def->loc].layer : NULL;
+  if (!d->def || d->def->op == OP_const || (d->name && !x->name))
+    return;
+  if (!of)
+    of = arena_printf(m->arena, "%s%s%s", op_table[x->def->op]->name, layer ? " of " : "",
+                      layer ? layer : "");
+  d->name = intern(m->s, arena_printf(m->arena, "gradient of %s", of));
+}
+
 // One instruction: from the gradients of its results to those of its arguments.
 static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
   const OpDef *op = op_table[inst->op];
@@ -68,6 +80,9 @@ static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
     any |= (dres[k] = sink->adjoint[inst->result[k]->id]) != NULL;
   if (!any)
     return;
+  for (uint32_t k = 0; k < inst->n_results; k++)
+    if (dres[k])
+      name_gradient(b->m, inst->result[k], dres[k]);
   b->loc = inst->loc;
   if (!op->grad) {
     Session *s = b->m->s;
@@ -122,6 +137,8 @@ static void expand(Function *f, Inst *g) {
     Value *d = grad_of(sink, g->arg[i]);
     if (!d)
       d = ir_const(&b, g->arg[i]->type, 0);
+    if (g->arg[i]->name || g->arg[i]->def)
+      name_gradient(m, g->arg[i], d);
     ir_forward(g->result[i - 1], d);
   }
   ir_remove(g);

@@ -23,6 +23,10 @@ void print_op_docs(Text *out);
 // fmt.c: `nnc fmt`, given what follows the command's name; the exit status.
 int command_fmt(Session *s, int argc, char **argv);
 
+// dot.c: --emit=dot, the network by layers; NULL, or why not. --emit=dot-STAGE: the IR.
+const char *print_network(const Module *m, Text *out);
+void print_ir_graph(const Module *m, Text *out);
+
 // plan.c: --emit=plan, for n rows. m->program has its tables (codegen_tables).
 void print_plan(const Module *m, int64_t n, Text *out);
 
