@@ -4,13 +4,13 @@
 #include "ops/batching.h"
 
 // x over the batch: broadcast to [N, ...] unless it is there already.
-static Value *with_rows(Builder *b, Value *x, bool batched) {
+static Value *with_rows(Builder *b, Value *x, bool batched, Dim rows) {
   if (batched)
     return x;
   uint32_t axes[MAX_RANK];
   Type to = x->type;
   to.rank++;
-  to.dim[0] = -1;
+  to.dim[0] = rows;
   for (uint32_t i = 0; i < x->type.rank; i++) {
     axes[i] = i + 1;
     to.dim[i + 1] = x->type.dim[i];
@@ -30,20 +30,28 @@ static Attr shifted(Builder *b, const Inst *inst, const char *name, const Dim *f
   return attr_dims(b->m->arena, dims, n);
 }
 
-static const Dim rows = -1, zero = 0, one = 1;
+static const Dim zero = 0, one = 1;
+
+// How many rows: N in pass batch, the turns of a loop in pass hoist.
+static Dim rows_of(const Inst *inst, Value *const *arg, const bool *batched) {
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    if (batched[i])
+      return arg[i]->type.dim[0];
+  ice("%s is batched without a batched argument", op_table[inst->op]->name);
+}
 
 static Value *again(Builder *b, Inst *inst, Value *const *arg, const Attr *attr) {
   return ir_inst(b, inst->op, arg, inst->n_args, attr, inst->n_attrs)->result[0];
 }
 
 Value *batch_broadcast(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
-  (void)batched;
+  Dim rows = rows_of(inst, arg, batched);
   Attr attr[2] = {shifted(b, inst, "axes", &zero, 1), shifted(b, inst, "to", &rows, 0)};
   return again(b, inst, arg, attr);
 }
 
 Value *batch_reshape(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
-  (void)batched;
+  Dim rows = rows_of(inst, arg, batched);
   Attr attr = shifted(b, inst, "to", &rows, 0);
   return again(b, inst, arg, &attr);
 }
@@ -55,7 +63,7 @@ Value *batch_transpose(Builder *b, Inst *inst, Value *const *arg, const bool *ba
 }
 
 Value *batch_slice(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
-  (void)batched;
+  Dim rows = rows_of(inst, arg, batched);
   Attr attr[3] = {shifted(b, inst, "start", &zero, 0), shifted(b, inst, "limit", &rows, 0),
                   shifted(b, inst, "stride", &one, 0)};
   return again(b, inst, arg, attr);
@@ -77,7 +85,7 @@ Value *batch_axes(Builder *b, Inst *inst, Value *const *arg, const bool *batched
 Value *batch_axis(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
   Value **all = arena_array(b->m->arena, Value *, inst->n_args);
   for (uint32_t i = 0; i < inst->n_args; i++)
-    all[i] = with_rows(b, arg[i], batched[i]);
+    all[i] = with_rows(b, arg[i], batched[i], rows_of(inst, arg, batched));
   Attr attr = attr_int(inst_attr(inst, "axis")->i + 1);
   return again(b, inst, all, &attr);
 }
@@ -104,12 +112,13 @@ static Value *dot_right_batched(Builder *b, const Inst *inst, Value *x, Value *y
 }
 
 Value *batch_dot(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  Dim rows = rows_of(inst, arg, batched);
   uint32_t ca[MAX_RANK], cb[MAX_RANK], batch = (uint32_t)inst_attr(inst, "batch")->i;
   uint32_t n = axes_of(inst, "ca", batched[0] || batch, ca);
   axes_of(inst, "cb", batched[1] || batch, cb);
   if (batch || (batched[0] && batched[1]))
-    return ir_dot(b, with_rows(b, arg[0], batched[0]), with_rows(b, arg[1], batched[1]), ca, cb, n,
-                  batch + 1);
+    return ir_dot(b, with_rows(b, arg[0], batched[0], rows), with_rows(b, arg[1], batched[1], rows),
+                  ca, cb, n, batch + 1);
   if (batched[0])
     return ir_dot(b, arg[0], arg[1], ca, cb, n, 0);
   return dot_right_batched(b, inst, arg[0], arg[1], ca, cb, n);
@@ -123,7 +132,7 @@ Value *batch_batch_sum(Builder *b, Inst *inst, Value *const *arg, const bool *ba
 
 // Rows (i + k) mod N. In f32, where whole numbers below 2^24 are exact.
 Value *batch_batch_roll(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
-  (void)batched;
+  Dim rows = rows_of(inst, arg, batched);
   Attr attr[] = {attr_dims(b->m->arena, &rows, 1), attr_int(0), attr_elem(TY_F32)};
   Value *i = ir_inst(b, OP_iota, NULL, 0, attr, 3)->result[0];
   Value *n = ir_inst(b, OP_count, NULL, 0, NULL, 0)->result[0];
@@ -147,6 +156,7 @@ static Value *numbered_in_all(Builder *b, Value *index, Dim rows_each) {
 
 // [N, R, rest] to [N*R, rest], or back (into = R > 0).
 static Value *joined_tables(Builder *b, Value *x, Dim into) {
+  const Dim rows = -1;
   Dim dims[MAX_RANK], n = 0;
   if (into) {
     dims[n++] = rows;
@@ -161,7 +171,7 @@ static Value *joined_tables(Builder *b, Value *x, Dim into) {
 Value *batch_gather(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
   if (!batched[0])
     return again(b, inst, arg, NULL);
-  Value *index = with_rows(b, arg[1], batched[1]);
+  Value *index = with_rows(b, arg[1], batched[1], -1);
   Value *args[] = {joined_tables(b, arg[0], 0), numbered_in_all(b, index, arg[0]->type.dim[1])};
   return again(b, inst, args, NULL);
 }
@@ -169,8 +179,8 @@ Value *batch_gather(Builder *b, Inst *inst, Value *const *arg, const bool *batch
 // Each example has a table of its own.
 Value *batch_scatter_add(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
   Dim rows_each = inst_attr(inst, "rows")->i;
-  Value *index = with_rows(b, arg[0], batched[0]);
-  Value *args[] = {numbered_in_all(b, index, rows_each), with_rows(b, arg[1], batched[1])};
+  Value *index = with_rows(b, arg[0], batched[0], -1);
+  Value *args[] = {numbered_in_all(b, index, rows_each), with_rows(b, arg[1], batched[1], -1)};
   Attr attr = attr_int(-rows_each);
   return joined_tables(b, again(b, inst, args, &attr), rows_each);
 }

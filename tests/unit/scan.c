@@ -208,14 +208,15 @@ static const char *check_slopes(Program *p) {
       uint32_t loss = order * (1 + p->n_wrt);
       double off = worst_slope(p, loss, p->wrt[i], out[loss + 1 + i]);
       if (!(off < 2e-6))
-        wrong = arena_printf(p->s->perm, "order %u, argument %u: off by %g", order + 1, p->wrt[i],
-                             off);
+        wrong =
+            arena_printf(p->s->perm, "order %u, argument %u: off by %g", order + 1, p->wrt[i], off);
     }
   return wrong;
 }
 
 static const char *run_passes(Module *m) {
-  void (*const passes[])(Module *) = {pass_simplify, pass_grad, pass_simplify, pass_cse};
+  void (*const passes[])(Module *) = {pass_simplify, pass_hoist, pass_grad,    pass_simplify,
+                                      pass_cse,      pass_hoist, pass_simplify};
   for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
     passes[i](m);
     const char *wrong = ir_verify(m);
