@@ -43,7 +43,7 @@ void ir_replace_all(Region *r, Value *const *with) {
     }
 }
 
-static void number_region(Region *r) {
+void ir_number_region(Region *r) {
   uint32_t id = 0;
   for (uint32_t i = 0; i < r->n_arg; i++)
     r->arg[i]->id = id++;
@@ -51,12 +51,12 @@ static void number_region(Region *r) {
     for (uint32_t k = 0; k < i->n_results; k++)
       i->result[k]->id = id++;
     if (i->body)
-      number_region(i->body);
+      ir_number_region(i->body);
   }
 }
 
 void ir_number(Function *f) {
-  number_region(f->body);
+  ir_number_region(f->body);
 }
 
 static void count_region(Region *r) {

@@ -225,6 +225,7 @@ void ir_replace_all(Region *r, Value *const *with);
 void ir_remove(Inst *inst);
 void ir_move_before(Inst *inst, Inst *before);
 void ir_number(Function *f);      // dense ids, in order, args first; nested regions start anew
+void ir_number_region(Region *r); // likewise, from here on
 void ir_count_uses(Function *f);  // Value.uses
 bool ir_remove_dead(Function *f); // unused values go; true if any did
 

@@ -136,15 +136,18 @@ static void tap_value(Function *f, Value *x) {
   tap->def->arg[0] = x;
 }
 
-static void tap_gradients(Function *f) {
-  for (Inst *i = f->body->first; i; i = i->next)
+static void tap_gradients(Function *f, Region *r) {
+  for (Inst *i = r->first; i; i = i->next) {
     for (uint32_t k = 1; i->op == OP_grad && k < i->n_args; k++)
       tap_value(f, i->arg[k]);
+    if (i->body)
+      tap_gradients(f, i->body);
+  }
 }
 
 void pass_batch(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
     batch_function(m->fn.at[k]);
-    tap_gradients(m->fn.at[k]);
+    tap_gradients(m->fn.at[k], m->fn.at[k]->body);
   }
 }

@@ -3,16 +3,28 @@
 // batch sum of e, that of example i alone unless the batch is mixed on the way from x to e.
 #include "pass/elaborate_core.h"
 
+// Of values of one region, and of x, which may lie around it: the body of a scan reads what is
+// outside until it is closed.
 typedef struct {
-  bool *reaches; // by Value.id: computed from x
-  bool *carries; // by Value.id: and its derivative by x is not zero everywhere
-  bool *mixes;   // by Value.id: computed from x of other examples
+  const Region *region;
+  const Value *x;
+  bool *reaches; // by place_of: computed from x
+  bool *carries; // and its derivative by x is not zero everywhere
+  bool *mixes;   // computed from x of other examples
 } Walk;
+
+enum { PLACE_OF_X, PLACE_ELSEWHERE, FIRST_PLACE };
+
+static uint32_t place_of(const Walk *w, const Value *v) {
+  if (v == w->x)
+    return PLACE_OF_X;
+  return v->region == w->region ? FIRST_PLACE + v->id : PLACE_ELSEWHERE;
+}
 
 // The sum over the batch inside grad(e, x) leaves the examples apart: the gradient of a sum of
 // separate terms by row i is that of term i.
 static bool is_separate_sum(const Inst *inst, const Walk *w) {
-  return inst->op == OP_batch_sum && !w->mixes[inst->arg[0]->id];
+  return inst->op == OP_batch_sum && !w->mixes[place_of(w, inst->arg[0])];
 }
 
 static bool mixes_batch(const Inst *inst, uint32_t arg, const Walk *w) {
@@ -21,47 +33,48 @@ static bool mixes_batch(const Inst *inst, uint32_t arg, const Walk *w) {
     const Inst *sum = x->def;
     return !(sum && is_separate_sum(sum, w));
   }
-  return inst->op == OP_batch_sum || inst->op == OP_batch_roll || w->mixes[x->id];
+  return inst->op == OP_batch_sum || inst->op == OP_batch_roll || w->mixes[place_of(w, x)];
 }
 
 static void walk_inst(Walk *w, const Inst *inst) {
   bool reaches = false, carries = false, mixes = false;
   for (uint32_t k = 0; k < inst->n_args; k++) {
-    const Value *v = inst->arg[k];
-    reaches |= w->reaches[v->id];
-    carries |= w->carries[v->id];
-    mixes |= w->reaches[v->id] && mixes_batch(inst, k, w);
+    uint32_t place = place_of(w, inst->arg[k]);
+    reaches |= w->reaches[place];
+    carries |= w->carries[place];
+    mixes |= w->reaches[place] && mixes_batch(inst, k, w);
   }
   bool zero = op_table[inst->op]->flags & OPF_ZERO_GRAD;
   for (uint32_t k = 0; k < inst->n_results; k++) {
-    uint32_t id = inst->result[k]->id;
-    w->reaches[id] |= reaches;
-    w->carries[id] |= carries && !zero;
-    w->mixes[id] |= mixes;
+    uint32_t place = place_of(w, inst->result[k]);
+    w->reaches[place] |= reaches;
+    w->carries[place] |= carries && !zero;
+    w->mixes[place] |= mixes;
   }
 }
 
-static Walk walk_from(Elab *e, const Value *x) {
-  Function *f = e->target->fn;
-  ir_number(f);
-  uint32_t n = x->region->n_arg;
-  for (const Inst *i = x->region->first; i; i = i->next)
+static Walk walk_from(Elab *e, const Value *x, Region *region) {
+  ir_number_region(region);
+  uint32_t n = FIRST_PLACE + region->n_arg;
+  for (const Inst *i = region->first; i; i = i->next)
     n += i->n_results;
   Arena *arena = e->m->arena;
-  Walk w = {.reaches = arena_array(arena, bool, n),
+  Walk w = {.region = region,
+            .x = x,
+            .reaches = arena_array(arena, bool, n),
             .carries = arena_array(arena, bool, n),
             .mixes = arena_array(arena, bool, n)};
-  w.reaches[x->id] = w.carries[x->id] = true;
-  for (const Inst *i = x->def ? x->def->next : x->region->first; i; i = i->next)
+  w.reaches[PLACE_OF_X] = w.carries[PLACE_OF_X] = true;
+  for (const Inst *i = region->first; i; i = i->next)
     walk_inst(&w, i);
   return w;
 }
 
 static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Span span) {
-  if (w->carries[loss->id])
+  if (w->carries[place_of(w, loss)])
     return true;
   Diagnostic *d;
-  if (w->reaches[loss->id]) {
+  if (w->reaches[place_of(w, loss)]) {
     d = elab_error(e, span, "zero-gradient", "this derivative is zero everywhere");
     diag_note(e->s, d, arg[1].span,
               "e changes with this only in jumps: through comparisons, argmax, floor, sign or "
@@ -110,16 +123,16 @@ Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
   Value *loss = grad_value(e, &arg[0]), *x = grad_value(e, &arg[1]);
   if (!loss || !x || !grad_types(e, loss, x, arg, span))
     return val_error();
-  const Region *whole = e->target->fn->body;
-  if (loss->region != whole || x->region != whole) {
-    elab_error(e, span, "not-yet",
-               "grad inside a scan: the language has it, this compiler doesn't yet");
+  if (loss->region != building(e)->region) {
+    Diagnostic *d = elab_error(e, span, "zero-gradient",
+                               "inside this scan the first value is the same in every turn");
+    diag_note(e->s, d, arg[0].span, "it is computed outside: take its gradient there");
     return val_error();
   }
-  Walk w = walk_from(e, x);
+  Walk w = walk_from(e, x, loss->region);
   if (!refuse_zero(e, &w, loss, arg, span))
     return val_error();
-  if (loss->type.batched && w.mixes[loss->id]) {
+  if (loss->type.batched && w.mixes[place_of(&w, loss)]) {
     Diagnostic *d = diag_warning(e->s, span, "mixed-batch",
                                  "the examples of a batch are mixed on the way from x to e");
     diag_note(e->s, d, (Span){0},
