@@ -37,32 +37,34 @@ static double seconds(void) {
 }
 
 static void print_usage(FILE *out) {
-  fputs("usage: nnc FILE.nn -o TRAINER        compile to an executable\n"
-        "       nnc check FILE.nn             report errors and warnings only\n"
-        "       nnc run FILE.nn -- ARGS       compile, then run the trainer with ARGS\n"
-        "       nnc fmt [--check] FILE...     format sources in place (- for stdin to stdout)\n"
-        "       nnc explain CODE              tell more about an error code\n"
-        "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
-        "       nnc eval FILE                 run a program or IR with the reference evaluator, in "
-        "double\n"
-        "\n"
-        "  -o FILE           where the result goes (default: the source's name without .nn)\n"
-        "  -D NAME=VALUE     set a const of the program\n"
-        "  --emit=STAGE      print that stage instead (with -o into a file): tokens, ast, ir,\n"
-        "                    a pass (below), plan, llvm, asm, obj; for Graphviz dot (the\n"
-        "                    network by layers), dot-ir and dot-PASS (the IR)\n"
-        "  --cpu=LEVEL       native (default), x86-64-v2, x86-64-v3, x86-64-v4, all\n"
-        "  --blas=WHICH      products by auto (default), own, openblas\n"
-        "  --static          an executable that runs where nothing is installed\n"
-        "  --strip           without symbols\n"
-        "  --batch=N         rows for --emit=plan and `nnc eval` (default 32)\n"
-        "  --function=NAME   `nnc eval`: which function (default: the first)\n"
-        "  --jobs=N          compile threads (default 2); the result is the same for any number\n"
-        "  --time-passes     print the time of each stage to stderr\n"
-        "  --list-ops        print the operations of the IR\n"
-        "  --help, --version\n"
-        "\npasses, in order:\n",
-        out);
+  fputs(
+      "usage: nnc FILE.nn -o TRAINER        compile to an executable\n"
+      "       nnc check FILE.nn             report errors and warnings only\n"
+      "       nnc run FILE.nn -- ARGS       compile, then run the trainer with ARGS\n"
+      "       nnc fmt [--check] FILE...     format sources in place (- for stdin to stdout)\n"
+      "       nnc doc [--html] [-o PAGE] [FILE.nn | std.layers]   documentation from /// comments\n"
+      "       nnc explain [CODE]            tell more about an error code; without it, list them\n"
+      "       nnc opt --passes=A,B FILE.ir  run passes on IR text\n"
+      "       nnc eval FILE                 run a program or IR with the reference evaluator, in "
+      "double\n"
+      "\n"
+      "  -o FILE           where the result goes (default: the source's name without .nn)\n"
+      "  -D NAME=VALUE     set a const of the program\n"
+      "  --emit=STAGE      print that stage instead (with -o into a file): tokens, ast, ir,\n"
+      "                    a pass (below), plan, llvm, asm, obj; for Graphviz dot (the\n"
+      "                    network by layers), dot-ir and dot-PASS (the IR)\n"
+      "  --cpu=LEVEL       native (default), x86-64-v2, x86-64-v3, x86-64-v4, all\n"
+      "  --blas=WHICH      products by auto (default), own, openblas\n"
+      "  --static          an executable that runs where nothing is installed\n"
+      "  --strip           without symbols\n"
+      "  --batch=N         rows for --emit=plan and `nnc eval` (default 32)\n"
+      "  --function=NAME   `nnc eval`: which function (default: the first)\n"
+      "  --jobs=N          compile threads (default 2); the result is the same for any number\n"
+      "  --time-passes     print the time of each stage to stderr\n"
+      "  --list-ops        print the operations of the IR\n"
+      "  --help, --version\n"
+      "\npasses, in order:\n",
+      out);
   for (size_t i = 0; i < N_PASSES; i++)
     fprintf(out, "  %-10s %s\n", passes[i].name, passes[i].doc);
 }
@@ -398,27 +400,6 @@ static int command_opt(Session *s, const Options *o) {
   return s->n_error ? EXIT_USER : write_text(o, &text);
 }
 
-// Arguments for `nnc eval`: a fixed pattern in [-1, 1), whole numbers below the range for indices.
-static Tensor *pattern_argument(Session *s, const Type *type, int64_t n, uint32_t which) {
-  Tensor *t = tensor_new(s->perm, *type, n);
-  for (int64_t i = 0; i < t->count; i++) {
-    uint32_t h = (uint32_t)i * 2654435761u + which * 40503u + 12345u;
-    h = (h ^ (h >> 15)) * 2246822519u;
-    double u = (double)(h >> 8) / 16777216.0;
-    int64_t range = type->range ? type->range : type->elem == TY_BOOL ? 2 : 10;
-    t->at[i] = elem_is_float(type->elem) ? 2 * u - 1 : (double)(int64_t)(u * (double)range);
-  }
-  return t;
-}
-
-static void print_tensor(const Function *f, uint32_t i, const Tensor *t, Text *out, Arena *arena) {
-  text_printf(out, "%s : %s =", f->result_port[i].name ? f->result_port[i].name : "result",
-              type_text(arena, &t->type));
-  for (int64_t k = 0; k < t->count; k++)
-    text_printf(out, " %.9g", t->at[k]);
-  text_put(out, "\n");
-}
-
 // IR that was printed, or a program after pass `grad`: then every operation has its meaning.
 static Module *module_to_eval(Session *s, const Options *o) {
   uint32_t file = read_source(s, o->input);
@@ -439,27 +420,32 @@ static int command_eval(Session *s, const Options *o) {
   const Function *f = o->function ? ir_find_function(m, o->function) : m->fn.n ? m->fn.at[0] : NULL;
   if (!f)
     return fail("%s has no function%s", o->input, "");
-  const char *why = ir_eval_limit(f, o->n, s->perm);
-  if (why)
-    return fail("%s: %s", o->input, why);
-  const Tensor **arg = arena_array(s->perm, const Tensor *, f->body->n_arg);
-  Tensor **result = arena_array(s->perm, Tensor *, f->n_result);
-  for (uint32_t i = 0; i < f->body->n_arg; i++)
-    arg[i] = pattern_argument(s, &f->body->arg[i]->type, o->n, i);
-  why = ir_eval(f, o->n, arg, result, s->perm);
-  if (why)
-    return fail("%s: %s", o->input, why);
   Text text = {.arena = s->perm};
-  for (uint32_t i = 0; i < f->n_result; i++)
-    print_tensor(f, i, result[i], &text, s->perm);
+  const char *why = eval_pattern(s, f, o->n, &text);
+  if (why)
+    return fail("%s: %s", o->input, why);
   return write_text(o, &text);
 }
 
 static int command_explain(Session *s, const char *code) {
   const char *text = explain_text(s, code);
-  if (!text)
-    return fail("there is no error code `%s`%s", code, "");
+  if (!text) {
+    const char *const *codes;
+    uint32_t n = explain_codes(s, &codes);
+    const char *near = nearest_name(code, codes, n);
+    if (near)
+      return fail("there is no error code `%s`; did you mean `%s`?", code, near);
+    return fail("there is no error code `%s`; nnc explain lists them%s", code, "");
+  }
   fputs(text, stdout);
+  return 0;
+}
+
+static int command_codes(Session *s) {
+  const char *const *codes;
+  uint32_t n = explain_codes(s, &codes);
+  for (uint32_t i = 0; i < n; i++)
+    puts(codes[i]);
   return 0;
 }
 
@@ -501,7 +487,11 @@ int main(int argc, char **argv) {
   } else if (strcmp(argv[1], "--list-ops") == 0) {
     status = command_list_ops(s);
   } else if (strcmp(argv[1], "explain") == 0) {
-    status = argc == 3 ? command_explain(s, argv[2]) : fail("usage: nnc explain CODE%s%s", "", "");
+    status = argc == 2   ? command_codes(s)
+             : argc == 3 ? command_explain(s, argv[2])
+                         : fail("usage: nnc explain [CODE]%s%s", "", "");
+  } else if (strcmp(argv[1], "doc") == 0) {
+    status = command_doc(s, argc - 2, argv + 2);
   } else if (strcmp(argv[1], "fmt") == 0) {
     status = command_fmt(s, argc - 2, argv + 2);
   } else {

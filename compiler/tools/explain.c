@@ -29,3 +29,12 @@ const char *explain_text(Session *s, const char *code) {
     end--;
   return arena_strndup(s->perm, start, (size_t)(end - start));
 }
+
+uint32_t explain_codes(Session *s, const char *const **codes) {
+  BUF(const char *) list = {0};
+  for (const char *at = errors_text; *at; at = next_line(at))
+    if (strncmp(at, "## ", 3) == 0)
+      buf_push(s->perm, &list, arena_strndup(s->perm, at + 3, strcspn(at + 3, "\n")));
+  *codes = list.at;
+  return list.n;
+}

@@ -15,6 +15,7 @@ const char *link_executable(Session *s, const LinkOptions *options); // NULL, or
 
 // explain.c: the section of lang/ERRORS.md on a diagnostic code; NULL if there is none.
 const char *explain_text(Session *s, const char *code);
+uint32_t explain_codes(Session *s, const char *const **codes); // all of them, in the file's order
 extern const char errors_text[]; // lang/ERRORS.md, embedded by the build
 
 // opdoc.c: lang/OPS.md, made from the operation records.
@@ -22,6 +23,12 @@ void print_op_docs(Text *out);
 
 // fmt.c: `nnc fmt`, given what follows the command's name; the exit status.
 int command_fmt(Session *s, int argc, char **argv);
+
+// evaluate.c: the results on arguments of a fixed pattern, for n rows; NULL, or why not.
+const char *eval_pattern(Session *s, const Function *f, int64_t n, Text *out);
+
+// doc.c: `nnc doc`, likewise.
+int command_doc(Session *s, int argc, char **argv);
 
 // dot.c: --emit=dot, the network by layers; NULL, or why not. --emit=dot-STAGE: the IR.
 const char *print_network(const Module *m, Text *out);

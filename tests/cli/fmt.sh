@@ -30,7 +30,7 @@ for path in tests/cli/fmt/*.nn; do
   verdict "$golden again" "$($NNC fmt --check "$golden" 2>&1)"
 done
 
-verdict "examples are formatted" "$(find examples -name "*.nn" -exec $NNC fmt --check {} + 2>&1 | tr '\n' ' ')"
+verdict "examples and stdlib are formatted" "$(find examples stdlib -name "*.nn" -exec $NNC fmt --check {} + 2>&1 | tr "\n" " ")"
 
 printf 'let a  = 1\n' > "$work/spread.nn"
 printf 'let = 1  2\n' > "$work/broken.nn"
