@@ -5,6 +5,8 @@
 //   elaborate_call.c     calls of fn, layer, model, primitives; instances; params
 //   elaborate_type.c     types, dimension variables, unification, broadcasting (rules 3, 4, 11)
 //   elaborate_builtin.c  what names of the core mean: sum, max, reshape, normal, ...
+//   elaborate_loss.c     what is looked at where a loss of the library is called (rule 23)
+//   elaborate_advice.c   lines of help under an error
 //   elaborate_data.c     data blocks: sources, columns, fields
 //   elaborate_train.c    train, optimizer, report, stop, predict: the functions of the module
 #ifndef NNC_ELABORATE_H

@@ -346,7 +346,7 @@ void state_statement(Elab *e, Scope *scope, Node *stmt) {
   for (uint32_t i = 0; i < stmt->list.n; i++) {
     Node *binding = stmt->list.at[i];
     Val v = e->make_state(e, scope, binding, e->state_ctx);
-    scope_add_assignable(e, scope, binding->a->name, v, binding->a->span);
+    bind_pattern(e, scope, binding, v, true, false);
   }
 }
 

@@ -150,6 +150,16 @@ static Scope *update_scope(Elab *e, Val optimizer, Val p, Val g) {
   return scope;
 }
 
+// `p - lr * g` for `p = p - lr * g` would train nothing.
+static void unused_result(Elab *e, const Node *decl, Val v) {
+  if (v.kind == V_NONE || v.kind == V_ERROR)
+    return;
+  const Node *last = decl->body->list.at[decl->body->list.n - 1];
+  Diagnostic *d = elab_error(e, last->span, "unused-value", "this value is not used");
+  diag_note(e->s, d, (Span){0}, "an optimizer assigns the new value: %s = ...",
+            decl->params2.at[0]->name);
+}
+
 Val optimizer_inner(Elab *e, Val v, Val p, Val g) {
   if (!two_inputs(e, v.decl))
     return val_error();
@@ -176,7 +186,7 @@ bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p
   e->state_ctx = &u;
   e->call = elab_loc(e, m->node->b ? m->node->b->span : m->node->span);
   uint32_t errors = e->s->n_error;
-  elab_block(e, u.scope, decl->body, NULL);
+  unused_result(e, decl, elab_block(e, u.scope, decl->body, NULL));
   bool good = e->s->n_error == errors && push_results(e, &u, p, params, slots);
   e->make_state = make;
   e->state_ctx = ctx;

@@ -171,9 +171,11 @@ static void add_carry(Elab *e, ScanBody *s, Scope *scope, Node *binding, Node *n
 // False after an error.
 static bool read_carries(Elab *e, Scope *scope, ScanBody *s) {
   uint32_t errors = e->s->n_error;
+  bool known = true;
   for (uint32_t i = 0; i < s->node->list.n; i++) {
     Node *binding = s->node->list.at[i], *pattern = binding->a;
     Val v = binding_value(e, scope, binding);
+    known &= v.kind != V_ERROR;
     if (pattern->kind != N_TUPLE) {
       add_carry(e, s, scope, binding, pattern, v);
       continue;
@@ -185,7 +187,7 @@ static bool read_carries(Elab *e, Scope *scope, ScanBody *s) {
     for (uint32_t k = 0; parts && k < v.n; k++)
       add_carry(e, s, scope, binding, pattern->list.at[k], v.list[k]);
   }
-  return e->s->n_error == errors;
+  return known && e->s->n_error == errors;
 }
 
 static void declare_carries(Elab *e, ScanBody *s) {
