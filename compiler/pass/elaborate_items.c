@@ -5,16 +5,18 @@
 
 #include <string.h>
 
-static const char *const settings[] = {"batch", "epochs", "steps", "seed", "log", "clip", "keep"};
+static const char *const settings[] = {"batch", "epochs", "steps",  "seed",      "log",
+                                       "clip",  "keep",   "weight", "accumulate"};
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
-static const char *const later_settings[] = {"accumulate", "weight",  "shuffle", "loss_scale",
-                                             "precision",  "balance", "workers"};
+static const char *const later_settings[] = {"shuffle", "loss_scale", "precision", "balance",
+                                             "workers"};
 
 // ---- items -------------------------------------------------------------------------------------
 
 static Node **setting_slot(Train *t, const char *name) {
-  Node **slot[N_SETTINGS] = {&t->batch_node, &t->epochs_node, &t->steps_node, &t->seed_node,
-                             &t->log_node,   &t->clip_node,   &t->keep_node};
+  Node **slot[N_SETTINGS] = {&t->batch_node, &t->epochs_node, &t->steps_node,
+                             &t->seed_node,  &t->log_node,    &t->clip_node,
+                             &t->keep_node,  &t->weight_node, &t->accumulate_node};
   for (size_t i = 0; i < N_SETTINGS; i++)
     if (strcmp(name, settings[i]) == 0)
       return slot[i];
@@ -51,7 +53,7 @@ static void add_setting(Elab *e, Train *t, Node *item) {
     diag_note(e->s, d, (Span){0},
               near ? "did you mean `%s`?"
                    : "settings are batch, epochs, steps, seed, "
-                     "log, clip and keep",
+                     "log, clip, keep, weight and accumulate",
               near);
 }
 
@@ -292,6 +294,10 @@ void train_read_settings(Elab *e, Train *t) {
   n->steps = whole_setting(e, t, t->steps_node, 1, 0);
   n->seed = whole_setting(e, t, t->seed_node, 0, 0);
   n->log_every = log_setting(e, t);
+  n->accumulate = whole_setting(e, t, t->accumulate_node, 1, 1);
+  if (t->accumulate_node && !t->data)
+    diag_error(e->s, t->accumulate_node->span, "setting-value",
+               "accumulate joins batches of data; without data, say a greater batch");
   for (uint32_t i = 0; i < t->step.n; i++)
     t->step.at[i]->table.repeat = (uint32_t)whole_setting(e, t, t->step.at[i]->repeat_node, 1, 1);
 }

@@ -76,7 +76,9 @@ static void print_profile_row(const Profile *p, const Row *row, bool layer, doub
   double rate = row->seconds > 0 ? row->flops / row->seconds * 1e-9 : 0;
   if (log_form(p->run->options) == LOG_JSON) {
     String line = {0};
-    string_put(&line, layer ? "{\"layer\":" : "{\"kernel\":");
+    string_put(&line, "{\"function\":");
+    string_put_json(&line, p->call.function->name);
+    string_put(&line, layer ? ",\"layer\":" : ",\"kernel\":");
     string_put_json(&line, layer ? row->layer : row->name);
     if (!layer) {
       string_put(&line, ",\"layer\":");

@@ -101,3 +101,28 @@ equal "stop when a maximized figure stalls" "$(figures stop epoch | wc -w | tr -
 if "$work/stop" gradcheck --load "$work/stop.safetensors" > "$work/check.txt" 2>&1 ||
   grep -q "below the noise\|gradients agree" "$work/check.txt"; then echo "PASS steps/gradcheck of each step"
 else echo "FAIL steps/gradcheck: $(tail -2 "$work/check.txt" | tr '\n' ' ')"; fi
+
+# Several networks in one block, each with its optimizer: each is trained as it would be alone. Rule 31: mae of
+# step plain is plain.mae.
+compare() { # compare STEPS: the program around them
+  cat << EOF
+use std.layers: Dense
+data P { rows = generated(64); let a = uniform[] * 6; x: f32[2] = [cos(a), sin(a)]; y: f32 = a; validate = last(16) }
+model A(x: f32[2]) -> f32 { x |> Dense(8, activation = tanh) |> Dense(1) }
+model B(x: f32[2]) -> f32 { x |> Dense(4, activation = relu) |> Dense(1) }
+train Compare on P {
+    $1
+    $2
+    batch 16; epochs 3
+}
+EOF
+}
+plain='step plain { minimize mse(A(x), y) with rmsprop(0.01); report mae(A(x), y) }'
+small='step small { minimize mse(B(x), y) with adam(0.01); report mae(B(x), y) }'
+compare "$plain" "$small" > "$work/both.txt"
+compare "minimize mse(A(x), y) with rmsprop(0.01)" "report mae(A(x), y)" > "$work/alone.txt"
+ran both < "$work/both.txt"
+ran alone < "$work/alone.txt"
+equal "a network beside another is trained as alone" "$(figures both val_plain.mae)" "$(figures alone val_mae)"
+if [ "$("$work/both" profile --steps 20 2>&1 | grep -c '^step.Compare.')" = 2 ]; then echo "PASS steps/profile of each step"
+else echo "FAIL steps/profile of each step: $("$work/both" profile --steps 20 2>&1 | head -2)"; fi
