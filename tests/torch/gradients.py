@@ -2,9 +2,7 @@
 
 Steps from equal weights on one full batch. Weights and state go both ways as .safetensors.
 """
-import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -16,32 +14,11 @@ except ImportError:
     print("SKIP torch gradients: PyTorch is not installed (python3-torch)")
     sys.exit(0)
 
+sys.dont_write_bytecode = True
+from support.weights import load, save  # noqa: E402
+
 NNC = os.environ["NNC"]
 ROWS, INPUTS, HIDDEN = 16, 5, 7
-
-
-def save(path, tensors):
-    header, data = {}, b""
-    for name, t in tensors.items():
-        raw = t.detach().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
-
-
-def load(path):
-    with open(path, "rb") as f:
-        raw = f.read()
-    n = struct.unpack("<Q", raw[:8])[0]
-    out = {}
-    for name, d in json.loads(raw[8 : 8 + n]).items():
-        if name != "__metadata__":
-            a, b = d["data_offsets"]
-            out[name] = torch.frombuffer(bytearray(raw[8 + n + a : 8 + n + b]), dtype=torch.float32).reshape(d["shape"])
-    return out
 
 
 PROGRAM = """
