@@ -227,6 +227,7 @@ bool note_elsewhere(Elab *e, Diagnostic *d, const char *name); // false: the nam
 // ---- elaborate_loss.c
 // At a call of a fn: does a loss of the library get what it takes? false after an error.
 bool check_loss(Elab *e, const Node *decl, const Arg *arg, uint32_t n, Span span);
+void warn_masked_mean(Elab *e, const Value *x, Span span);
 
 // ---- elaborate_bind.c
 bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg *arg, uint32_t n,

@@ -2,6 +2,8 @@
 // his own call and not about the library's formula: labels that don't belong to the scores
 // (errors), and three warnings of rule 23: probabilities taken for scores, scores taken for
 // probabilities, arguments that look swapped. In: the arguments. Out: false after an error.
+// And the mean of what a mask left (rule 32).
+#include "ops/rules.h"
 #include "pass/elaborate_core.h"
 
 #include <string.h>
@@ -224,4 +226,38 @@ bool check_loss(Elab *e, const Node *decl, const Arg *arg, uint32_t n, Span span
     warn_scores(&c);
   warn_swapped(&c);
   return true;
+}
+
+// ---- rule 32 ----------------------------------------------------------------------------------
+
+// Truth values that don't come from a draw: dropout is no mask.
+static bool is_drawn(const Value *x, uint32_t depth) {
+  if (!x->def || depth == 0)
+    return false;
+  if (x->def->op == OP_random)
+    return true;
+  for (uint32_t i = 0; i < x->def->n_args; i++)
+    if (is_drawn(x->def->arg[i], depth - 1))
+      return true;
+  return false;
+}
+
+// f32(mask): select(mask, 1, 0).
+static bool is_mask(const Value *x) {
+  enum { DEPTH = 6 };
+  while (x->def && (x->def->op == OP_broadcast || x->def->op == OP_reshape))
+    x = x->def->arg[0];
+  const Inst *select = made_by(x, OP_select);
+  return select && is_splat_of(select->arg[1], 1) && is_splat_of(select->arg[2], 0) &&
+         !is_drawn(select->arg[0], DEPTH);
+}
+
+// mean(x * f32(mask)) divides by all, also by what the mask leaves out.
+void warn_masked_mean(Elab *e, const Value *x, Span span) {
+  const Inst *product = made_by(x, OP_mul);
+  if (!product || is_library(e, span) || is_mask(product->arg[0]) == is_mask(product->arg[1]))
+    return;
+  Diagnostic *d = diag_warning(e->s, span, "mean-of-masked",
+                               "this mean divides by all, also by those that the mask leaves out");
+  diag_note(e->s, d, (Span){0}, "masked_mean(x, mask) divides by those that are left");
 }

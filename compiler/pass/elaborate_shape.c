@@ -108,6 +108,8 @@ Val shape_reduce(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   if (!axes_of(e, axes, axis, x->type.rank, chosen) || !keep_of(e, keep, &keeps))
     return val_error();
   at(e, span);
+  if (strcmp(b->name, "mean") == 0)
+    warn_masked_mean(e, x, span);
   x = truth_to_number(e, x);
   if (x->type.elem == TY_I32)
     x = ir_convert(building(e), x, TY_F32);
