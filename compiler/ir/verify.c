@@ -215,7 +215,8 @@ static void check_region(Check *c, const Region *r) {
 }
 
 static bool is_result_role(NnrtRole role) {
-  return role == NNRT_METRIC || role == NNRT_OUTPUT || role == NNRT_GRAD || role == NNRT_GRAD_PART;
+  return role == NNRT_METRIC || role == NNRT_WEIGHT || role == NNRT_OUTPUT || role == NNRT_GRAD ||
+         role == NNRT_GRAD_PART;
 }
 
 static bool is_stored_role(NnrtRole role) {

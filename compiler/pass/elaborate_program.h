@@ -12,7 +12,7 @@
 //   elaborate_train.c      train blocks: the functions eval, step, grad
 //   elaborate_over.c       what is trained
 //   elaborate_optimizer.c  updates of parameters and slots
-//   elaborate_gradients.c  clip
+//   elaborate_gradients.c  weight, accumulate, clip
 //   elaborate_stop.c       `stop when`, `keep best(...)`
 //   elaborate_predict.c    predict blocks
 //   elaborate_tables.c     targets and their arguments, configs, init, the tables of NnrtProgram
@@ -151,7 +151,8 @@ typedef struct {
   BUF(Step *) step;
   Step *whole; // of a block without `step` items; else it holds the reports of the block
   BUF(NnrtMetric) metric;
-  Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node, *clip_node, *keep_node;
+  Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node, *clip_node, *keep_node,
+      *weight_node, *accumulate_node;
   BUF(NnrtStopInput) stop_input;
   BUF(uint32_t) slot;
   bool incomplete; // an item was refused: it may be what seems to be missing
@@ -162,6 +163,7 @@ typedef struct {
 typedef struct {
   Scope *scope;
   Value **loss;   // one per minimize; negated for maximize
+  Value *weight;  // of each row, or NULL
   Value *sum;     // of the losses: what is minimised
   Value **metric; // step_metrics() of them, in the order of Train.metric
 } Formulas;
@@ -274,8 +276,17 @@ bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p
                       Results *params, Results *slots);
 void make_stop(Elab *e, Train *t);
 void read_keep(Elab *e, Train *t);
-// elaborate_gradients.c: `clip`, over all gradients of one minimize; false after an error.
-bool clip_gradients(Elab *e, Train *t, Scope *scope, Value **grad, uint32_t n);
+
+// elaborate_gradients.c: of loss number i of the step, for the parameters it trains
+bool weighted_losses(Elab *e, const Train *t, const Step *step, Formulas *f);
+void push_weight(Elab *e, const Formulas *f, Results *out);
+void gradients(Elab *e, const Formulas *f, Value *loss, Value *const *params, uint32_t n,
+               Value **out);
+bool step_gradients(Elab *e, Train *t, Step *step, uint32_t i, const Formulas *f,
+                    Param *const *param, Value *const *value, uint32_t n, Value **grad,
+                    Results *slots);
+bool part_gradients(Elab *e, Train *t, Step *step, uint32_t i, const Formulas *f,
+                    Param *const *param, Value *const *value, uint32_t n, Results *slots);
 void make_predict(Elab *e, Scope *scope, Node *decl);
 
 #endif

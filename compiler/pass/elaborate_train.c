@@ -121,7 +121,7 @@ bool all_climb(const Step *step) {
 }
 
 // What is minimised, as it is minimised and (of maximize another sign) as it is reported.
-static bool make_losses(Elab *e, const Step *step, Formulas *f, uint32_t *n) {
+static bool make_losses(Elab *e, const Train *t, const Step *step, Formulas *f, uint32_t *n) {
   Builder *b = &e->target->b;
   uint32_t count = step->minimize.n;
   bool good = true;
@@ -135,6 +135,8 @@ static bool make_losses(Elab *e, const Step *step, Formulas *f, uint32_t *n) {
   }
   if (!good || !count)
     return good;
+  if (!weighted_losses(e, t, step, f))
+    return false;
   f->sum = loss_sum(e, f->loss, count);
   if (count > 1)
     f->metric[0] = all_climb(step) ? ir_unary(b, OP_neg, f->sum) : f->sum;
@@ -155,7 +157,7 @@ static bool make_formulas(Elab *e, const Train *t, const Step *step, Scope *oute
     add_lets(e, f->scope, step->node->list);
   }
   f->metric = arena_array(e->m->arena, Value *, step_metrics(step));
-  good = make_losses(e, step, f, &n);
+  good = make_losses(e, t, step, f, &n);
   for (uint32_t i = 0; i < step->report.n; i++) {
     f->metric[n + i] = one_number(e, f->scope, step->report.at[i].node->a, "report");
     good &= f->metric[n + i] != NULL;
@@ -195,7 +197,8 @@ static bool has_block_reports(const Train *t, const Step *step) {
 static void add_metric(Elab *e, Train *t, const Step *step, const char *name, const Value *x,
                        Span span) {
   const char *full = *step->name ? format(e, "%s.%s", step->name, name) : name;
-  NnrtMetric m = {intern(e->s, full), x->type.batched ? NNRT_METRIC_MEAN : NNRT_METRIC_VALUE};
+  NnrtMetric m = {.name = intern(e->s, full),
+                  .kind = x->type.batched ? NNRT_METRIC_MEAN : NNRT_METRIC_VALUE};
   for (uint32_t i = 0; i < t->metric.n; i++)
     if (t->metric.at[i].name == m.name) {
       Diagnostic *d =
@@ -214,6 +217,8 @@ static void add_metrics(Elab *e, Train *t, Step *step, const Formulas *f) {
     add_metric(e, t, step, format(e, "loss_%u", i + 1), f->metric[n++], step->node->span);
   for (uint32_t i = 0; i < step->report.n; i++)
     add_metric(e, t, step, step->report.at[i].name, f->metric[n++], step->report.at[i].node->span);
+  for (uint32_t i = 0; f->weight && i < (losses > 1 ? losses + 1 : losses); i++)
+    t->metric.at[step->metric + i].weighted = true;
   step->table.loss = step->metric;
   step->table.n_metric = n;
 }
@@ -238,6 +243,7 @@ static bool make_eval(Elab *e, Train *t) {
     target_drop(target);
     return false;
   }
+  push_weight(e, &f[0], &out);
   for (uint32_t i = 0; i < n + reports; i++) {
     Step *step = i < n ? t->step.at[i] : t->whole;
     add_metrics(e, t, step, &f[i]);
@@ -249,17 +255,6 @@ static bool make_eval(Elab *e, Train *t) {
 }
 
 // ---- step.T and grad.T --------------------------------------------------------------------------
-
-// The gradient of the mean of `loss` over the batch (as it is, if unbatched) for `params`. The mean
-// is taken before: it scales one number per row instead of every gradient.
-static void gradients(Elab *e, Value *loss, Value *const *params, uint32_t n, Value **out) {
-  Builder *b = &e->target->b;
-  Value **arg = arena_array(e->m->arena, Value *, n + 1);
-  arg[0] = loss->type.batched ? ir_binary(b, OP_div, batch_sum(b, loss), rows(b)) : loss;
-  memcpy(arg + 1, params, sizeof *arg * n);
-  Inst *grad = ir_inst(b, OP_grad, arg, n + 1, NULL, 0);
-  memcpy(out, grad->result, sizeof *out * n);
-}
 
 static uint32_t selected_params(Elab *e, const bool *selected, Param **params, Value **values) {
   uint32_t n = 0;
@@ -285,8 +280,7 @@ static bool push_updates(Elab *e, Train *t, Step *step, const Formulas *f, Resul
     grad[i] = arena_array(arena, Value *, most);
     e->target->b.loc = elab_loc(e, step->minimize.at[i].node->a->span);
     n[i] = selected_params(e, step->minimize.at[i].selected, param[i], value);
-    gradients(e, f->loss[i], value, n[i], grad[i]);
-    good = clip_gradients(e, t, f->scope, grad[i], n[i]) && good;
+    good = step_gradients(e, t, step, i, f, param[i], value, n[i], grad[i], &slots) && good;
   }
   for (uint32_t i = 0; i < step->minimize.n; i++) {
     Minimize *m = &step->minimize.at[i];
@@ -312,27 +306,46 @@ static Target *begin_training(Elab *e, const Train *t, const Step *step, const c
   return target;
 }
 
-static bool make_step(Elab *e, Train *t, Step *step) {
+// What a step gives besides its updates: new states, figures. Its function is complete then.
+static uint32_t end_step(Elab *e, Train *t, Step *step, Target *target, const Formulas *f,
+                         const Formulas *block, Results *out) {
+  for (uint32_t i = 0; i < target->update.n; i++) {
+    const StateUpdate *u = &target->update.at[i];
+    buf_push(e->m->arena, &out->value, u->value);
+    buf_push(e->m->arena, &out->port, (Port){NNRT_STATE, u->state->index, u->state->path});
+  }
+  push_weight(e, f, out);
+  push_metrics(e, t, step, f, out);
+  if (has_block_reports(t, step))
+    push_metrics(e, t, t->whole, block, out);
+  return target_end(target, out->value.at, out->port.at, out->value.n);
+}
+
+static bool push_parts(Elab *e, Train *t, Step *step, const Formulas *f, Results *out) {
+  bool good = true;
+  for (uint32_t i = 0; i < step->minimize.n; i++) {
+    Param **param = arena_array(e->m->arena, Param *, e->param.n);
+    Value **value = arena_array(e->m->arena, Value *, e->param.n);
+    uint32_t n = selected_params(e, step->minimize.at[i].selected, param, value);
+    good = part_gradients(e, t, step, i, f, param, value, n, out) && good;
+  }
+  return good;
+}
+
+// step.T, or part.T where the gradients only wait for those of the next batches (rule 28).
+static bool make_step(Elab *e, Train *t, Step *step, bool part) {
   Formulas f = {0}, block = {0};
   Results out = {0};
-  bool reports = has_block_reports(t, step);
-  Target *target = begin_training(e, t, step, "step");
+  Target *target = begin_training(e, t, step, part ? "part" : "step");
   Scope *scope = train_scope(e, t);
   if (!make_formulas(e, t, step, scope, &f) ||
-      (reports && !make_formulas(e, t, t->whole, scope, &block)) ||
-      !push_updates(e, t, step, &f, &out)) {
+      (has_block_reports(t, step) && !make_formulas(e, t, t->whole, scope, &block)) ||
+      !(part ? push_parts(e, t, step, &f, &out) : push_updates(e, t, step, &f, &out))) {
     target_drop(target);
     return false;
   }
-  for (uint32_t i = 0; i < target->update.n; i++) {
-    const StateUpdate *u = &target->update.at[i];
-    buf_push(e->m->arena, &out.value, u->value);
-    buf_push(e->m->arena, &out.port, (Port){NNRT_STATE, u->state->index, u->state->path});
-  }
-  push_metrics(e, t, step, &f, &out);
-  if (reports)
-    push_metrics(e, t, t->whole, &block, &out);
-  step->table.step = target_end(target, out.value.at, out.port.at, out.value.n);
+  uint32_t function = end_step(e, t, step, target, &f, &block, &out);
+  *(part ? &step->table.part : &step->table.step) = function;
   return true;
 }
 
@@ -354,7 +367,7 @@ static bool make_grad(Elab *e, Train *t, Step *step) {
   Value **grad = arena_array(arena, Value *, e->param.n);
   uint32_t n = selected_params(e, any, param, value);
   const bool *stopped = elab_stopped(e, f.sum);
-  gradients(e, f.sum, value, n, grad);
+  gradients(e, &f, f.sum, value, n, grad);
   buf_push(arena, &out.value, metric_value(e, &t->metric.at[step->metric], f.sum));
   buf_push(arena, &out.port, (Port){NNRT_METRIC, step->metric, t->metric.at[step->metric].name});
   for (uint32_t i = 0; i < n; i++) {
@@ -399,7 +412,8 @@ static bool make_steps(Elab *e, Train *t) {
   NnrtStep *table = arena_array(e->m->arena, NnrtStep, t->step.n);
   for (uint32_t i = 0; i < t->step.n; i++) {
     Step *step = t->step.at[i];
-    if (!make_step(e, t, step) || !make_grad(e, t, step))
+    if (!make_step(e, t, step, false) || !make_grad(e, t, step) ||
+        (t->table.accumulate > 1 && !make_step(e, t, step, true)))
       return false;
     table[i] = step->table;
   }

@@ -50,6 +50,7 @@ typedef enum {
   NNRT_EXAMPLE,   // i32[N]: each row's number in the whole data
   NNRT_SCALAR,    // one f32: stop.input[index] of a stop function
   NNRT_METRIC,    // result, one f32: train.metric[index]
+  NNRT_WEIGHT,    // result, one f32: what the sums of weighted metrics are divided by
   NNRT_OUTPUT,    // result: predict.output[index]
   NNRT_GRAD,      // result: gradient of program.param[index]
   NNRT_GRAD_PART, // likewise, where stop_gradient leaves out a part that differences would see
@@ -207,6 +208,7 @@ enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE }; // sum over rows / rows, or the la
 typedef struct {
   const char *name; // "loss", "accuracy"
   uint32_t kind;
+  bool weighted; // divided by the weights of the rows, not by their number
 } NnrtMetric;
 
 enum { NNRT_STOP_EPOCH, NNRT_STOP_STEP, NNRT_STOP_TRAIN, NNRT_STOP_VAL, NNRT_STOP_STALLED };
@@ -217,7 +219,7 @@ typedef struct { // one scalar input of a stop function
   double patience, by; // STALLED: 1 if it did not improve by more than `by` for `patience` epochs
 } NnrtStopInput;
 
-typedef struct { // `keep best(val.loss)`: training ends with the weights of that epoch
+typedef struct {             // `keep best(val.loss)`: training ends with the weights of that epoch
   bool best, of_val, rising; // rising: greater is better
   uint32_t metric;
 } NnrtKeep;
@@ -227,6 +229,7 @@ typedef struct {           // one update of some of the parameters
   uint32_t step, grad;     // program.function[]
   uint32_t repeat;         // times in an iteration
   uint32_t loss, n_metric; // train.metric[loss ...]: its figures, the first what is minimised
+  uint32_t part;           // adds to the gradients alone; only where train.accumulate > 1
 } NnrtStep;
 
 typedef struct {
@@ -240,6 +243,7 @@ typedef struct {
   const NnrtStopInput *stop_input;
   uint32_t n_stop_input;
   NnrtKeep keep;
+  int64_t accumulate; // batches to an update; 0 or 1: each
   int64_t batch, epochs, steps,
       log_every; // steps: 0 if epochs rule; log_every: steps, 0 = per epoch
   int64_t seed;

@@ -23,11 +23,13 @@ void figures_clear(Figures *figures) {
 
 static void add_metrics(Figures *figures, const Call *call, int64_t n, uint32_t first,
                         uint32_t end) {
+  const float *weight = call_result(call, NNRT_WEIGHT, 0);
   for (uint32_t i = 0; i < call->function->n_result; i++) {
     const NnrtPort *port = &call->function->result[i];
     if (port->role != NNRT_METRIC || port->index < first || port->index >= end)
       continue;
-    figures->count[port->index] += (double)n;
+    bool weighted = weight && figures->train->metric[port->index].weighted;
+    figures->count[port->index] += weighted ? (double)*weight : (double)n;
     double value = (double)*(const float *)call->result[i];
     if (figures->train->metric[port->index].kind == NNRT_METRIC_MEAN)
       figures->sum[port->index] += value;

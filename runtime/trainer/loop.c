@@ -32,6 +32,7 @@ typedef struct {
   bool has_data, has_validation;
   NnrtModel *model;
   Call *step_call, eval_call, stop_call; // step_call: one per step of the block
+  Call *part_call;                       // likewise, where gradients are accumulated
   Figures epoch_figures, log_figures, validation_figures;
   Progress *progress;
   int64_t batch, epochs, steps, log_every, seed; // steps: 0 if epochs rule
@@ -67,11 +68,13 @@ static bool open_data(Trainer *t, Failure *failure) {
 
 static bool open_model(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
-  uint32_t *functions = calloc(train->n_step + 2, sizeof *functions), count = 0;
+  uint32_t *functions = calloc(2 * train->n_step + 2, sizeof *functions), count = 0;
   if (!functions)
     return failf(failure, "not enough memory");
   for (uint32_t i = 0; i < train->n_step; i++)
     functions[count++] = train->step[i].step;
+  for (uint32_t i = 0; train->accumulate > 1 && i < train->n_step; i++)
+    functions[count++] = train->step[i].part;
   if (train->eval != NNRT_NONE)
     functions[count++] = train->eval;
   if (train->stop != NNRT_NONE)
@@ -84,8 +87,12 @@ static bool open_model(Trainer *t, Failure *failure) {
 static bool open_calls(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
   t->step_call = calloc(train->n_step + 1, sizeof *t->step_call);
-  if (!t->step_call)
+  t->part_call = calloc(train->n_step + 1, sizeof *t->part_call);
+  if (!t->step_call || !t->part_call)
     return failf(failure, "not enough memory");
+  for (uint32_t i = 0; train->accumulate > 1 && i < train->n_step; i++)
+    if (!call_open(&t->part_call[i], t->model, t->values, train->step[i].part, t->batch, failure))
+      return false;
   for (uint32_t i = 0; i < train->n_step; i++)
     if (!call_open(&t->step_call[i], t->model, t->values, train->step[i].step, t->batch, failure))
       return false;
@@ -131,7 +138,10 @@ static void trainer_close(Trainer *t) {
   figures_close(&t->validation_figures);
   for (uint32_t i = 0; t->step_call && i < t->train->n_step; i++)
     call_close(&t->step_call[i]);
+  for (uint32_t i = 0; t->part_call && i < t->train->n_step; i++)
+    call_close(&t->part_call[i]);
   free(t->step_call);
+  free(t->part_call);
   call_close(&t->eval_call);
   call_close(&t->stop_call);
   nnrt_close(t->model);
@@ -189,6 +199,23 @@ static bool run_iteration(Trainer *t, int64_t n, Failure *failure) {
   return true;
 }
 
+// A batch whose gradients wait for those of the next ones (rule 28): no update, the same step.
+static bool run_part(Trainer *t, int64_t first, int64_t n, const Shuffle *shuffle,
+                     Failure *failure) {
+  for (uint32_t i = 0; i < t->train->n_step; i++) {
+    Call *call = &t->part_call[i];
+    call_gather(call, &t->rows, shuffle, first, n);
+    call_set(call, t->step * t->train->step[i].repeat + 1, t->epoch, t->seed);
+    call_set_iteration(call, t->step + 1);
+    if (!call_run(call, n, failure))
+      return false;
+    figures_add(&t->epoch_figures, call, n);
+    if (t->log_every > 0)
+      figures_add(&t->log_figures, call, n);
+  }
+  return true;
+}
+
 static bool enough_steps(const Trainer *t) {
   return interrupted || (t->steps && t->step >= t->steps);
 }
@@ -198,6 +225,12 @@ static bool run_epoch(Trainer *t, Failure *failure) {
   figures_clear(&t->epoch_figures);
   for (int64_t first = 0; first < t->rows.rows && !enough_steps(t); first += t->batch) {
     int64_t n = t->rows.rows - first < t->batch ? t->rows.rows - first : t->batch;
+    bool waits = t->train->accumulate > 1 && first + n < t->rows.rows &&
+                 (first / t->batch + 1) % t->train->accumulate;
+    if (waits && !run_part(t, first, n, &shuffle, failure))
+      return false;
+    if (waits)
+      continue;
     for (uint32_t i = 0; i < t->train->n_step; i++)
       call_gather(&t->step_call[i], &t->rows, &shuffle, first, n);
     if (!run_iteration(t, n, failure))
