@@ -4,6 +4,7 @@
 //   elaborate_expr.c     expressions, blocks, compile-time control, patterns
 //   elaborate_call.c     calls of fn, layer, model, primitives; instances; params
 //   elaborate_type.c     types, dimension variables, unification, broadcasting (rules 3, 4, 11)
+//   elaborate_try.c      declarations that nothing uses, for their errors (elaborate_names.c)
 //   elaborate_builtin.c  what names of the core mean: sum, max, reshape, normal, ...
 //   elaborate_loss.c     what is looked at where a loss of the library is called (rule 23)
 //   elaborate_advice.c   lines of help under an error
