@@ -79,10 +79,9 @@ static const char *block_start(const Surprise *u) {
   if (!takes(u, "{") || takes(u, "FLOAT"))
     return NULL;
   const Token *start = line_start(u);
-  bool next_line = u->found[1].first;
   switch (u->found->kind) {
   case T_COLON:
-    if (takes(u, "->") && !next_line)
+    if (takes(u, "->") && !u->found[1].first)
       return "the type of the result follows `->`: model Net(x: f32[4]) -> f32[3] { ... }";
     return "a block stands in braces, `{ ... }`, without a colon";
   case T_EQUALS:

@@ -192,11 +192,11 @@ static bool part_range(Elab *e, DataInfo *data, Node *item, int64_t start, int64
 }
 
 static bool indexed_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
-  Node *item = expr->list.at[0];
   int64_t start, end, width = source_width(&data->train);
   if (expr->list.n != 1)
     return no_part(e, expr->span, "a row has one index",
                    "row[0] or row[1..17]; index the result again");
+  Node *item = expr->list.at[0];
   if (item->kind == N_DIM_REST || item->kind == N_HOLE)
     return no_part(e, item->span, "say which values", "row[3], row[1..17], row.name");
   if (item->kind != N_RANGE) {
