@@ -10,7 +10,7 @@ first_lines=$(mktemp) || exit 1
 trap 'rm -f "$first_lines"' EXIT
 for f in tests/errors/*.nn; do head -1 "$f"; done > "$first_lines"
 errors=$(cited "$first_lines" | tr '\n' ' ')
-meanings=$(cited tests/shape/*.nn tests/count/*.nn tests/unit/*.c tests/cli/*.sh tests/cli/*.nn tests/torch/*.py |
+meanings=$(cited tests/shape/*.nn tests/count/*.nn tests/unit/*.c tests/cli/*.sh tests/cli/*.nn tests/trainer/*.sh tests/torch/*.py |
   tr '\n' ' ')
 
 for rule in $(seq 1 40); do
