@@ -355,7 +355,6 @@ void elab_program(Elab *e, Scope *scope) {
   if (e->s->n_error)
     return;
   make_fits(e);
-  make_fits(e);
   make_init(e);
   fill_program(e);
 }

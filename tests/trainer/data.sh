@@ -196,3 +196,35 @@ bad "text behind a quote" after.csv "text after the closing quote"
 bad "text for a number" tall.csv '"tall", expected a number'
 bad "all rows left out" none.csv "there are no rows"
 bad "noise" noise.csv "error"
+
+# ---- weight (rule 2): sum(w * l) / sum(w), also over an epoch
+figure() { sed -n "s/^$2.*  $3 \([-0-9.]*\).*/\1/p" "$work/$1.out" | paste -sd' ' -; } # figure NAME LINE FIGURE
+compiled weight << 'EOF'
+data D { rows = [[1, 1], [2, 3], [6, 0]]; x: f32 = row[0]; w: f32 = row[1] }
+model Net() -> f32 { param p: f32 = zeros; p }
+train Fit on D { minimize x * (1 + 0.0 * Net()) + Net() * x with sgd(1.0); report p = Net.p, mean = x; weight w; epochs 1; batch 3 }
+EOF
+ran weight
+equal "the loss is the weighted mean, reports are means" "$(figure weight epoch loss) $(figure weight epoch mean)" "1.7500 3.0000"
+sed 's/batch 3/batch 2/' "$work/weight.nn" | sed 's/sgd(1.0)/sgd(0.0)/' | compiled weights
+ran weights
+equal "of an epoch, too, not of its batches" "$(figure weights epoch loss)" "1.7500"
+
+# ---- accumulate (rule 28): as one batch
+for how in "batch 6" "batch 2; accumulate 3" "batch 1; accumulate 6; clip norm(1.0)" "batch 6; clip norm(1.0)"; do
+  compiled joined << EOF
+data D { rows = generated(12); x: f32 = row / 12.0; w: f32 = select(row % 3 == 0, 2.0, 0.5) }
+model Net(x: f32) -> f32 { param a: f32 = 0.5, b: f32 = 0; a * x + b }
+train Fit on D { minimize (Net(x) - 3 * x) ^ 2 with adam(0.1); report a = Net.a, b = Net.b; weight w; epochs 3; $how }
+predict Show(x: f32) { (Net(x), Net.a + 0 * x) }
+EOF
+  ran joined
+  printf '1\n' > "$work/one.csv"
+  result=$(predicted joined one.csv | cut -c1-70)
+  case "$how" in
+  "batch 6") plain=$result ;;
+  "batch 2"*) equal "three batches of two are one of six" "$result" "$plain" ;;
+  "batch 1"*) clipped=$result ;;
+  *) equal "clip acts on the gradients of all" "$clipped" "$result" ;;
+  esac
+done

@@ -209,7 +209,7 @@ static const NnrtTensor params[] = {{"dense.weight", T_WEIGHT, 0}, {"dense.bias"
 static const NnrtTensor slots[] = {{"Toy/sgd.v/dense.weight", T_WEIGHT, 0}};
 static const bool trainable[] = {true, true};
 static const NnrtConfig configs[] = {{"learning_rate", "size of a step", 0.5, 1e-6, 100}};
-static const NnrtMetric metrics[] = {{"loss", NNRT_METRIC_MEAN}, {"accuracy", NNRT_METRIC_MEAN}};
+static const NnrtMetric metrics[] = {{.name = "loss"}, {.name = "accuracy"}}; // means
 static const NnrtStopInput stop_inputs[] = {
     {.kind = NNRT_STOP_VAL, .of_val = true},
     {.kind = NNRT_STOP_STALLED, .of_val = true, .patience = 30}};
