@@ -40,9 +40,19 @@ typedef struct {
   int64_t parameters, trainable;
 } Totals;
 
+// Estimates of the data's transforms are saved with the weights, but no part of the network.
+static int64_t estimates(const NnrtProgram *program) {
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < program->n_fit; i++)
+    for (int k = 0; k < 2; k++)
+      if (program->fit[i].state[k] != NNRT_NONE)
+        sum += type_elements(&program->state[program->fit[i].state[k]].type);
+  return sum;
+}
+
 static Totals totals_of(const NnrtProgram *program) {
   Totals totals = {tensors_count(program->param, program->n_param) +
-                       tensors_count(program->state, program->n_state),
+                       tensors_count(program->state, program->n_state) - estimates(program),
                    0};
   for (uint32_t i = 0; i < program->n_param; i++)
     if (program->trainable && program->trainable[i])
