@@ -43,7 +43,7 @@ void ir_replace_all(Region *r, Value *const *with) {
     }
 }
 
-void ir_number_region(Region *r) {
+uint32_t ir_number_region(Region *r) {
   uint32_t id = 0;
   for (uint32_t i = 0; i < r->n_arg; i++)
     r->arg[i]->id = id++;
@@ -53,13 +53,14 @@ void ir_number_region(Region *r) {
     if (i->body)
       ir_number_region(i->body);
   }
+  return id;
 }
 
 void ir_number(Function *f) {
   ir_number_region(f->body);
 }
 
-static void count_region(Region *r) {
+void ir_count_uses_region(Region *r) {
   for (uint32_t i = 0; i < r->n_arg; i++)
     r->arg[i]->uses = 0;
   for (Inst *i = r->first; i; i = i->next) {
@@ -68,12 +69,12 @@ static void count_region(Region *r) {
     for (uint32_t k = 0; k < i->n_args; k++)
       i->arg[k]->uses++;
     if (i->body)
-      count_region(i->body);
+      ir_count_uses_region(i->body);
   }
 }
 
 void ir_count_uses(Function *f) {
-  count_region(f->body);
+  ir_count_uses_region(f->body);
 }
 
 static bool is_dead(const Inst *inst) {

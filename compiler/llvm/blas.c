@@ -2,6 +2,7 @@
 // tile. The tiles are those of our own kernel, fixed by shape, and OpenBLAS runs single-threaded on
 // each, so that the bits don't depend on the number of threads.
 #include "llvm/gen.h"
+#include "pass/groups.h"
 
 #include <string.h>
 
@@ -23,10 +24,13 @@ bool dot_uses_openblas(const Inst *group, Blas blas) {
 }
 
 bool codegen_uses_openblas(const Module *m, const CodegenOptions *options) {
-  for (uint32_t i = 0; i < m->fn.n; i++)
-    for (const Inst *inst = m->fn.at[i]->body->first; inst; inst = inst->next)
-      if (inst->op == OP_group && dot_uses_openblas(inst, options->blas))
+  for (uint32_t f = 0; f < m->fn.n; f++) {
+    const Inst **group;
+    uint32_t n = groups_of(m->arena, m->fn.at[f], &group);
+    for (uint32_t i = 0; i < n; i++)
+      if (dot_uses_openblas(group[i], options->blas))
         return true;
+  }
   return false;
 }
 

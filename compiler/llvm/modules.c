@@ -2,6 +2,7 @@
 // the number of kernels alone, and every module is compiled in its own context by one thread:
 // objects are identical for any number of threads.
 #include "llvm/gen.h"
+#include "pass/groups.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,13 +10,6 @@
 #include <string.h>
 
 enum { KERNELS_PER_MODULE = 6, MOST_MODULES = 8 };
-
-static uint32_t count_groups(const Function *f) {
-  uint32_t n = 0;
-  for (const Inst *inst = f->body->first; inst; inst = inst->next)
-    n += inst->op == OP_group;
-  return n;
-}
 
 static const char *unit_for(Arena *arena, Units *u, const Inst *group, const char *suffix) {
   const char *key = kernel_key(arena, group);
@@ -33,14 +27,14 @@ Units find_units(Arena *arena, const Module *m, const char *suffix) {
   if (m->program->n_function != m->fn.n)
     ice("codegen: %u functions in the tables, %u in the module", m->program->n_function, m->fn.n);
   for (uint32_t f = 0; f < m->fn.n; f++) {
-    uint32_t n = 0, groups = count_groups(m->fn.at[f]);
-    if (m->program->function[f].n_launch != groups)
+    const Inst **group;
+    uint32_t n = groups_of(arena, m->fn.at[f], &group);
+    if (m->program->function[f].n_launch != n)
       ice("codegen: %s has %u launches and %u groups", m->fn.at[f]->name,
-          m->program->function[f].n_launch, groups);
-    const char **name = arena_array(arena, const char *, groups + 1);
-    for (const Inst *inst = m->fn.at[f]->body->first; inst; inst = inst->next)
-      if (inst->op == OP_group)
-        name[n++] = unit_for(arena, &u, inst, suffix);
+          m->program->function[f].n_launch, n);
+    const char **name = arena_array(arena, const char *, n + 1);
+    for (uint32_t i = 0; i < n; i++)
+      name[i] = unit_for(arena, &u, group[i], suffix);
     u.name[f] = name;
   }
   return u;

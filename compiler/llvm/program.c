@@ -80,10 +80,12 @@ static uint64_t count_constant_bytes(const void *object) {
 LAYOUT(port_layout, NnrtPort, TEXT(NnrtPort, name));
 LAYOUT(launch_layout, NnrtLaunch, {offsetof(NnrtLaunch, fn), TO_KERNEL, NULL, 0, NULL},
        TEXT(NnrtLaunch, name));
+static const Layout loop_layout = {sizeof(NnrtLoop), 0, NULL};
 LAYOUT(function_layout, NnrtFunction, TEXT(NnrtFunction, name),
        ARRAY(NnrtFunction, arg, n_arg, port_layout),
        ARRAY(NnrtFunction, result, n_result, port_layout),
        ARRAY(NnrtFunction, launch, n_launch, launch_layout),
+       ARRAY(NnrtFunction, loop, n_loop, loop_layout),
        ARRAY(NnrtFunction, buffer, n_buffer, buffer_layout),
        COUNTED(NnrtFunction, launch_buf, count_launch_buf, u32_layout),
        COUNTED(NnrtFunction, launch_size, count_launch_size, i64_layout));

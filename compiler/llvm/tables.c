@@ -4,6 +4,7 @@
 #include "nnrt_gemm.h"
 #include "ops/op.h"
 #include "pass/groups.h"
+#include "pass/partition.h"
 
 #include <string.h>
 
@@ -11,8 +12,8 @@ typedef struct { // one function
   Arena *arena;
   NnrtProgram *program;
   const Function *f;
-  uint32_t *buffer_of; // by Value.id
-  BUF(NnrtBuffer) buffer;
+  BUF(NnrtBuffer) buffer; // Value.id: its buffer
+  BUF(NnrtLoop) loop;
   BUF(NnrtLaunch) launch;
   BUF(uint32_t) launch_buf;
   BUF(int64_t) launch_size;
@@ -94,10 +95,10 @@ static uint32_t add_constant(Tables *t, const Inst *literal) {
 
 // ---- buffers ------------------------------------------------------------------------------------
 
-static uint32_t add_buffer(Tables *t, const Value *v, uint32_t kind, uint32_t index) {
-  t->buffer_of[v->id] = t->buffer.n;
+static NnrtBuffer *add_buffer(Tables *t, Value *v, uint32_t kind, uint32_t index) {
+  v->id = t->buffer.n;
   buf_push(t->arena, &t->buffer, buffer_of_type(&v->type, kind, index));
-  return t->buffer.n - 1;
+  return &t->buffer.at[v->id];
 }
 
 static bool is_stateful(NnrtRole role) {
@@ -112,69 +113,9 @@ static const Value *argument_of_port(const Function *f, const Port *port) {
 }
 
 static void use_buffer(Tables *t, const Value *v, uint32_t phase) {
-  NnrtBuffer *b = &t->buffer.at[t->buffer_of[v->id]];
+  NnrtBuffer *b = &t->buffer.at[v->id];
   if (phase > b->last)
     b->last = phase;
-}
-
-static void add_buffers(Tables *t) {
-  const Function *f = t->f;
-  for (uint32_t i = 0; i < f->body->n_arg; i++)
-    add_buffer(t, f->body->arg[i], NNRT_ARG, i);
-  for (const Inst *i = f->body->first; i; i = i->next) {
-    if (i->op == OP_literal)
-      add_buffer(t, i->result[0], NNRT_CONSTANT, add_constant(t, i));
-    if (i->op != OP_group)
-      continue;
-    uint32_t phase = (uint32_t)inst_attr(i, "phase")->i;
-    for (uint32_t k = 0; k < i->n_args; k++)
-      use_buffer(t, i->arg[k], phase);
-    for (uint32_t k = 0; k < i->n_results; k++) {
-      uint32_t b = add_buffer(t, i->result[k], NNRT_ARENA, 0);
-      t->buffer.at[b].first = t->buffer.at[b].last = phase;
-    }
-  }
-}
-
-// Results live with the caller; new params, slots and state where the old ones are.
-static void place_results(Tables *t) {
-  const Function *f = t->f;
-  for (uint32_t i = 0; i < f->n_result; i++) {
-    const Value *v = f->body->last->arg[i];
-    NnrtBuffer *b = &t->buffer.at[t->buffer_of[v->id]];
-    const Port *port = &f->result_port[i];
-    const Value *old = is_stateful(port->role) ? argument_of_port(f, port) : NULL;
-    if (v == old)
-      continue;
-    if (b->kind != NNRT_ARENA)
-      ice("tables: result %u of %s has no storage of its own", i, f->name);
-    b->kind = NNRT_RESULT;
-    b->index = i;
-    if (old)
-      b->alias = t->buffer_of[old->id];
-  }
-}
-
-static void place_in_place(Tables *t, const Inst *group) {
-  const Attr *pairs = inst_attr(group, "inplace");
-  for (uint32_t i = 0; i + 1 < pairs->n; i += 2) {
-    NnrtBuffer *b = &t->buffer.at[t->buffer_of[group->result[pairs->dims[i]]->id]];
-    uint32_t with = t->buffer_of[group->arg[pairs->dims[i + 1]]->id];
-    if (b->alias != NNRT_NONE && b->alias != with)
-      ice("tables: a result of %s is to share the storage of two buffers", t->f->name);
-    b->alias = with;
-  }
-}
-
-// Who shares the storage of an arena buffer keeps it alive.
-static void extend_lives(Tables *t) {
-  for (uint32_t i = t->buffer.n; i-- > 0;) {
-    const NnrtBuffer *b = &t->buffer.at[i];
-    if (b->alias == NNRT_NONE)
-      continue;
-    NnrtBuffer *root = &t->buffer.at[b->alias];
-    root->last = b->last > root->last ? b->last : root->last;
-  }
 }
 
 // ---- launches -----------------------------------------------------------------------------------
@@ -260,7 +201,7 @@ static Linear add_bindings(Tables *t, NnrtLaunch *l, const Inst *group) {
   l->buf0 = t->launch_buf.n;
   for (uint32_t i = 0; i < group->n_args + group->n_results; i++) {
     const Value *v = i < group->n_args ? group->arg[i] : group->result[i - group->n_args];
-    uint32_t b = t->buffer_of[v->id];
+    uint32_t b = v->id;
     buf_push(t->arena, &t->launch_buf, b);
     add(&bytes, buffer_bytes(&t->buffer.at[b]));
   }
@@ -269,17 +210,212 @@ static Linear add_bindings(Tables *t, NnrtLaunch *l, const Inst *group) {
   return bytes;
 }
 
-static void add_launch(Tables *t, const Inst *group) {
-  NnrtLaunch l = {.name = launch_name(t->arena, group), .loc = group->loc};
+static int64_t turns_of(const Tables *t, uint32_t loop) {
+  int64_t turns = 1;
+  for (; loop; loop = t->loop.at[loop - 1].outer)
+    turns *= t->loop.at[loop - 1].turns;
+  return turns;
+}
+
+static void add_launch(Tables *t, const Inst *group, uint32_t loop) {
+  NnrtLaunch l = {.name = launch_name(t->arena, group), .loc = group->loc, .loop = loop};
   GroupShape s = group_shape(group);
   const Attr *tile = inst_attr(group, "tile");
   l.phase = (uint32_t)inst_attr(group, "phase")->i;
+  l.turns = turns_of(t, loop);
   Linear flops = group_flops(group), bytes = add_bindings(t, &l, group);
-  l.flops_fixed = flops.fixed, l.flops_per_n = flops.per_n;
-  l.bytes_fixed = bytes.fixed, l.bytes_per_n = bytes.per_n;
+  double turns = (double)l.turns;
+  l.flops_fixed = turns * flops.fixed, l.flops_per_n = turns * flops.per_n;
+  l.bytes_fixed = turns * bytes.fixed, l.bytes_per_n = turns * bytes.per_n;
   set_tiles(&l, &s, tile, &group->result[0]->type);
   add_sizes(t, &l, &s, tile);
   buf_push(t->arena, &t->launch, l);
+}
+
+// -------------------------------------------------------------------------------------------------
+
+static void add_group(Tables *t, const Inst *group, uint32_t loop) {
+  uint32_t phase = (uint32_t)inst_attr(group, "phase")->i;
+  for (uint32_t k = 0; k < group->n_args; k++)
+    use_buffer(t, group->arg[k], phase);
+  for (uint32_t k = 0; k < group->n_results; k++) {
+    NnrtBuffer *b = add_buffer(t, group->result[k], NNRT_ARENA, 0);
+    b->first = b->last = phase;
+    b->loop = loop;
+  }
+  add_launch(t, group, loop);
+}
+
+// ---- scans --------------------------------------------------------------------------------------
+
+typedef struct {
+  const Inst *inst;
+  ScanShape shape;
+  uint32_t loop, outer; // its number, that of the loop around it
+} Scan;
+
+// A value without memory of its own, to be made a slice.
+static void add_piece(Tables *t, Value *v) {
+  NnrtBuffer *b = add_buffer(t, v, NNRT_ARENA, 0);
+  b->first = UINT32_MAX; // it only lives where `whole` lives anyway
+}
+
+// v becomes piece `start + step * turn` of `whole`.
+static void make_slice(Tables *t, Value *v, uint32_t whole, uint32_t loop, int64_t start,
+                       int64_t step) {
+  NnrtBuffer *b = &t->buffer.at[v->id];
+  if (b->kind != NNRT_ARENA || b->alias != NNRT_NONE)
+    ice("tables: a carry or yield of %s has no storage of its own", t->f->name);
+  b->kind = NNRT_SLICE;
+  b->index = whole;
+  b->loop = loop;
+  b->start = start;
+  b->step = step;
+}
+
+// Carries alternate between two pieces of memory: what a turn makes, the next one reads.
+static uint32_t add_ring(Tables *t, const Scan *s, const Value *first) {
+  NnrtBuffer ring = t->buffer.at[first->id];
+  ring.fixed *= 2;
+  ring.per_n *= 2;
+  ring.loop = s->outer;
+  buf_push(t->arena, &t->buffer, ring);
+  return t->buffer.n - 1;
+}
+
+static void set_ring(Tables *t, const Value *v) {
+  t->buffer.at[v->id].ring = 2;
+}
+
+static void open_carry(Tables *t, const Scan *s, uint32_t i) {
+  uint32_t ring = add_ring(t, s, s->inst->arg[i]);
+  make_slice(t, s->inst->arg[i], ring, 0, 0, 0);
+  add_piece(t, s->inst->body->arg[i]);
+  make_slice(t, s->inst->body->arg[i], ring, s->loop, 0, 1);
+  set_ring(t, s->inst->body->arg[i]);
+}
+
+static void close_carry(Tables *t, const Scan *s, uint32_t i) {
+  uint32_t ring = t->buffer.at[s->inst->arg[i]->id].index;
+  make_slice(t, s->inst->body->last->arg[i], ring, s->loop, 1, 1);
+  set_ring(t, s->inst->body->last->arg[i]);
+  add_piece(t, s->inst->result[i]);
+  make_slice(t, s->inst->result[i], ring, 0, s->shape.length % 2, 0);
+}
+
+static int64_t first_piece(const Scan *s) {
+  return s->shape.reverse ? s->shape.length - 1 : 0;
+}
+
+static int64_t direction(const Scan *s) {
+  return s->shape.reverse ? -1 : 1;
+}
+
+static void open_sequence(Tables *t, const Scan *s, uint32_t i) {
+  Value *slice = s->inst->body->arg[i];
+  add_piece(t, slice);
+  make_slice(t, slice, s->inst->arg[i]->id, s->loop, first_piece(s), direction(s));
+}
+
+static void close_stack(Tables *t, const Scan *s, uint32_t i, uint32_t phase) {
+  NnrtBuffer *b = add_buffer(t, s->inst->result[i], NNRT_ARENA, 0);
+  b->first = phase;
+  b->loop = s->outer;
+  make_slice(t, s->inst->body->last->arg[i], s->inst->result[i]->id, s->loop, first_piece(s),
+             direction(s));
+}
+
+static void add_region(Tables *t, const Region *body, uint32_t loop);
+
+// The buffers of its arguments, those of its body, then those of its results. What it reads or
+// makes lives as long as all its turns.
+static void add_scan(Tables *t, const Inst *inst, uint32_t outer) {
+  Scan s = {inst, scan_shape(inst), t->loop.n + 1, outer};
+  uint32_t captures = s.shape.carries + s.shape.captures, first_launch = t->launch.n;
+  NnrtLoop loop = {.first = first_launch, .outer = outer, .turns = s.shape.length};
+  loop.barrier = scan_needs_barrier(inst);
+  loop.first_buffer = t->buffer.n;
+  buf_push(t->arena, &t->loop, loop);
+  for (uint32_t i = 0; i < inst->n_args; i++) {
+    if (i < s.shape.carries)
+      open_carry(t, &s, i);
+    else if (i < captures)
+      inst->body->arg[i]->id = inst->arg[i]->id;
+    else
+      open_sequence(t, &s, i);
+  }
+  add_region(t, inst->body, s.loop);
+  t->loop.at[s.loop - 1].end = t->launch.n;
+  t->loop.at[s.loop - 1].end_buffer = t->buffer.n;
+  if (t->launch.n == first_launch)
+    ice("tables: a scan of %s does nothing", t->f->name);
+  uint32_t first = t->launch.at[first_launch].phase, last = t->launch.at[t->launch.n - 1].phase;
+  for (uint32_t i = 0; i < inst->n_results; i++) {
+    if (i < s.shape.carries)
+      close_carry(t, &s, i);
+    else
+      close_stack(t, &s, i, first);
+    use_buffer(t, inst->result[i], last);
+  }
+  for (uint32_t i = 0; i < inst->n_args; i++)
+    use_buffer(t, inst->arg[i], last);
+}
+
+static void add_region(Tables *t, const Region *body, uint32_t loop) {
+  for (const Inst *i = body->first; i; i = i->next) {
+    if (i->op == OP_literal)
+      add_buffer(t, i->result[0], NNRT_CONSTANT, add_constant(t, i));
+    else if (i->op == OP_reshape)
+      i->result[0]->id = i->arg[0]->id;
+    else if (i->op == OP_scan)
+      add_scan(t, i, loop);
+    else if (i->op == OP_group)
+      add_group(t, i, loop);
+  }
+}
+
+// ---- where results lie --------------------------------------------------------------------------
+
+// Results live with the caller; new params, slots and state where the old ones are.
+static void place_results(Tables *t) {
+  const Function *f = t->f;
+  for (uint32_t i = 0; i < f->n_result; i++) {
+    const Value *v = f->body->last->arg[i];
+    NnrtBuffer *b = &t->buffer.at[v->id];
+    const Port *port = &f->result_port[i];
+    const Value *old = is_stateful(port->role) ? argument_of_port(f, port) : NULL;
+    if (v == old)
+      continue;
+    if (b->kind != NNRT_ARENA)
+      ice("tables: result %u of %s has no storage of its own", i, f->name);
+    b->kind = NNRT_RESULT;
+    b->index = i;
+    if (old)
+      b->alias = old->id;
+  }
+}
+
+static void place_in_place(Tables *t, const Inst *group) {
+  const Attr *pairs = inst_attr(group, "inplace");
+  for (uint32_t i = 0; i + 1 < pairs->n; i += 2) {
+    NnrtBuffer *b = &t->buffer.at[group->result[pairs->dims[i]]->id];
+    uint32_t with = group->arg[pairs->dims[i + 1]]->id;
+    if (b->alias != NNRT_NONE && b->alias != with)
+      ice("tables: a result of %s is to share the storage of two buffers", t->f->name);
+    b->alias = with;
+  }
+}
+
+// Who shares the storage of an arena buffer keeps it alive: buffers in one another, from the
+// inside.
+static void extend_life(Tables *t, const NnrtBuffer *b) {
+  uint32_t outer = b->kind == NNRT_SLICE ? b->index : b->alias;
+  if (outer == NNRT_NONE)
+    return;
+  NnrtBuffer *root = &t->buffer.at[outer];
+  root->first = b->first < root->first ? b->first : root->first;
+  root->last = b->last > root->last ? b->last : root->last;
+  extend_life(t, root);
 }
 
 // ---- functions ----------------------------------------------------------------------------------
@@ -291,25 +427,21 @@ static NnrtPort *ports(const Tables *t, const Port *port, Value *const *v, uint3
                         .type = table_type(&v[i]->type),
                         .role = port[i].role,
                         .index = port[i].index,
-                        .buffer = t->buffer_of[v[i]->id]};
+                        .buffer = v[i]->id};
   return out;
 }
 
 static NnrtFunction function_table(NnrtProgram *program, Function *f) {
   Tables t = {.arena = f->module->arena, .program = program, .f = f};
-  ir_number(f);
-  uint32_t n = f->body->n_arg;
-  for (const Inst *i = f->body->first; i; i = i->next)
-    n += i->n_results;
-  t.buffer_of = arena_array(t.arena, uint32_t, n + 1);
-  add_buffers(&t);
+  for (uint32_t i = 0; i < f->body->n_arg; i++)
+    add_buffer(&t, f->body->arg[i], NNRT_ARG, i);
+  add_region(&t, f->body, 0);
   place_results(&t);
   for (const Inst *i = f->body->first; i; i = i->next)
-    if (i->op == OP_group) {
+    if (i->op == OP_group)
       place_in_place(&t, i);
-      add_launch(&t, i);
-    }
-  extend_lives(&t);
+  for (uint32_t i = 0; i < t.buffer.n; i++)
+    extend_life(&t, &t.buffer.at[i]);
   return (NnrtFunction){.name = f->name,
                         .arg = ports(&t, f->arg_port, f->body->arg, f->body->n_arg),
                         .result = ports(&t, f->result_port, f->body->last->arg, f->n_result),
@@ -317,6 +449,8 @@ static NnrtFunction function_table(NnrtProgram *program, Function *f) {
                         .n_result = f->n_result,
                         .launch = t.launch.at,
                         .n_launch = t.launch.n,
+                        .loop = t.loop.at,
+                        .n_loop = t.loop.n,
                         .buffer = t.buffer.at,
                         .n_buffer = t.buffer.n,
                         .launch_buf = t.launch_buf.at,

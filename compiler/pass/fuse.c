@@ -130,6 +130,7 @@ bool space_accepts(Fuse *fz, const FuseGroup *space, const FuseGroup *g, const F
   case G_DOT:
     return fits_dot(&fit, v);
   case G_KERNEL:
+  case G_SCAN:
     return false;
   }
   return false;
@@ -240,9 +241,21 @@ static void place_dot(Fuse *fz, uint32_t v) {
   group_add(fz, group_new(fz, G_DOT, rows, columns), v);
 }
 
+// All results of a scan at once: nothing joins it.
+static void place_scan(Fuse *fz, const Inst *scan) {
+  FuseGroup *g = group_new(fz, G_SCAN, 0, 0);
+  for (uint32_t i = 0; i < scan->n_results; i++)
+    group_add(fz, g, scan->result[i]->id);
+  g->closed = true;
+}
+
 static void place_value(Fuse *fz, uint32_t v) {
   const Node *node = &fz->node[v];
-  if (is_elementwise(node))
+  if (node->group)
+    return;
+  if (is_scan_result(node))
+    place_scan(fz, node->value->def);
+  else if (is_elementwise(node))
     place_elementwise(fz, v);
   else if (is_reduce(node))
     place_reduce(fz, v);
@@ -259,14 +272,14 @@ static bool is_copy(const Inst *inst) {
   return inst->op == OP_reshape && type_same_shape(&inst->arg[0]->type, &inst->result[0]->type);
 }
 
-static Value *behind_reshapes(Value *v) {
+Value *behind_reshapes(Value *v) {
   while (v->def && v->def->op == OP_reshape && !is_copy(v->def))
     v = v->def->arg[0];
   return v;
 }
 
 static Value *copy_before(Fuse *fz, Inst *before, Value *v) {
-  Builder b = {.m = fz->m, .region = fz->f->body, .before = before, .loc = before->loc};
+  Builder b = {.m = fz->m, .region = fz->body, .before = before, .loc = before->loc};
   if (v->def && !b.loc)
     b.loc = v->def->loc;
   Attr to = attr_dims(fz->arena, v->type.dim, v->type.rank);
@@ -275,7 +288,7 @@ static Value *copy_before(Fuse *fz, Inst *before, Value *v) {
 
 // The constant behind the reshapes of v.
 static Value *literal_before(Fuse *fz, Inst *before, Value *v) {
-  Builder b = {.m = fz->m, .region = fz->f->body, .before = before, .loc = before->loc};
+  Builder b = {.m = fz->m, .region = fz->body, .before = before, .loc = before->loc};
   double value = inst_attr(behind_reshapes(v)->def, "value")->f;
   Tensor *t = tensor_new(fz->arena, v->type, 0);
   for (int64_t i = 0; i < t->count; i++)
@@ -296,22 +309,26 @@ static Value *argument_of_port(const Function *f, const Port *port) {
 
 // An argument that is returned as its own new value: nothing to do.
 static bool is_unchanged(const Function *f, uint32_t result) {
+  if (!f)
+    return false;
   const Port *port = &f->result_port[result];
   return is_stateful(port->role) && f->body->last->arg[result] == argument_of_port(f, port);
 }
 
-static bool made_by_node(const Value *v) {
+static bool made_by_group(const Value *v) {
+  if (v->def && v->def->op == OP_scan)
+    return false;
   OpKind kind = v->def ? op_table[v->def->op]->kind : K_SOURCE;
   return (kind != K_SHAPE && kind != K_SOURCE) || (v->def && is_copy(v->def));
 }
 
 // Every result gets a value of its own, made by a group.
 static void insert_copies(Fuse *fz) {
-  Inst *ret = fz->f->body->last;
-  ir_count_uses(fz->f); // of roots: what is returned already has the mark UINT32_MAX
+  Inst *ret = fz->body->last;
+  ir_count_uses_region(fz->body); // of roots: what is returned already has the mark UINT32_MAX
   for (uint32_t i = 0; i < ret->n_args; i++) {
     Value *root = behind_reshapes(ret->arg[i]);
-    bool shared = !made_by_node(root) || root->uses == UINT32_MAX;
+    bool shared = !made_by_group(root) || root->uses == UINT32_MAX;
     bool unchanged = is_unchanged(fz->f, i);
     if (shared && !unchanged)
       ret->arg[i] = copy_before(fz, ret, ret->arg[i]);
@@ -320,12 +337,21 @@ static void insert_copies(Fuse *fz) {
   }
 }
 
-// Operands of products and kernels must lie in memory: a constant becomes a literal, or is made by
-// a group.
+// The first values of carries are made in the memory that the scan goes on with: each is a value of
+// its own.
+static void insert_first_carries(Fuse *fz, Inst *scan) {
+  uint32_t carries = scan_shape(scan).carries;
+  for (uint32_t k = 0; k < carries; k++)
+    scan->arg[k] = copy_before(fz, scan, scan->arg[k]);
+}
+
+// Operands of products, kernels and scans must lie in memory: a constant becomes a literal, or is
+// made by a group.
 static void insert_operands(Fuse *fz) {
-  for (Inst *i = fz->f->body->first; i; i = i->next) {
-    const OpDef *op = op_table[i->op];
-    for (uint32_t k = 0; (op->kernel || op->kind == K_CONTRACT) && k < i->n_args; k++) {
+  for (Inst *i = fz->body->first; i; i = i->next) {
+    if (i->op == OP_scan)
+      insert_first_carries(fz, i);
+    for (uint32_t k = 0; reads_memory(i) && k < i->n_args; k++) {
       Value *root = behind_reshapes(i->arg[k]);
       if (!root->def || op_table[root->def->op]->kind != K_SOURCE || root->def->op == OP_literal)
         continue;
@@ -339,14 +365,14 @@ static void insert_operands(Fuse *fz) {
 // An index map that a product or kernel reads through is made in memory; a reshape is not needed
 // there.
 static void set_roles(Fuse *fz) {
-  for (Inst *i = fz->f->body->first; i; i = i->next) {
+  for (Inst *i = fz->body->first; i; i = i->next) {
     const OpDef *op = op_table[i->op];
-    if (i->n_results > 1)
+    if (i->n_results > 1 && i->op != OP_scan)
       ice("fuse: %s has several results", op->name);
     bool free = (op->kind == K_SHAPE && !is_copy(i)) || op->kind == K_SOURCE;
-    if (i->n_results)
-      fz->node[i->result[0]->id].role = i->op == OP_literal ? V_LEAF : free ? V_FREE : V_NODE;
-    for (uint32_t k = 0; (op->kernel || op->kind == K_CONTRACT) && k < i->n_args; k++) {
+    for (uint32_t k = 0; k < i->n_results; k++)
+      fz->node[i->result[k]->id].role = i->op == OP_literal ? V_LEAF : free ? V_FREE : V_NODE;
+    for (uint32_t k = 0; reads_memory(i) && k < i->n_args; k++) {
       Node *root = &fz->node[behind_reshapes(i->arg[k])->id];
       if (root->role == V_FREE)
         root->role = V_NODE;
@@ -356,13 +382,13 @@ static void set_roles(Fuse *fz) {
 
 static void set_results(Fuse *fz) {
   const Function *f = fz->f;
-  for (uint32_t i = 0; i < f->n_result; i++) {
+  for (uint32_t i = 0; i < fz->body->last->n_args; i++) {
     if (is_unchanged(f, i))
       continue;
-    Value *v = f->body->last->arg[i];
+    Value *v = fz->body->last->arg[i];
     Node *root = &fz->node[behind_reshapes(v)->id];
     const Value *old =
-        is_stateful(f->result_port[i].role) ? argument_of_port(f, &f->result_port[i]) : NULL;
+        f && is_stateful(f->result_port[i].role) ? argument_of_port(f, &f->result_port[i]) : NULL;
     root->returned = true;
     root->yield_type = &v->type;
     if (old) {
@@ -373,24 +399,24 @@ static void set_results(Fuse *fz) {
 }
 
 static void number_values(Fuse *fz) {
-  Function *f = fz->f;
-  ir_number(f);
-  fz->n = f->body->n_arg;
-  for (const Inst *i = f->body->first; i; i = i->next)
-    fz->n += i->n_results;
-  fz->cap = fz->n + f->n_result; // a result that can't be made in place gets a copy
+  Region *body = fz->body;
+  fz->n = ir_number_region(body);
+  fz->cap = fz->n + body->last->n_args; // a result that can't be made in place gets a copy
   fz->node = arena_array(fz->arena, Node, fz->cap);
   for (uint32_t i = 0; i < fz->cap; i++)
     fz->node[i].overwrites = fz->node[i].overwritten_by = NO_VALUE;
-  for (uint32_t i = 0; i < f->body->n_arg; i++)
-    fz->node[i].value = f->body->arg[i];
-  for (const Inst *i = f->body->first; i; i = i->next)
+  for (uint32_t i = 0; i < body->n_arg; i++)
+    fz->node[i].value = body->arg[i];
+  for (const Inst *i = body->first; i; i = i->next)
     for (uint32_t k = 0; k < i->n_results; k++)
       fz->node[i->result[k]->id].value = i->result[k];
 }
 
-static void fuse_function(Function *f) {
-  Fuse fz = {.f = f, .m = f->module, .arena = f->module->arena};
+static void fuse_region(Module *m, Region *body, Function *f) {
+  Fuse fz = {.body = body, .f = f, .m = m, .arena = m->arena};
+  for (Inst *i = body->first; i; i = i->next)
+    if (i->op == OP_scan)
+      fuse_region(m, i->body, NULL);
   insert_copies(&fz);
   insert_operands(&fz);
   number_values(&fz);
@@ -407,5 +433,5 @@ static void fuse_function(Function *f) {
 
 void pass_fuse(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++)
-    fuse_function(m->fn.at[k]);
+    fuse_region(m, m->fn.at[k]->body, m->fn.at[k]);
 }

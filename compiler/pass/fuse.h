@@ -55,7 +55,8 @@ typedef struct { // one value
 } Node;
 
 typedef struct {
-  Function *f;
+  Region *body; // of a function or of a scan
+  Function *f;  // NULL: the body is a scan's
   Module *m;
   Arena *arena;
   Node *node; // by Value.id
@@ -75,6 +76,10 @@ int64_t dim_estimate(Dim d); // with N = 128
 int64_t bytes_estimate(const Fuse *fz, uint32_t id);
 bool is_elementwise(const Node *node); // or an index map that is kept in memory
 bool is_reduce(const Node *node);
+bool is_scan_result(const Node *node);
+// Does the instruction read whole tensors in memory: a product, a kernel, a scan?
+bool reads_memory(const Inst *inst);
+Value *behind_reshapes(Value *v); // but not behind a copy
 // Is the access the same flat element, over `count` of them?
 bool access_is_flat(const Fuse *fz, const Access *a, Dim count);
 MapClass access_class(const Fuse *fz, const Access *a, Dim rows, Dim columns);

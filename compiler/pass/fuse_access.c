@@ -23,6 +23,15 @@ bool is_reduce(const Node *node) {
   return node->value->def && op_table[node->value->def->op]->kind == K_REDUCE;
 }
 
+bool is_scan_result(const Node *node) {
+  return node->value->def && node->value->def->op == OP_scan;
+}
+
+bool reads_memory(const Inst *inst) {
+  const OpDef *op = op_table[inst->op];
+  return op->kernel || op->kind == K_CONTRACT || inst->op == OP_scan;
+}
+
 bool is_elementwise(const Node *node) {
   OpKind kind = node->value->def ? op_table[node->value->def->op]->kind : K_CONTROL;
   return kind == K_ELEM || kind == K_SHAPE || kind == K_SOURCE;

@@ -56,8 +56,8 @@ static Node *returned_root(Fuse *fz, const Value *v) {
 // The result is made elsewhere and copied over the argument when nobody reads that any more.
 static void copy_result(Fuse *fz, uint32_t v) {
   Node *node = &fz->node[v];
-  Inst *ret = fz->f->body->last;
-  Builder b = {.m = fz->m, .region = fz->f->body, .before = ret, .loc = node->value->def->loc};
+  Inst *ret = fz->body->last;
+  Builder b = {.m = fz->m, .region = fz->body, .before = ret, .loc = node->value->def->loc};
   Attr to = attr_dims(fz->arena, node->yield_type->dim, node->yield_type->rank);
   Value *copy = ir_inst(&b, OP_reshape, &node->value, 1, &to, 1)->result[0];
   for (uint32_t i = 0; i < ret->n_args; i++)
@@ -232,7 +232,7 @@ static void build_group(Fuse *fz, FuseGroup *g) {
     args[i] = leaf->role == V_LEAF ? leaf->value : leaf->built;
   }
   Builder outer = {
-      .m = fz->m, .region = fz->f->body, .before = fz->f->body->last, .loc = group_loc(fz, g)};
+      .m = fz->m, .region = fz->body, .before = fz->body->last, .loc = group_loc(fz, g)};
   Attr kind = attr_str(intern(fz->m->s, group_kind_name[g->kind]));
   Inst *group = ir_inst(&outer, OP_group, args, b.arg.n, &kind, 1);
   b.body = (Builder){.m = fz->m, .region = group->body};
@@ -241,30 +241,59 @@ static void build_group(Fuse *fz, FuseGroup *g) {
   yield_results(&b, group);
 }
 
-// The return takes the groups' results; everything else than groups and literals goes.
-static void replace_body(Fuse *fz) {
-  Inst *ret = fz->f->body->last;
+// A scan moves behind the groups that make what it reads.
+static void build_scan(Fuse *fz, Inst *scan) {
+  Builder b = {.m = fz->m, .region = fz->body, .before = fz->body->last, .loc = scan->loc};
+  for (uint32_t i = 0; i < scan->n_args; i++) {
+    const Type *type = &scan->arg[i]->type;
+    const Node *root = &fz->node[behind_reshapes(scan->arg[i])->id];
+    Value *v = root->role == V_LEAF ? root->value : root->built;
+    scan->arg[i] = ir_reshape(&b, v, type->dim, type->rank);
+  }
+  ir_move_before(scan, fz->body->last);
+  for (uint32_t i = 0; i < scan->n_results; i++)
+    fz->node[scan->result[i]->id].built = scan->result[i];
+}
+
+// What the groups replace: everything but literals, scans and the end.
+static Inst **replaced(const Fuse *fz) {
+  uint32_t n = 0;
+  for (const Inst *i = fz->body->first; i; i = i->next)
+    n++;
+  Inst **old = arena_array(fz->arena, Inst *, n + 1);
+  n = 0;
+  for (Inst *i = fz->body->first; i != fz->body->last; i = i->next)
+    if (i->op != OP_literal && i->op != OP_scan)
+      old[n++] = i;
+  return old;
+}
+
+// The end takes the groups' results.
+static void set_results(Fuse *fz) {
+  Inst *ret = fz->body->last;
   for (uint32_t i = 0; i < ret->n_args; i++) {
     const Node *root = returned_root(fz, ret->arg[i]);
     if (root->role == V_NODE)
       ret->arg[i] = root->built;
   }
-  for (Inst *i = fz->f->body->first, *next; i; i = next) {
-    next = i->next;
-    if (i->op != OP_group && i->op != OP_literal && i->op != OP_return)
-      ir_remove(i);
-  }
 }
 
 void fuse_build(Fuse *fz) {
   settle_storage(fz);
+  Inst **old = replaced(fz);
   for (FuseGroup *g; (g = next_group(fz));) {
     g->ordered = true;
-    build_group(fz, g);
+    if (g->kind == G_SCAN)
+      build_scan(fz, fz->node[g->member.at[0]].value->def);
+    else
+      build_group(fz, g);
   }
   for (uint32_t i = 0; i < fz->group.n; i++)
     if (!fz->group.at[i]->dead && !fz->group.at[i]->ordered)
-      ice("fuse: groups of %s wait for each other", fz->f->name);
-  replace_body(fz);
-  ir_remove_dead(fz->f);
+      ice("fuse: groups of %s wait for each other", fz->f ? fz->f->name : "a scan");
+  set_results(fz);
+  for (uint32_t i = 0; old[i]; i++)
+    ir_remove(old[i]);
+  if (fz->f)
+    ir_remove_dead(fz->f);
 }

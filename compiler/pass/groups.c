@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+typedef BUF(const Inst *) GroupList;
+
 const char *const group_kind_name[] = {"loop", "row", "column", "dot", "kernel"};
 
 GroupKind group_kind(const Inst *group) {
@@ -33,6 +35,8 @@ static bool is_anchor(const Inst *inst, GroupKind kind) {
     return op->kind == K_CONTRACT;
   case G_KERNEL:
     return op->kernel != NULL;
+  case G_SCAN:
+    return false;
   }
   return false;
 }
@@ -63,4 +67,20 @@ GroupShape group_shape(const Inst *group) {
     s.columns = s.anchor->arg[0]->type.dim[1];
   }
   return s;
+}
+
+static void collect_groups(Arena *arena, const Region *body, GroupList *out) {
+  for (const Inst *i = body->first; i; i = i->next) {
+    if (i->op == OP_group)
+      buf_push(arena, out, i);
+    else if (i->op == OP_scan)
+      collect_groups(arena, i->body, out);
+  }
+}
+
+uint32_t groups_of(Arena *arena, const Function *f, const Inst ***groups) {
+  GroupList list = {0};
+  collect_groups(arena, f->body, &list);
+  *groups = list.at;
+  return list.n;
 }

@@ -4,7 +4,8 @@
 
 #include "ir/ir.h"
 
-typedef enum { G_LOOP, G_ROW, G_COLUMN, G_DOT, G_KERNEL } GroupKind;
+// G_SCAN: only in the plan of `fuse`, where a scan stands among the groups.
+typedef enum { G_LOOP, G_ROW, G_COLUMN, G_DOT, G_KERNEL, G_SCAN } GroupKind;
 extern const char *const group_kind_name[]; // as in the attribute `kind`
 
 // Sizes are Dims. loop, kernel: rows = the count, columns = 1. row, column: [R, C]. dot: see below.
@@ -18,6 +19,8 @@ typedef struct {
 
 GroupKind group_kind(const Inst *group);
 GroupShape group_shape(const Inst *group);
+// The groups of a function in the order of its launches, those in scans too; how many.
+uint32_t groups_of(Arena *arena, const Function *f, const Inst ***groups);
 bool group_reduces_columns(const Inst *reduce); // along axis 0 of its [R, C], not along axis 1
 
 #endif

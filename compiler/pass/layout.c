@@ -278,21 +278,26 @@ static Value *layout_inst(Builder *b, Inst *inst) {
   return kind == K_REDUCE ? layout_reduce(b, inst) : NULL;
 }
 
+static void layout_region(Module *m, Region *body) {
+  Builder b = {.m = m, .region = body};
+  for (Inst *i = body->first, *next; i; i = next) {
+    next = i->next;
+    ir_resolve(i);
+    if (i->op == OP_scan)
+      layout_region(m, i->body);
+    b.before = i;
+    b.loc = i->loc;
+    Value *v = layout_inst(&b, i);
+    if (!v)
+      continue;
+    ir_forward(i->result[0], v);
+    ir_remove(i);
+  }
+}
+
 void pass_layout(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
-    Function *f = m->fn.at[k];
-    Builder b = {.m = m, .region = f->body};
-    for (Inst *i = f->body->first, *next; i; i = next) {
-      next = i->next;
-      ir_resolve(i);
-      b.before = i;
-      b.loc = i->loc;
-      Value *v = layout_inst(&b, i);
-      if (!v)
-        continue;
-      ir_forward(i->result[0], v);
-      ir_remove(i);
-    }
-    ir_remove_dead(f);
+    layout_region(m, m->fn.at[k]->body);
+    ir_remove_dead(m->fn.at[k]);
   }
 }

@@ -143,6 +143,8 @@ Partition partition_of(const Inst *group, bool in_loop) {
     return by_blocks(&s);
   case G_KERNEL:
     return by_neighbours(kernel_tile(&group->result[0]->type));
+  case G_SCAN:
+    break;
   }
   ice("a group of no kind");
 }
@@ -216,4 +218,47 @@ bool partition_reads_own(const Inst *group, const Partition *p, uint32_t arg) {
       return false;
   }
   return true;
+}
+
+// ---- turns of a scan ----------------------------------------------------------------------------
+
+static bool is_one_phase(const Region *body) {
+  const Inst *first = NULL;
+  for (const Inst *i = body->first; i; i = i->next) {
+    if (i->op == OP_scan)
+      return false;
+    if (i->op != OP_group)
+      continue;
+    first = first ? first : i;
+    if (inst_attr(i, "phase")->i != inst_attr(first, "phase")->i)
+      return false;
+  }
+  return true;
+}
+
+// Do all that read the carry take only what they will have made themselves in the turn before?
+static bool carry_stays(const Region *body, uint32_t carry) {
+  const Inst *maker = body->last->arg[carry]->def;
+  if (!maker || maker->op != OP_group)
+    return false;
+  Partition made = partition_of(maker, true);
+  for (const Inst *i = body->first; i; i = i->next)
+    for (uint32_t k = 0; i->op == OP_group && k < i->n_args; k++) {
+      if (i->arg[k] != body->arg[carry])
+        continue;
+      Partition p = partition_of(i, true);
+      if (!partition_equal(&made, &p) || !partition_reads_own(i, &p, k))
+        return false;
+    }
+  return true;
+}
+
+bool scan_needs_barrier(const Inst *scan) {
+  if (!is_one_phase(scan->body))
+    return true;
+  uint32_t carries = scan_shape(scan).carries;
+  for (uint32_t i = 0; i < carries; i++)
+    if (!carry_stays(scan->body, i))
+      return true;
+  return false;
 }

@@ -23,5 +23,7 @@ Partition partition_of(const Inst *group, bool in_loop);
 bool partition_equal(const Partition *a, const Partition *b);
 // Does a tile of the group read only its own tile of argument `arg`, if that is cut alike?
 bool partition_reads_own(const Inst *group, const Partition *p, uint32_t arg);
+// Must all threads have ended a turn of this scan before one begins the next?
+bool scan_needs_barrier(const Inst *scan);
 
 #endif

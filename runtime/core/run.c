@@ -35,8 +35,8 @@ typedef struct {
   int64_t n;          // `threads` and `width` are for so many rows; -1: none yet
   int *threads;       // per launch
   int width;          // the most of them
-  void **base;        // per buffer: where it is in this call
-  void **binding;     // launch_buf, as pointers
+  void **frame;       // per thread: where each buffer is just now, then launch_buf as pointers
+  size_t frame_size;  // pointers: whole cache lines
   double *seconds;    // profile, or NULL
   Choice choice;
 } Prepared;
@@ -45,7 +45,7 @@ struct NnrtModel {
   const NnrtProgram *program;
   NnrtPool *pool;
   int64_t max_n;
-  Prepared *function; // per function of the program; `offset` NULL: not opened
+  Prepared *function; // per function of the program; `frame` NULL: not opened
   char *arena;
   int64_t planned, scratch, mapped; // bytes: buffers, scratch per thread, all
   bool poison;
@@ -57,6 +57,7 @@ typedef struct {
   Prepared *p;
   int64_t n;
   int most; // threads of this run
+  void *const *arg, *const *result;
 } Call;
 
 static double seconds_now(void) {
@@ -74,21 +75,23 @@ static uint32_t root_of(const NnrtFunction *f, uint32_t buffer) {
 }
 
 // Room for everything `p` points to, in one block that starts at p->offset.
-static bool prepare(const NnrtFunction *f, Prepared *p) {
+static bool prepare(const NnrtFunction *f, Prepared *p, size_t threads) {
   for (uint32_t i = 0; i < f->n_launch; i++) {
     uint32_t end = f->launch[i].buf0 + f->launch[i].n_buf;
     p->n_binding = end > p->n_binding ? end : p->n_binding;
   }
-  size_t buffers = f->n_buffer, launches = f->n_launch;
-  size_t bytes = buffers * (sizeof *p->offset + sizeof *p->base + sizeof *p->root) +
-                 p->n_binding * sizeof *p->binding + launches * sizeof *p->threads;
-  char *block = calloc(1, bytes ? bytes : 1);
+  size_t buffers = f->n_buffer, launches = f->n_launch, line = NNRT_ALIGN / sizeof(void *);
+  p->frame_size = (buffers + p->n_binding + line) / line * line;
+  size_t pointers = threads * p->frame_size;
+  size_t bytes = pointers * sizeof *p->frame + buffers * (sizeof *p->offset + sizeof *p->root) +
+                 launches * sizeof *p->threads;
+  char *block = aligned_alloc(NNRT_ALIGN, (bytes + NNRT_ALIGN) / NNRT_ALIGN * NNRT_ALIGN);
   if (!block)
     return false;
-  p->offset = (int64_t *)(void *)block; // pointers and int64_t first: all stay aligned
-  p->base = (void **)(p->offset + buffers);
-  p->binding = p->base + buffers;
-  p->root = (uint32_t *)(p->binding + p->n_binding);
+  memset(block, 0, bytes);
+  p->frame = (void **)(void *)block; // pointers and int64_t first: all stay aligned
+  p->offset = (int64_t *)(void *)(p->frame + pointers);
+  p->root = (uint32_t *)(void *)(p->offset + buffers);
   p->threads = (int *)(p->root + buffers);
   p->n = -1;
   p->choice = (Choice){.trial = 1, .left = TRIAL, .settled = SETTLED};
@@ -104,9 +107,9 @@ static int64_t round_up(int64_t bytes) {
 static bool prepare_function(NnrtModel *m, uint32_t index) {
   const NnrtFunction *f = &m->program->function[index];
   Prepared *p = &m->function[index];
-  if (p->offset)
+  if (p->frame)
     return true;
-  if (!prepare(f, p))
+  if (!prepare(f, p, (size_t)nnrt_pool_threads(m->pool)))
     return false;
   int64_t bytes = nnrt_plan(f, m->max_n, p->offset);
   m->planned = bytes > m->planned ? bytes : m->planned;
@@ -154,7 +157,7 @@ void nnrt_close(NnrtModel *model) {
   if (!model)
     return;
   for (uint32_t i = 0; model->function && i < model->program->n_function; i++)
-    free(model->function[i].offset);
+    free(model->function[i].frame);
   free(model->function);
   if (model->arena)
     munmap(model->arena, (size_t)model->mapped);
@@ -184,6 +187,15 @@ static double launch_work(const NnrtLaunch *l, int64_t n) {
   return flops > bytes ? flops : bytes;
 }
 
+// Where threads needn't wait for each other between turns, they share out all turns at once.
+static double work_at_once(const NnrtFunction *f, const NnrtLaunch *l, int64_t n) {
+  double work = launch_work(l, n);
+  for (uint32_t loop = l->loop; loop; loop = f->loop[loop - 1].outer)
+    if (f->loop[loop - 1].barrier)
+      work /= (double)f->loop[loop - 1].turns;
+  return work;
+}
+
 // The launches of a phase that need each other's tiles have equally many: they get equal threads.
 static void choose_threads(const NnrtModel *m, const NnrtFunction *f, Prepared *p, int64_t n) {
   int most = nnrt_pool_threads(m->pool);
@@ -192,7 +204,7 @@ static void choose_threads(const NnrtModel *m, const NnrtFunction *f, Prepared *
   for (uint32_t i = 0, end; i < f->n_launch; i = end) {
     double grains = 0;
     for (end = i; end < f->n_launch && f->launch[end].phase == f->launch[i].phase; end++)
-      grains += launch_work(&f->launch[end], n) / grain_seconds;
+      grains += work_at_once(f, &f->launch[end], n) / grain_seconds;
     int64_t width = grains >= most || m->poison ? most : grains < 1 ? 1 : (int64_t)grains;
     for (uint32_t j = i; j < end; j++) {
       int64_t tiles = nnrt_tiles(&f->launch[j], n);
@@ -202,45 +214,95 @@ static void choose_threads(const NnrtModel *m, const NnrtFunction *f, Prepared *
   }
 }
 
-static bool bind(const NnrtModel *m, const NnrtFunction *f, Prepared *p, void *const *arg,
-                 void *const *result) {
-  for (uint32_t i = 0; i < f->n_buffer; i++) {
-    const NnrtBuffer *b = &f->buffer[p->root[i]];
-    switch (b->kind) {
-    case NNRT_ARENA:
-      p->base[i] = m->arena + p->offset[i];
-      break;
-    case NNRT_ARG:
-      p->base[i] = arg[b->index];
-      break;
-    case NNRT_RESULT:
-      p->base[i] = result[b->index];
-      break;
-    default: // never written
-      p->base[i] = (void *)(uintptr_t)m->program->constant[b->index].bytes;
-    }
-    if (!p->base[i])
-      return false;
-  }
-  for (uint32_t i = 0; i < p->n_binding; i++)
-    p->binding[i] = p->base[f->launch_buf[i]];
-  return true;
+// ---- Where buffers are --------------------------------------------------------------------------
+
+// What one thread knows of a call.
+typedef struct {
+  const Call *c;
+  NnrtPlace *place;
+  void **base, **binding; // its frame
+  int since;              // threads that worked since the last barrier; 0: nothing has begun
+  bool first, last;       // turn of all loops around (poison)
+} Walk;
+
+static Walk walk_open(const Call *c, NnrtPlace *place) {
+  Walk w = {.c = c, .place = place, .first = true, .last = true};
+  w.base = c->p->frame + c->p->frame_size * (size_t)place->thread;
+  w.binding = w.base + c->f->n_buffer;
+  return w;
 }
+
+static void *slice_base(const Walk *w, uint32_t buffer, int64_t turn) {
+  const NnrtBuffer *b = &w->c->f->buffer[buffer];
+  int64_t piece = b->start + b->step * turn;
+  if (b->ring)
+    piece %= b->ring;
+  return (char *)w->base[b->index] + piece * (b->fixed + b->per_n * w->c->n);
+}
+
+static void *buffer_base(const Walk *w, uint32_t buffer) {
+  const Call *c = w->c;
+  const NnrtBuffer *b = &c->f->buffer[c->p->root[buffer]];
+  switch (b->kind) {
+  case NNRT_ARENA:
+    return c->model->arena + c->p->offset[buffer];
+  case NNRT_ARG:
+    return c->arg[b->index];
+  case NNRT_RESULT:
+    return c->result[b->index];
+  default: // never written
+    return (void *)(uintptr_t)c->model->program->constant[b->index].bytes;
+  }
+}
+
+static void bind_launches(const Walk *w, uint32_t first, uint32_t end) {
+  for (uint32_t i = first; i < end; i++) {
+    const NnrtLaunch *l = &w->c->f->launch[i];
+    for (uint32_t k = l->buf0; k < l->buf0 + l->n_buf; k++)
+      w->binding[k] = w->base[w->c->f->launch_buf[k]];
+  }
+}
+
+// False if the caller gave no memory for an argument or a result. Slices come last, each after what
+// it lies in.
+static bool bind(const Walk *w) {
+  const NnrtFunction *f = w->c->f;
+  bool ok = true;
+  for (uint32_t i = 0; i < f->n_buffer; i++)
+    if (f->buffer[i].kind != NNRT_SLICE)
+      ok &= (w->base[i] = buffer_base(w, i)) != NULL;
+  for (uint32_t i = 0; ok && f->n_loop && i < f->n_buffer; i++)
+    if (f->buffer[i].kind == NNRT_SLICE)
+      w->base[i] = slice_base(w, i, 0);
+  bind_launches(w, 0, f->n_launch);
+  return ok;
+}
+
+static void bind_turn(const Walk *w, const NnrtLoop *loop, int64_t turn) {
+  const NnrtFunction *f = w->c->f;
+  for (uint32_t i = loop->first_buffer; i < loop->end_buffer; i++)
+    if (f->buffer[i].kind == NNRT_SLICE && f->loop + f->buffer[i].loop - 1 == loop)
+      w->base[i] = slice_base(w, i, turn);
+  bind_launches(w, loop->first, loop->end);
+}
+
+// ---- Walking ------------------------------------------------------------------------------------
 
 static int threads_of(const Call *c, uint32_t index) {
   return c->p->threads[index] < c->most ? c->p->threads[index] : c->most;
 }
 
-static void run_launch(const Call *c, uint32_t index, int thread) {
+static void run_launch(const Walk *w, uint32_t index) {
+  const Call *c = w->c;
   const NnrtLaunch *l = &c->f->launch[index];
-  int threads = threads_of(c, index);
+  int threads = threads_of(c, index), thread = w->place->thread;
   if (thread >= threads)
     return;
   int64_t tiles = nnrt_tiles(l, c->n), from = tiles * thread / threads;
   int64_t to = tiles * (thread + 1) / threads;
   if (from == to)
     return;
-  NnrtArgs args = {c->p->binding + l->buf0, c->f->launch_size + l->size0, c->n,
+  NnrtArgs args = {w->binding + l->buf0, c->f->launch_size + l->size0, c->n,
                    c->model->arena + c->model->planned + c->model->scratch * thread};
   l->fn(&args, from, to);
 }
@@ -264,70 +326,140 @@ static unsigned flush_denormals(void) {
   return mode;
 }
 
-// What every thread does. A barrier is left out while thread 0 works alone.
-static void walk(void *context, NnrtPlace *place) {
+// The launches [first, end) by this thread, all turns if they are those of a loop.
+static void run_launches(const Walk *w, uint32_t first, uint32_t end, const NnrtLoop *loop) {
+  for (int64_t turn = 0; turn < (loop ? loop->turns : 1); turn++) {
+    if (loop)
+      bind_turn(w, loop, turn);
+    for (uint32_t j = first; j < end; j++)
+      run_launch(w, j);
+  }
+}
+
+// One phase: the launches [first, end). loop: it is all of a loop that needs no barrier; else NULL.
+typedef void RunPhase(Walk *w, uint32_t first, uint32_t end, const NnrtLoop *loop);
+
+// A barrier is left out while thread 0 works alone.
+static void run_phase(Walk *w, uint32_t first, uint32_t end, const NnrtLoop *loop) {
+  int width = phase_width(w->c, first, &end);
+  if (w->since > 0 && (width > 1 || w->since > 1)) {
+    nnrt_pool_barrier(w->c->model->pool, w->place);
+    w->since = 1;
+  }
+  w->since = width > w->since ? width : w->since;
+  run_launches(w, first, end, loop);
+}
+
+static void run_range(Walk *w, uint32_t first, uint32_t end, uint32_t outer, RunPhase *run);
+
+// The number of the loop that begins at launch i inside loop `outer`; 0: none.
+static uint32_t loop_at(const NnrtFunction *f, uint32_t i, uint32_t outer) {
+  uint32_t loop = f->launch[i].loop;
+  if (loop == outer)
+    return 0;
+  while (f->loop[loop - 1].outer != outer)
+    loop = f->loop[loop - 1].outer;
+  return loop;
+}
+
+static void run_loop(Walk *w, uint32_t number, RunPhase *run) {
+  const NnrtLoop *loop = &w->c->f->loop[number - 1];
+  bool first = w->first, last = w->last;
+  for (int64_t turn = 0; turn < loop->turns; turn++) {
+    w->first = first && turn == 0;
+    w->last = last && turn == loop->turns - 1;
+    bind_turn(w, loop, turn);
+    run_range(w, loop->first, loop->end, number, run);
+  }
+  w->first = first;
+  w->last = last;
+}
+
+static void run_range(Walk *w, uint32_t first, uint32_t end, uint32_t outer, RunPhase *run) {
+  const NnrtFunction *f = w->c->f;
+  for (uint32_t i = first, next; i < end; i = next) {
+    uint32_t loop = loop_at(f, i, outer);
+    if (!loop) {
+      phase_width(w->c, i, &next);
+      run(w, i, next, NULL);
+      continue;
+    }
+    next = f->loop[loop - 1].end;
+    if (f->loop[loop - 1].barrier)
+      run_loop(w, loop, run);
+    else
+      run(w, i, next, &f->loop[loop - 1]);
+  }
+}
+
+static void walk_with(void *context, NnrtPlace *place, RunPhase *run) {
   unsigned mode = flush_denormals();
   const Call *c = context;
-  int since = 1; // threads that worked since the last barrier
-  for (uint32_t i = 0, end; i < c->f->n_launch; i = end) {
-    int width = phase_width(c, i, &end);
-    if (i > 0 && (width > 1 || since > 1)) {
-      nnrt_pool_barrier(c->model->pool, place);
-      since = 1;
-    }
-    since = width > since ? width : since;
-    for (uint32_t j = i; j < end; j++)
-      run_launch(c, j, place->thread);
-  }
+  Walk w = walk_open(c, place);
+  if (place->thread > 0) // the caller's thread has done it
+    bind(&w);
+  run_range(&w, 0, c->f->n_launch, 0, run);
   _mm_setcsr(mode);
 }
 
-// NaN in all element types (255, -1): what is read too early or too late shows.
-static void poison_buffers(const Call *c, bool first, uint32_t phase) {
+// What every thread does.
+static void walk(void *context, NnrtPlace *place) {
+  walk_with(context, place, run_phase);
+}
+
+// With a barrier around every launch.
+static void profile_phase(Walk *w, uint32_t first, uint32_t end, const NnrtLoop *loop) {
+  const Call *c = w->c;
+  for (int64_t turn = 0; turn < (loop ? loop->turns : 1); turn++) {
+    if (loop)
+      bind_turn(w, loop, turn);
+    for (uint32_t i = first; i < end; i++) {
+      nnrt_pool_barrier(c->model->pool, w->place);
+      double start = w->place->thread == 0 ? seconds_now() : 0;
+      run_launch(w, i);
+      nnrt_pool_barrier(c->model->pool, w->place);
+      if (w->place->thread == 0)
+        c->p->seconds[i] += seconds_now() - start;
+    }
+  }
+}
+
+static void walk_profiled(void *context, NnrtPlace *place) {
+  walk_with(context, place, profile_phase);
+}
+
+// NaN in all element types (255, -1): what is read too early or too late shows. What lives around
+// a loop is poisoned before its first turn and after its last one.
+static void poison_buffers(const Walk *w, bool first, const NnrtLaunch *l) {
+  const Call *c = w->c;
   for (uint32_t i = 0; i < c->f->n_buffer; i++) {
     const NnrtBuffer *b = &c->f->buffer[i];
-    if (b->kind == NNRT_ARENA && b->alias == NNRT_NONE && (first ? b->first : b->last) == phase)
-      memset(c->p->base[i], 255, (size_t)round_up(b->fixed + b->per_n * c->n) + NNRT_ALIGN);
+    bool now = b->loop == l->loop || (first ? w->first : w->last);
+    if (now && b->kind == NNRT_ARENA && b->alias == NNRT_NONE &&
+        (first ? b->first : b->last) == l->phase)
+      memset(w->base[i], 255, (size_t)round_up(b->fixed + b->per_n * c->n) + NNRT_ALIGN);
   }
-}
-
-// The same with a barrier around every launch.
-static void walk_profiled(void *context, NnrtPlace *place) {
-  unsigned mode = flush_denormals();
-  const Call *c = context;
-  for (uint32_t i = 0; i < c->f->n_launch; i++) {
-    nnrt_pool_barrier(c->model->pool, place);
-    double start = place->thread == 0 ? seconds_now() : 0;
-    run_launch(c, i, place->thread);
-    nnrt_pool_barrier(c->model->pool, place);
-    if (place->thread == 0)
-      c->p->seconds[i] += seconds_now() - start;
-  }
-  _mm_setcsr(mode);
 }
 
 // One thread after the other, the last one first: a tile that needs another thread's shows.
-static void walk_poisoned(void *context, NnrtPlace *place) {
-  unsigned mode = flush_denormals();
-  const Call *c = context;
-  const NnrtModel *m = c->model;
-  for (uint32_t i = 0, end; i < c->f->n_launch; i = end) {
-    uint32_t phase = c->f->launch[i].phase;
-    phase_width(c, i, &end);
-    if (place->thread == 0)
-      poison_buffers(c, true, phase);
-    for (int turn = c->most - 1; turn >= 0; turn--) {
-      nnrt_pool_barrier(m->pool, place);
-      for (uint32_t j = i; turn == place->thread && j < end; j++) {
-        memset(m->arena + m->planned + m->scratch * turn, 255, (size_t)m->scratch);
-        run_launch(c, j, turn);
-      }
-    }
-    nnrt_pool_barrier(m->pool, place);
-    if (place->thread == 0)
-      poison_buffers(c, false, phase);
+static void poison_phase(Walk *w, uint32_t first, uint32_t end, const NnrtLoop *loop) {
+  const NnrtModel *m = w->c->model;
+  void *scratch = m->arena + m->planned + m->scratch * w->place->thread;
+  if (w->place->thread == 0)
+    poison_buffers(w, true, &w->c->f->launch[first]);
+  memset(scratch, 255, (size_t)m->scratch);
+  for (int turn = w->c->most - 1; turn >= 0; turn--) {
+    nnrt_pool_barrier(m->pool, w->place);
+    if (turn == w->place->thread)
+      run_launches(w, first, end, loop);
   }
-  _mm_setcsr(mode);
+  nnrt_pool_barrier(m->pool, w->place);
+  if (w->place->thread == 0)
+    poison_buffers(w, false, &w->c->f->launch[first]);
+}
+
+static void walk_poisoned(void *context, NnrtPlace *place) {
+  walk_with(context, place, poison_phase);
 }
 
 static void begin_trial(Choice *c, int trial) {
@@ -382,12 +514,16 @@ NnrtStatus nnrt_run(NnrtModel *model, uint32_t function, int64_t n, void *const 
     return NNRT_BAD_CALL;
   const NnrtFunction *f = &model->program->function[function];
   Prepared *p = &model->function[function];
-  if (!p->offset || !bind(model, f, p, arg, result))
+  if (!p->frame)
+    return NNRT_BAD_CALL;
+  Call call = {model, f, p, n, 1, arg, result};
+  Walk caller = walk_open(&call, &(NnrtPlace){0});
+  if (!bind(&caller))
     return NNRT_BAD_CALL;
   bool known = p->n == n;
   if (!known)
     choose_threads(model, f, p, n);
-  Call call = {model, f, p, n, p->width};
+  call.most = p->width;
   if (p->seconds || model->poison)
     nnrt_pool_run(model->pool, p->width, p->seconds ? walk_profiled : walk_poisoned, &call);
   else

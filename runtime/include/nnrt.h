@@ -63,14 +63,19 @@ typedef struct {
   uint32_t buffer; // in NnrtFunction.buffer
 } NnrtPort;
 
-// Where a buffer lives. Arena buffers are placed by nnrt_plan(); the others come with the call.
-enum { NNRT_ARENA, NNRT_ARG, NNRT_RESULT, NNRT_CONSTANT };
+// Where a buffer lives. Arena buffers are placed by nnrt_plan(); slices lie in another buffer; the
+// others come with the call.
+enum { NNRT_ARENA, NNRT_ARG, NNRT_RESULT, NNRT_CONSTANT, NNRT_SLICE };
 typedef struct {
   int64_t fixed, per_n; // bytes: fixed + per_n * N
-  uint32_t kind,
-      index; // NNRT_ARG / NNRT_RESULT: which port; NNRT_CONSTANT: program.constant[index]
+  uint32_t kind;
+  uint32_t index; // NNRT_ARG, NNRT_RESULT: which port; NNRT_CONSTANT: program.constant[index];
+                  // NNRT_SLICE: the buffer in which it is one of several pieces of its own size
   uint32_t first, last; // arena: the phases in which it is alive, inclusive
   uint32_t alias;       // shares the storage of this buffer (in place), or NNRT_NONE
+  uint32_t loop;        // number of the loop in whose turns it lives or moves; 0: none
+  // NNRT_SLICE: in turn t it is piece (start + step * t), with a ring: % ring.
+  int64_t start, step, ring;
 } NnrtBuffer;
 
 typedef struct {
@@ -87,8 +92,19 @@ typedef struct {
   // after the other: a launch that needs another one's results has as many tiles and needs only the
   // same tile.
   uint32_t phase;
+  uint32_t loop; // number of the loop around it; 0: none
+  int64_t turns; // how often it runs: those of all loops around it; 1: in none
   uint32_t loc;
 } NnrtLaunch;
+
+// The launches [first, end), so many turns in a row: a scan. Phases of its launches are no others'.
+typedef struct {
+  uint32_t first, end;
+  uint32_t first_buffer, end_buffer; // the buffers of its turns are among these
+  uint32_t outer;                    // number of the loop around it, a lower one; 0: none
+  bool barrier; // between turns; else each thread goes on to the next turn by itself
+  int64_t turns;
+} NnrtLoop;
 
 typedef struct {
   const char *name; // "step.Mlp", "eval.Mlp", "predict.Class", "init", "stop.Mlp", "grad.Mlp"
@@ -96,6 +112,8 @@ typedef struct {
   uint32_t n_arg, n_result;
   const NnrtLaunch *launch;
   uint32_t n_launch;
+  const NnrtLoop *loop; // number k is loop[k - 1]
+  uint32_t n_loop;
   const NnrtBuffer *buffer;
   uint32_t n_buffer;
   const uint32_t *launch_buf;

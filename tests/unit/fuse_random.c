@@ -3,6 +3,7 @@
 // plan, in any order within a phase, results in place of arguments.
 #include "llvm/codegen.h"
 #include "ops/op.h"
+#include "pass/groups.h"
 #include "optest.h"
 #include "random_graph.h"
 
@@ -56,7 +57,7 @@ static const char *check_pass(const Case *c) {
 typedef struct {
   const Case *c;
   const NnrtFunction *table;
-  Inst **group;  // by launch
+  const Inst **group; // by launch
   double *arena; // one per byte of the plan; NaN where nothing was written
   double **base; // by buffer
   int64_t *offset, peak;
@@ -115,7 +116,7 @@ static void load_constants(Play *p) {
 
 static const char *play_launch(Play *p, uint32_t launch) {
   Arena *arena = p->c->s->perm;
-  Inst *group = p->group[launch];
+  const Inst *group = p->group[launch];
   const uint32_t *buf = p->table->launch_buf + p->table->launch[launch].buf0;
   Function body = {.body = group->body, .module = p->c->m};
   const Tensor **args = arena_array(arena, const Tensor *, group->n_args + 1);
@@ -136,7 +137,7 @@ static const char *play_launch(Play *p, uint32_t launch) {
 // and no other element of any result may change.
 static const char *check_in_place(Play *p, uint32_t launch, uint32_t argument, int64_t at) {
   Arena *arena = p->c->s->perm;
-  Inst *group = p->group[launch];
+  const Inst *group = p->group[launch];
   const uint32_t *buf = p->table->launch_buf + p->table->launch[launch].buf0;
   Function body = {.body = group->body, .module = p->c->m};
   const Tensor **args = arena_array(arena, const Tensor *, group->n_args + 1);
@@ -211,11 +212,7 @@ static const char *play_phases(Play *p, bool backwards) {
 static const char *play(const Case *c, bool backwards) {
   Play p = {.c = c, .table = &c->m->program->function[0]};
   Arena *arena = c->s->perm;
-  p.group = arena_array(arena, Inst *, p.table->n_launch + 1);
-  uint32_t n = 0;
-  for (Inst *i = c->f->body->first; i; i = i->next)
-    if (i->op == OP_group)
-      p.group[n++] = i;
+  uint32_t n = groups_of(arena, c->f, &p.group);
   if (n != p.table->n_launch)
     return "launches and groups differ in number";
   play_open(&p);

@@ -83,15 +83,22 @@ static void total(const NnrtArgs *args, int64_t tile0, int64_t tile1) {
 static const NnrtPort arguments[] = {{"x", ROWS_OF_3, NNRT_COLUMN, 0, 0}};
 static const NnrtPort results[] = {{"y", ROWS_OF_3, NNRT_OUTPUT, 0, 2},
                                    {"total", {.elem = NNRT_F32}, NNRT_METRIC, 0, 3}};
-static const NnrtBuffer buffers[] = {{0, 12, NNRT_ARG, 0, 0, 2, NNRT_NONE},
-                                     {0, 12, NNRT_ARENA, 0, 0, 1, NNRT_NONE},
-                                     {0, 12, NNRT_RESULT, 0, 1, 2, NNRT_NONE},
-                                     {4, 0, NNRT_RESULT, 1, 2, 2, NNRT_NONE}};
+#define OF_ROWS .per_n = 12, .alias = NNRT_NONE
+static const NnrtBuffer buffers[] = {{.kind = NNRT_ARG, OF_ROWS, .last = 2},
+                                     {.kind = NNRT_ARENA, OF_ROWS, .last = 1},
+                                     {.kind = NNRT_RESULT, OF_ROWS, .first = 1, .last = 2},
+                                     {.fixed = 4,
+                                      .kind = NNRT_RESULT,
+                                      .index = 1,
+                                      .first = 2,
+                                      .last = 2,
+                                      .alias = NNRT_NONE,
+                                      .loop = NNRT_NONE}};
 static const uint32_t launch_buf[] = {0, 1, 1, 2, 2, 3};
 static const int64_t launch_size[] = {WIDE};
 #define ROWS_BY_ONE                                                                                \
   .n_buf = 2, .n_read = 1, .n_size = 1, .tiles_fixed = 1, .tiles_per_n = WIDE, .rows_per_tile = 1, \
-  .flops_per_n = 1e6
+  .flops_per_n = 1e6, .turns = 1
 static const NnrtLaunch launches[] = {
     {.fn = twice, .name = "twice", ROWS_BY_ONE},
     {.fn = reversed, .name = "reversed", .buf0 = 2, ROWS_BY_ONE, .scratch = 4, .phase = 1},
@@ -102,9 +109,19 @@ static const NnrtLaunch launches[] = {
      .n_read = 1,
      .tiles_fixed = 1,
      .flops_fixed = 1,
+     .turns = 1,
      .phase = 2}};
-static const NnrtFunction functions[] = {
-    {"f", arguments, results, 1, 2, launches, 3, buffers, 4, launch_buf, launch_size}};
+static const NnrtFunction functions[] = {{.name = "f",
+                                          .arg = arguments,
+                                          .result = results,
+                                          .n_arg = 1,
+                                          .n_result = 2,
+                                          .launch = launches,
+                                          .n_launch = 3,
+                                          .buffer = buffers,
+                                          .n_buffer = 4,
+                                          .launch_buf = launch_buf,
+                                          .launch_size = launch_size}};
 static const NnrtProgram program = {
     .abi = NNRT_ABI, .bytes = sizeof(NnrtProgram), .function = functions, .n_function = 1};
 

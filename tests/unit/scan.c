@@ -215,8 +215,8 @@ static const char *check_slopes(Program *p) {
 }
 
 static const char *run_passes(Module *m) {
-  void (*const passes[])(Module *) = {pass_simplify, pass_hoist, pass_grad,     pass_simplify,
-                                      pass_cse,      pass_hoist, pass_simplify, pass_unroll};
+  void (*const passes[])(Module *) = {pass_simplify, pass_hoist, pass_grad,    pass_simplify,
+                                      pass_cse,      pass_hoist, pass_simplify};
   for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
     passes[i](m);
     const char *wrong = ir_verify(m);
