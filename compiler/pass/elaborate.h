@@ -249,6 +249,8 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want);
 // Steps on the raw values in a field (`row[1] |> recode(y = 1)`), and `unscaled`: false if `node`
 // is none.
 bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out);
+// `Pets.classes`: how many things index<classes> is one of (rule 21); 0: nothing is called so.
+int64_t data_counted(Elab *e, DataInfo *data, const char *name);
 // The fields of `data` as lazy names of a new scope, for the current target.
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent);
 // `inner(p, g)` in the body of an optimizer: what `inner` makes of p.

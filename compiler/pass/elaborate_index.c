@@ -388,6 +388,19 @@ static void no_method(Elab *e, Scope *scope, Node *node, Val base) {
     diag_note(e->s, d, (Span){0}, "%s", advice);
 }
 
+static Val member_of_data(Elab *e, Node *node, DataInfo *data) {
+  int64_t n = data_counted(e, data, node->name);
+  if (n)
+    return val_int(n);
+  Diagnostic *d = elab_error(e, node->name_span, "unknown-name",
+                             "nothing called `%s` is counted in this data", node->name);
+  diag_note(e->s, d, (Span){0},
+            "a field `label: index<%s> = row[0]` counts its values, where the file is there "
+            "(rule 21); fields are seen in blocks `on` the data",
+            node->name);
+  return val_error();
+}
+
 Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val base = elab_expr(e, scope, node->a, NULL);
   if (base.kind == V_ERROR)
@@ -401,9 +414,7 @@ Val member_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   if (base.app)
     return member_of_application(e, node, base.app);
   if (base.kind == V_DATA)
-    elab_error(e, node->span, "not-yet", "facts about data (`%s`) are not supported yet",
-               node->name);
-  else
-    no_method(e, scope, node, base);
+    return member_of_data(e, node, base.data);
+  no_method(e, scope, node, base);
   return val_error();
 }

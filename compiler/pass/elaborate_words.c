@@ -304,6 +304,28 @@ static Val without(Elab *e, DataInfo *data, const Stage *step) {
   return row_values(e, data, step->node, &part, NULL);
 }
 
+// ---- what was counted ---------------------------------------------------------------------------
+
+// `Pets.classes`: how many values index<classes> has there (rule 21); 0: there is no such name.
+int64_t data_counted(Elab *e, DataInfo *data, const char *name) {
+  data_resolve(e, data);
+  for (uint32_t i = 0; i < data->field.n && !data->bad; i++) {
+    Node *field = data->field.at[i].node;
+    RowPart part;
+    NnrtWords words = {0};
+    if (!data->field.at[i].open || !field->type->a || !name_is(field->type->a, name) || !field->a)
+      continue;
+    if (data->train.s.kind == NNRT_TEXT)
+      return data->train.letters.n_word;
+    if (!is_row(field->a) || data->train.s.kind != NNRT_CSV || !row_part(e, data, field->a, &part))
+      continue;
+    uint32_t *at = arena_array(e->m->arena, uint32_t, part.n + 1);
+    if (row_fields(&data->train, &part, at) && count_names(e, &data->train, at, part.n, &words))
+      return words.n_word;
+  }
+  return 0;
+}
+
 // ---- which one ---------------------------------------------------------------------------------
 
 static bool is_fitted(const Stage *step) {

@@ -43,7 +43,7 @@ data Pets {
     size: f32[2] = row |> without("kind", "likes fish")
     which: f32[_] = row.kind |> one_hot
 }
-model Net(x: f32[2]) -> f32[2] { param w: f32[2] = zeros; w * x }
+model Net(x: f32[2]) -> f32[Pets.kinds] { param w: f32[2] = zeros; w * x }
 train Fit on Pets { minimize sum(Net(size)) with sgd(0.1); epochs 0 }
 predict Show on Pets { (kind, fish, size, which) }
 EOF
