@@ -208,7 +208,7 @@ static void add_layer(Elab *e, const Instance *x) {
 static NnrtTensor *tensors(Elab *e, Param *const *params, uint32_t n) {
   NnrtTensor *t = arena_array(e->m->arena, NnrtTensor, n);
   for (uint32_t i = 0; i < n; i++)
-    t[i] = (NnrtTensor){params[i]->path, nnrt_type(&params[i]->type), params[i]->loc};
+    t[i] = (NnrtTensor){params[i]->path, nnrt_type(&params[i]->type), params[i]->loc, 0};
   return t;
 }
 

@@ -225,8 +225,9 @@ static void warn_declaration(Elab *e, const Node *file, const Node *decl, const 
   case N_MODEL:
   case N_OPTIMIZER:
   case N_DATA:
-    warn(e, file, decl, decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name,
-         decl->name_span);
+    if (*decl->name != '_')
+      diag_warning(e->s, decl->name_span, "unused", "the %s `%s` is never used",
+                   decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name);
     break;
   case N_USE:
     for (uint32_t i = 0; i < decl->list.n; i++)

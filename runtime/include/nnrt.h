@@ -125,7 +125,7 @@ typedef struct {
 typedef struct {    // a named tensor that lives between calls
   const char *name; // path: "dense.weight"; slots: "Train/adam.m/dense.weight"
   NnrtType type;
-  uint32_t loc;
+  uint32_t loc, zero; // zero: instead of padding, so that equal programs are equal bytes
 } NnrtTensor;
 
 typedef struct {
@@ -292,9 +292,9 @@ typedef struct {
 typedef struct {           // one application of a layer or model, in order; for `summary`
   const char *path, *kind; // "dense_2", "Dense"
   NnrtType type;           // of its result for one row
-  uint32_t depth;          // 0: the model
+  uint32_t depth, zero;    // 0: the model
   const uint32_t *param;   // program.param[] created by it (not by its parts)
-  uint32_t n_param;
+  uint32_t n_param, zero2; // as in NnrtTensor
 } NnrtLayer;
 
 typedef struct {
