@@ -8,8 +8,8 @@
 
 // Functions on raw data that the language has and this compiler doesn't do yet.
 static const char *const later_functions[] = {"augment", "resize", "preprocess"};
-static const char *const later_settings[] = {"take",   "cache",   "classes", "key",
-                                             "weight", "shuffle", "balance", "names"};
+static const char *const later_settings[] = {"cache",   "classes", "key",  "weight",
+                                             "shuffle", "balance", "names"};
 static const char *const settings[] = {"train", "test", "validate", "rows"};
 
 static bool one_of(const char *name, const char *const *names, size_t n) {
@@ -110,10 +110,35 @@ static bool given_already(Elab *e, Span first, Node *item) {
   return true;
 }
 
+// `take = first(1000)`, `take = rest(1000)`.
+static bool set_take(Elab *e, DataInfo *data, Node *call) {
+  bool first = call->kind == N_CALL && name_is(call->a, "first");
+  int64_t n;
+  if ((first || (call->kind == N_CALL && name_is(call->a, "rest"))) && call->list.n == 1) {
+    Node *arg = call->list.at[0]->a;
+    Target *target = e->target;
+    e->target = NULL;
+    bool good =
+        elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of rows", arg->span, &n);
+    e->target = target;
+    if (!good)
+      return false;
+    *(first ? &data->take : &data->skip) = n;
+    if (n >= 1)
+      return true;
+  }
+  Diagnostic *d = diag_error(e->s, call->span, "setting-value",
+                             "expected `take = first(n)` or `take = rest(n)`");
+  diag_note(e->s, d, (Span){0}, "the first thousand training rows, or those after them");
+  return false;
+}
+
 static bool resolve_setting(Elab *e, DataInfo *data, Node *item) {
   bool train = strcmp(item->name, "train") == 0 || strcmp(item->name, "rows") == 0;
   if (train)
     return !given_already(e, data->train.span, item) && source_make(e, data, item->a, &data->train);
+  if (strcmp(item->name, "take") == 0)
+    return set_take(e, data, item->a);
   if (strcmp(item->name, "test") == 0)
     return !given_already(e, data->test.span, item) && source_make(e, data, item->a, &data->test);
   if (strcmp(item->name, "validate") == 0)
@@ -170,7 +195,17 @@ static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, N
   return f;
 }
 
+// `image: _` of data from other data: the field as it is there.
+static const Field *inherited(const DataInfo *data, const Node *item) {
+  for (uint32_t i = 0; data->base && !item->a && i < data->base->field.n; i++)
+    if (data->base->field.at[i].name == item->name)
+      return &data->base->field.at[i];
+  return NULL;
+}
+
 static void resolve_field(Elab *e, DataInfo *data, Node *item) {
+  const Field *f = inherited(data, item);
+
   for (uint32_t i = 0; i < data->field.n; i++)
     if (data->field.at[i].name == item->name) {
       Diagnostic *d = diag_error(e->s, item->name_span, "duplicate-name",
@@ -178,7 +213,7 @@ static void resolve_field(Elab *e, DataInfo *data, Node *item) {
       diag_note(e->s, d, data->field.at[i].node->name_span, "first here");
       return;
     }
-  buf_push(e->m->arena, &data->field, make_field(e, data, item, item->name, item->a));
+  buf_push(e->m->arena, &data->field, f ? *f : make_field(e, data, item, item->name, item->a));
 }
 
 static void resolve_let(Elab *e, DataInfo *data, Node *let) {
@@ -253,14 +288,44 @@ static void resolve_checks(Elab *e, DataInfo *data) {
   files_look(e, data, &data->test);
 }
 
+// Rows, lets and rows set aside are those of the other data (rule 33); fields are named one by one.
+static bool resolve_from(Elab *e, DataInfo *data) {
+  Node *from = data->decl->a;
+  Target *target = e->target;
+  e->target = NULL;
+  Val v = elab_expr(e, data->scope, from, NULL);
+  e->target = target;
+  if (v.kind != V_DATA || v.data == data) {
+    if (v.kind != V_ERROR)
+      diag_error(e->s, from->span, "not-data", "expected other data after `from`, found %s",
+                 val_text(e, v));
+    return false;
+  }
+  DataInfo *base = v.data;
+  data_resolve(e, base);
+  if (base->bad)
+    return false;
+  if (base->decl->span.file != data->decl->span.file) // names of its formulas are of that file
+    data->scope = base->scope;
+  data->base = base;
+  data->train = base->train;
+  data->validate = base->validate;
+  data->test = base->test;
+  data->validate_last = base->validate_last;
+  data->folds = base->folds;
+  for (uint32_t i = 0; i < base->let.n; i++)
+    buf_push(e->m->arena, &data->let, base->let.at[i]);
+  return true;
+}
+
 void data_resolve(Elab *e, DataInfo *data) {
   if (data->resolved)
     return;
   data->resolved = true;
   Node *decl = data->decl;
-  if (decl->a || decl->b) {
-    Node *from = decl->a ? decl->a : decl->b;
-    not_yet(e, from->span, "data computed from other data");
+  if (decl->b)
+    not_yet(e, decl->b->span, "data joined of other data");
+  if (decl->b || (decl->a && !resolve_from(e, data))) {
     data->bad = true;
     return;
   }
@@ -340,7 +405,10 @@ static Val in_field(Elab *e, const Computing *c, Val (*make)(Elab *, const Compu
   Instance *inside = e->inside;
   const char *drawing = e->drawing;
   bool named = data->named;
-  e->drawing = format(e, "%s.%s", data->name, c->field->name); // the same draws in every function
+  const DataInfo *root = data; // the same draws in every function, and in data from this data
+  while (root->base)
+    root = root->base;
+  e->drawing = format(e, "%s.%s", root->name, c->field->name);
   data->computing = c->field;
   data->named = false;
   e->block = data->decl;

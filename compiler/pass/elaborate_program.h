@@ -102,7 +102,8 @@ struct DataInfo {
   bool bad;       // it was reported; don't go on
   DataSource train, validate, test;
   double validate_last;
-  int64_t folds;
+  int64_t folds, skip, take; // as in NnrtData
+  DataInfo *base;            // `from`: whose rows these are
   Span validate_span;
   BUF(Field) field, let;
   Columns column;

@@ -255,6 +255,8 @@ static void fill_data(Elab *e, NnrtProgram *n) {
                          .test = d->test.s,
                          .validate_last = d->validate_last,
                          .folds = d->folds,
+                         .skip = d->skip,
+                         .take = d->take,
                          .column = d->column.at.at,
                          .n_column = d->column.at.n,
                          .path = absolute_path(e, e->s->source.at[d->decl->span.file].path)};

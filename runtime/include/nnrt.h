@@ -205,6 +205,7 @@ typedef struct {
   NnrtSource train, validate, test; // kind NNRT_NO_SOURCE where not given
   double validate_last; // < 1: that fraction of train's last rows; >= 1: a count; 0: none
   int64_t folds;        // of cross-validation; 0: none
+  int64_t skip, take;   // of the training rows: those left out first; at most so many (0: all)
   const NnrtColumn *column;
   uint32_t n_column;
   const char *path; // of the .nn file that declares it: for the search of files

@@ -125,6 +125,18 @@ static bool order_fold(Dataset *dataset, int64_t *kept, Failure *failure) {
   return true;
 }
 
+// `take = first(1000)`, `take = rest(1000)`: a part of the training rows.
+static bool take_rows(const NnrtData *data, Split *split, Failure *failure) {
+  if (data->skip >= split->rows)
+    return failf(failure, "%s: take leaves none of %lld training rows", data->name,
+                 (long long)split->rows);
+  split->first += data->skip;
+  split->rows -= data->skip;
+  if (data->take && data->take < split->rows)
+    split->rows = data->take;
+  return true;
+}
+
 bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *failure) {
   if (!dataset_has(dataset, kind))
     return failf(failure, "%s: has no %s rows", dataset->data->name, split_name(kind));
@@ -145,6 +157,8 @@ bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *fail
     return false;
   *split = (Split){table, tail ? table->rows - kept : 0, tail ? kept : table->rows - kept, kind,
                    dataset->order[from]};
+  if (kind == SPLIT_TRAIN && !take_rows(dataset->data, split, failure))
+    return false;
   return true;
 }
 

@@ -228,3 +228,20 @@ EOF
   *) equal "clip acts on the gradients of all" "$clipped" "$result" ;;
   esac
 done
+
+# ---- data from data (rule 33): the same rows, the same draws
+compiled from << 'EOF'
+data All { rows = generated(5); let a = row + 1.0; x: f32 = a; y: f32 = normal; validate = last(1) }
+data Few from All { x: _; y: _; take = first(1) }
+data Others from All { y: _; take = rest(1); let b = 2 * a; z: f32 = b }
+model Net(x: f32) -> f32 { param w: f32 = zeros; w * x }
+train Fit on Few { minimize Net(x) with sgd(0.0); report x = x; epochs 1 }
+train More on Others { minimize Net(z) with sgd(0.0); report z = z; epochs 1 }
+predict A on All { (x, y) }
+predict F on Few { (x, y) }
+predict O on Others { (y, z) }
+EOF
+ran from
+equal "a part of the training rows, the validation rows of all" "$(figure from epoch x) $(figure from epoch val_x) $(figure from epoch z)" "1.0000 5.0000 6.0000"
+equal "its draws are those of the rows" "$(predicted from --block F --split train)" "$(predicted from --block A --split train | sed 's/|.*//')"
+equal "the rest" "$(predicted from --block O --split train | grep -o '"z":[0-9]*' | paste -sd' ' -)" '"z":4 "z":6 "z":8'
