@@ -24,8 +24,8 @@ bool nnrt_is_number(const NnrtCell *cell);
 bool nnrt_is_missing(const NnrtSource *source, const NnrtCell *cell);
 
 // The next token by `split` (NnrtSplit); false at the end. Words are runs of letters, digits and
-// apostrophes (none in front), bytes above 127 being letters; characters are those of UTF-8, and single bytes where
-// the text is none.
+// apostrophes (none in front), bytes above 127 being letters; characters are those of UTF-8, and
+// single bytes where the text is none.
 bool nnrt_next_token(uint32_t split, const char **at, const char *end, NnrtCell *token);
 char nnrt_lower(char c); // A to Z
 uint64_t nnrt_text_hash(const NnrtCell *cell, bool lower);
