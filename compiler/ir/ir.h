@@ -225,10 +225,10 @@ void ir_replace_all(Region *r, Value *const *with);
 void ir_remove(Inst *inst);
 void ir_move_before(Inst *inst, Inst *before);
 uint32_t ir_number_region(Region *r); // dense ids, arguments first; how many; nested regions too
-void ir_number(Function *f);      // dense ids, in order, args first; nested regions start anew
+void ir_number(Function *f);          // dense ids, in order, args first; nested regions start anew
 void ir_count_uses(Function *f);      // Value.uses
 void ir_count_uses_region(Region *r); // likewise, from here on
-bool ir_remove_dead(Function *f); // unused values go; true if any did
+bool ir_remove_dead(Function *f);     // unused values go; true if any did
 
 // ---- text (ir/print.c, ir/read.c), checking (ir/verify.c), evaluation (ir/eval.c) ---------------
 void ir_print(const Module *m, Text *out);

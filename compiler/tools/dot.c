@@ -228,11 +228,13 @@ static void put_function(const Function *f, uint32_t number, Text *out) {
   const Module *m = f->module;
   ir_number((Function *)f);
   text_printf(out, "  subgraph \"cluster %s\" {\n  label=\"%s\"; labeljust=l;\n", f->name, f->name);
-  for (uint32_t i = 0; i < f->body->n_arg; i++)
-    text_printf(out,
-                "  f%uv%u [shape=box, style=filled, fillcolor=\"#e8f3df\", label=\"%s\\n%s\"];\n",
-                number, i, f->arg_port[i].name ? f->arg_port[i].name : "",
-                type_text(m->arena, &f->body->arg[i]->type));
+  for (uint32_t i = 0; i < f->body->n_arg; i++) {
+    const char *name = f->arg_port[i].name ? f->arg_port[i].name : "";
+    text_printf(out, "  f%uv%u [shape=box, style=filled, fillcolor=\"#e8f3df\", label=\"", number,
+                i);
+    put_label(out, name, strlen(name));
+    text_printf(out, "\\n%s\"];\n", type_text(m->arena, &f->body->arg[i]->type));
+  }
   for (const Inst *i = f->body->first; i; i = i->next) {
     uint32_t id = i->n_results ? i->result[0]->id : UINT32_MAX;
     const char *layer = m->loc.at[i->loc].layer;

@@ -205,8 +205,9 @@ static void make_function(int i, const char *name, NnrtKernel kernel, const Nnrt
                                 .launch_buf = launch_buffers};
 }
 
-static const NnrtTensor params[] = {{"dense.weight", T_WEIGHT, 0}, {"dense.bias", T_BIAS, 0}};
-static const NnrtTensor slots[] = {{"Toy/sgd.v/dense.weight", T_WEIGHT, 0}};
+static const NnrtTensor params[] = {{.name = "dense.weight", .type = T_WEIGHT},
+                                    {.name = "dense.bias", .type = T_BIAS}};
+static const NnrtTensor slots[] = {{.name = "Toy/sgd.v/dense.weight", .type = T_WEIGHT}};
 static const bool trainable[] = {true, true};
 static const NnrtConfig configs[] = {{"learning_rate", "size of a step", 0.5, 1e-6, 100}};
 static const NnrtMetric metrics[] = {{.name = "loss"}, {.name = "accuracy"}}; // means
@@ -220,8 +221,13 @@ static const NnrtOutput outputs[] = {
     {.name = "best", .type = {NNRT_I32, 0, {0}, OUT}, .form = NNRT_AS_CLASS}};
 static const uint32_t dense_params[] = {0, 1};
 static const NnrtLayer layers[] = {
-    {"Toy", "model", {NNRT_F32, 1, {OUT}, 0}, 0, NULL, 0},
-    {"dense", "Dense", {NNRT_F32, 1, {OUT}, 0}, 1, dense_params, LEN(dense_params)}};
+    {.path = "Toy", .kind = "model", .type = {NNRT_F32, 1, {OUT}, 0}},
+    {.path = "dense",
+     .kind = "Dense",
+     .type = {NNRT_F32, 1, {OUT}, 0},
+     .depth = 1,
+     .param = dense_params,
+     .n_param = LEN(dense_params)}};
 static const NnrtLoc locs[] = {{0, 0, 0, 0, 0, NULL}};
 
 void toy_make(ToyProgram *toy) {
