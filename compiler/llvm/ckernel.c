@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "nnrt_random.h"
-
 typedef struct {
   const Inst *inst;
   LLVMValueRef from, to; // elements of the result
@@ -46,17 +44,25 @@ static int64_t random_kind(const char *kind) {
   return strcmp(kind, "bits") == 0 ? BITS : strcmp(kind, "uniform") == 0 ? UNIFORM : NORMAL;
 }
 
+// What differs between launches of one kernel: see tables.c.
+static LLVMValueRef launch_size(Kernel *k, int64_t i) {
+  enum { ARGS_SIZE = 1 };
+  Gen *g = k->g;
+  LLVMValueRef at = LLVMBuildStructGEP2(g->b, g->args_type, k->args, ARGS_SIZE, "");
+  LLVMValueRef sizes = LLVMBuildLoad2(g->b, g->ptr, at, ""), index = gen_i64(g, i);
+  return LLVMBuildLoad2(g->b, g->i64, LLVMBuildGEP2(g->b, g->i64, sizes, &index, 1, ""), "");
+}
+
 static void call_random(Kernel *k, const Call *c) {
   Gen *g = k->g;
   Type row = {.rank = 0};
   const Attr *dims = inst_attr(c->inst, "dims");
   for (uint32_t i = 0; i < dims->n; i++)
     row.dim[row.rank++] = dims->dims[i];
-  uint64_t hash = nnrt_stream_hash(inst_attr(c->inst, "stream")->s);
   bool per_example = c->inst->n_args > 2;
   LLVMValueRef args[] = {gen_i32(g, random_kind(inst_attr(c->inst, "kind")->s)),
                          number_argument(k, c, 0),
-                         gen_i64(g, (int64_t)hash),
+                         launch_size(k, 2),
                          number_argument(k, c, 1),
                          per_example ? argument(k, c, 2) : LLVMConstNull(g->ptr),
                          kernel_dim(k, type_count(&row)),

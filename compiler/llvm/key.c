@@ -57,8 +57,10 @@ static void put_inst(Text *out, const Inst *inst) {
   for (uint32_t i = 0; i < inst->n_args; i++)
     text_printf(out, "%u,", inst->arg[i]->id);
   text_put(out, ")");
+  const Attr *stream = inst->op == OP_random ? inst_attr(inst, "stream") : NULL;
   for (uint32_t i = 0; i < inst->n_attrs; i++)
-    put_attr(out, &inst->attr[i]);
+    if (&inst->attr[i] != stream) // a number of the launch
+      put_attr(out, &inst->attr[i]);
   for (uint32_t i = 0; i < inst->n_results; i++)
     put_type(out, &inst->result[i]->type);
   text_put(out, "\n");

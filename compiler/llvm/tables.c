@@ -2,6 +2,7 @@
 // ports, and what a step costs. No LLVM: linked into nnc too, for --emit=plan.
 #include "llvm/codegen.h"
 #include "nnrt_gemm.h"
+#include "nnrt_random.h"
 #include "ops/op.h"
 #include "pass/groups.h"
 #include "pass/partition.h"
@@ -193,6 +194,9 @@ static void add_sizes(Tables *t, NnrtLaunch *l, const GroupShape *s, const Attr 
     buf_push(t->arena, &t->launch_size, s->depth);
   for (uint32_t i = 0; i < tile->n; i++)
     buf_push(t->arena, &t->launch_size, tile->dims[i]);
+  if (s->anchor && s->anchor->op == OP_random)
+    buf_push(t->arena, &t->launch_size,
+             (int64_t)nnrt_stream_hash(inst_attr(s->anchor, "stream")->s));
   l->n_size = t->launch_size.n - l->size0;
 }
 

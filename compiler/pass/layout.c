@@ -6,6 +6,7 @@
 // axis cost:   linear, but for the replacement of each rewritten value
 #include "ops/op.h"
 #include "pass/indexmap.h"
+#include "pass/scans.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -278,13 +279,43 @@ static Value *layout_inst(Builder *b, Inst *inst) {
   return kind == K_REDUCE ? layout_reduce(b, inst) : NULL;
 }
 
+// ---- scans --------------------------------------------------------------------------------------
+
+// Does the product sum along the last axis of a matrix that is the same in every turn?
+static bool reads_transposed_capture(const Inst *dot, const ScanShape *shape) {
+  const Value *y = dot->arg[1];
+  return !y->def && y->index >= shape->carries && y->index < shape->carries + shape->captures &&
+         y->type.rank == 2 && inst_attr(dot, "cb")->n == 1 && inst_attr(dot, "cb")->dims[0] == 1 &&
+         inst_attr(dot, "batch")->i == 0;
+}
+
+// Such a matrix is transposed once, before the loop: the product would do it in every turn.
+static void transpose_captures(Module *m, Inst *scan) {
+  ScanShape shape = scan_shape(scan);
+  Value **transposed = arena_array(m->arena, Value *, scan->n_args + 1); // by capture
+  Builder b = {.m = m, .region = scan->parent, .before = scan, .loc = scan->loc};
+  for (Inst *i = scan->body->first; i; i = i->next) {
+    if (i->op != OP_dot || !reads_transposed_capture(i, &shape))
+      continue;
+    uint32_t capture = i->arg[1]->index;
+    if (!transposed[capture]) {
+      Value *outer = ir_transpose(&b, scan->arg[capture], (const uint32_t[]){1, 0});
+      transposed[capture] = scan_capture(m, scan, outer);
+    }
+    i->arg[1] = transposed[capture];
+    i->attr[inst_attr(i, "cb") - i->attr] = attr_axes(m->arena, &(uint32_t){0}, 1);
+  }
+}
+
 static void layout_region(Module *m, Region *body) {
   Builder b = {.m = m, .region = body};
   for (Inst *i = body->first, *next; i; i = next) {
     next = i->next;
     ir_resolve(i);
-    if (i->op == OP_scan)
+    if (i->op == OP_scan) {
+      transpose_captures(m, i);
       layout_region(m, i->body);
+    }
     b.before = i;
     b.loc = i->loc;
     Value *v = layout_inst(&b, i);

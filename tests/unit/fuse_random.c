@@ -58,8 +58,8 @@ typedef struct {
   const Case *c;
   const NnrtFunction *table;
   const Inst **group; // by launch
-  double *arena; // one per byte of the plan; NaN where nothing was written
-  double **base; // by buffer
+  double *arena;      // one per byte of the plan; NaN where nothing was written
+  double **base;      // by buffer
   int64_t *offset, peak;
 } Play;
 
