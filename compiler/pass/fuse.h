@@ -22,7 +22,7 @@ typedef struct FuseGroup {
   uint32_t visit;    // stamp of the last walk that came here
   uint32_t high;     // no value of it, or of a group that it needs, has a greater number
   Inst *built;       // fuse_build.c
-  bool ordered;
+  enum { WAITING, OPEN, BUILT } order;
 } FuseGroup;
 
 // One tensor that a value reads, behind index maps. The view is over the value's own shape, or over

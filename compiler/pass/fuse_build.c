@@ -94,32 +94,6 @@ static void settle_storage(Fuse *fz) {
   }
 }
 
-// ---- order --------------------------------------------------------------------------------------
-
-static bool not_ordered(Fuse *fz, FuseGroup *g, void *ctx) {
-  (void)fz, (void)ctx;
-  return !g->ordered;
-}
-
-static bool is_ready(Fuse *fz, const FuseGroup *g) {
-  for (uint32_t i = 0; i < g->member.n; i++)
-    if (each_dependence(fz, &fz->node[g->member.at[i]], not_ordered, NULL))
-      return false;
-  return true;
-}
-
-// Of the groups that may come next the one that begins first in the program.
-static FuseGroup *next_group(Fuse *fz) {
-  FuseGroup *best = NULL;
-  for (uint32_t i = 0; i < fz->group.n; i++) {
-    FuseGroup *g = fz->group.at[i];
-    if (!g->dead && !g->ordered && (!best || g->member.at[0] < best->member.at[0]) &&
-        is_ready(fz, g))
-      best = g;
-  }
-  return best;
-}
-
 // ---- building -----------------------------------------------------------------------------------
 
 typedef struct {
@@ -278,19 +252,31 @@ static void set_results(Fuse *fz) {
   }
 }
 
+// ---- order --------------------------------------------------------------------------------------
+
+// Builds a group, before it those that it needs. False: to go on with the others.
+static bool build_in_order(Fuse *fz, FuseGroup *g, void *ctx) {
+  if (g->order == BUILT)
+    return false;
+  if (g->order == OPEN)
+    ice("fuse: groups of %s wait for each other", fz->f ? fz->f->name : "a scan");
+  g->order = OPEN;
+  for (uint32_t i = 0; i < g->member.n; i++)
+    each_dependence(fz, &fz->node[g->member.at[i]], build_in_order, ctx);
+  g->order = BUILT;
+  if (g->kind == G_SCAN)
+    build_scan(fz, fz->node[g->member.at[0]].value->def);
+  else
+    build_group(fz, g);
+  return false;
+}
+
 void fuse_build(Fuse *fz) {
   settle_storage(fz);
   Inst **old = replaced(fz);
-  for (FuseGroup *g; (g = next_group(fz));) {
-    g->ordered = true;
-    if (g->kind == G_SCAN)
-      build_scan(fz, fz->node[g->member.at[0]].value->def);
-    else
-      build_group(fz, g);
-  }
-  for (uint32_t i = 0; i < fz->group.n; i++)
-    if (!fz->group.at[i]->dead && !fz->group.at[i]->ordered)
-      ice("fuse: groups of %s wait for each other", fz->f ? fz->f->name : "a scan");
+  for (uint32_t v = 0; v < fz->n; v++) // as they begin in the program
+    if (fz->node[v].group && !fz->node[v].group->dead)
+      build_in_order(fz, fz->node[v].group, NULL);
   set_results(fz);
   for (uint32_t i = 0; old[i]; i++)
     ir_remove(old[i]);
