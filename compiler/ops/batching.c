@@ -3,8 +3,7 @@
 #include "ops/op.h"
 #include "ops/batching.h"
 
-// x over the batch: broadcast to [N, ...] unless it is there already.
-static Value *with_rows(Builder *b, Value *x, bool batched, Dim rows) {
+Value *with_rows(Builder *b, Value *x, bool batched, Dim rows) {
   if (batched)
     return x;
   uint32_t axes[MAX_RANK];
@@ -32,8 +31,7 @@ static Attr shifted(Builder *b, const Inst *inst, const char *name, const Dim *f
 
 static const Dim zero = 0, one = 1;
 
-// How many rows: N in pass batch, the turns of a loop in pass hoist.
-static Dim rows_of(const Inst *inst, Value *const *arg, const bool *batched) {
+Dim rows_of(const Inst *inst, Value *const *arg, const bool *batched) {
   for (uint32_t i = 0; i < inst->n_args; i++)
     if (batched[i])
       return arg[i]->type.dim[0];

@@ -18,5 +18,12 @@ BATCH_RULE(batch_sum);
 BATCH_RULE(batch_roll);
 BATCH_RULE(gather);
 BATCH_RULE(scatter_add);
+BATCH_RULE(conv);
+BATCH_RULE(images); // pooling: every argument is images
+
+// x over the batch: broadcast to [N, ...] unless it is there already.
+Value *with_rows(Builder *b, Value *x, bool batched, Dim rows);
+// How many rows: N in pass batch, the turns of a loop in pass hoist.
+Dim rows_of(const Inst *inst, Value *const *arg, const bool *batched);
 
 #endif

@@ -17,6 +17,7 @@ typedef enum {
   K_REDUCE,   // sum, max, argmax over axes
   K_CONTRACT, // dot
   K_INDEX,    // gather, scatter_add
+  K_WINDOW,   // conv, pool_max and the like: on [N, H, W, C]
   K_RANDOM,   // random
   K_CONTROL,  // grad, stop_gradient, batch_sum, scan, group, return, yield
 } OpKind;

@@ -191,6 +191,8 @@ static bool stays_in_example(const Inst *inst, bool first, bool others) {
     return inst->arg[0]->type.dim[0] < 0 && inst_attr(inst, "ca")->dims[0] == 1 && !others;
   case K_INDEX:
     return inst->op == OP_gather && per_example(&inst->result[0]->type) && !first;
+  case K_WINDOW: // of images, by a filter that is the same for all
+    return inst->result[0]->type.dim[0] < 0 && (inst->op != OP_conv || !others);
   case K_RANDOM:
     return per_example(&inst->result[0]->type) != 0;
   case K_CONTROL:

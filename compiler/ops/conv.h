@@ -1,0 +1,31 @@
+// The shape of a convolution, read from its instruction: for the code generator and for tools.
+#ifndef NNC_CONV_H
+#define NNC_CONV_H
+
+#include "ir/ir.h"
+
+typedef enum { CONV_OUT, CONV_IN, CONV_FILTER } ConvRole; // which of the three tensors is made
+
+// in [images, in[0], in[1], channels], filter [filter[0], filter[1], channels / groups, features],
+// out [images, out[0], out[1], features]. images, or channels, features and groups together, may be
+// multiples of N.
+typedef struct {
+  ConvRole wrt;
+  Dim images, channels, features, groups, depth; // depth: channels / groups
+  Dim in[2], filter[2], out[2];
+  Dim stride[2], dilation[2], low[2], high[2];
+} ConvShape;
+ConvShape conv_shape(const Inst *inst);
+
+typedef struct { // of an operation on windows: in [images, in[0], in[1], channels]
+  Dim images, channels, in[2], out[2];
+  Dim window[2], stride[2], low[2];
+} PoolShape;
+PoolShape pool_shape(const Inst *inst);
+
+// How many places a window has along an axis; 0: it is larger than the axis with its padding.
+Dim window_places(Dim in, Dim low, Dim high, Dim extent, Dim stride);
+// NULL, or what is wrong: n numbers of at least `least` each.
+const char *expect_numbers(Module *m, const Attr *attr, const char *name, Dim least);
+
+#endif
