@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ops/conv.h"
+
 typedef struct {
   const Inst *inst;
   LLVMValueRef from, to; // elements of the result
@@ -125,6 +127,71 @@ static void call_scatter_add(Kernel *k, const Call *c) {
   must_call(k, "nnrt_scatter_add_f32", args, sizeof args / sizeof *args);
 }
 
+// ---- images ------------------------------------------------------------------------------------
+
+// An NnrtConv or NnrtWindows: numbers in memory that the optimiser sees through.
+static LLVMValueRef shape_argument(Kernel *k, const Dim *number, unsigned n) {
+  Gen *g = k->g;
+  LLVMValueRef shape = gen_alloca(g, LLVMArrayType2(g->i64, n), 8);
+  for (unsigned i = 0; i < n; i++) {
+    LLVMValueRef at = gen_i64(g, i);
+    LLVMBuildStore(g->b, kernel_dim(k, number[i]), LLVMBuildGEP2(g->b, g->i64, shape, &at, 1, ""));
+  }
+  return shape;
+}
+
+static void must_be_f32(const Call *c, const Value *v) {
+  if (v->type.elem != TY_F32)
+    ice("codegen: %s of %s", op_table[c->inst->op]->name, elem_name(v->type.elem));
+}
+
+static void call_conv(Kernel *k, const Call *c) {
+  ConvShape s = conv_shape(c->inst);
+  must_be_f32(c, c->inst->result[0]);
+  const Dim number[] = {s.images,      s.channels,    s.features,  s.groups,
+                        s.in[0],       s.in[1],       s.filter[0], s.filter[1],
+                        s.out[0],      s.out[1],      s.stride[0], s.stride[1],
+                        s.dilation[0], s.dilation[1], s.low[0],    s.low[1]};
+  LLVMValueRef width = row_width(k, &c->inst->result[0]->type, s.wrt == CONV_FILTER ? 3 : 2);
+  LLVMValueRef args[] = {shape_argument(k, number, sizeof number / sizeof *number),
+                         argument(k, c, 0),
+                         argument(k, c, 1),
+                         c->out,
+                         row_from(k, c->from, width),
+                         row_from(k, c->to, width)};
+  static const char *const name[] = {"nnrt_conv_out_f32", "nnrt_conv_in_f32",
+                                     "nnrt_conv_filter_f32"};
+  must_call(k, name[s.wrt], args, sizeof args / sizeof *args);
+}
+
+static void call_pool(Kernel *k, const Call *c) {
+  Op op = c->inst->op;
+  PoolShape s = pool_shape(c->inst);
+  must_be_f32(c, c->inst->arg[0]);
+  const Dim number[] = {s.images,    s.channels,  s.in[0],     s.in[1],     s.out[0], s.out[1],
+                        s.window[0], s.window[1], s.stride[0], s.stride[1], s.low[0], s.low[1]};
+  bool extreme = op == OP_pool_max || op == OP_pool_argmax;
+  const Value *places = extreme ? c->inst->result[0] : c->inst->arg[1];
+  LLVMValueRef nothing = LLVMConstNull(k->g->ptr);
+  LLVMValueRef width = row_width(k, &c->inst->result[0]->type, 2);
+  LLVMValueRef args[] = {shape_argument(k, number, sizeof number / sizeof *number),
+                         argument(k, c, 0),
+                         op == OP_pool_max      ? c->out
+                         : op == OP_pool_argmax ? nothing
+                                                : argument(k, c, 1),
+                         op == OP_pool_max      ? nothing
+                         : op == OP_pool_argmax ? c->out
+                                                : small(k, of_bytes(places)),
+                         extreme ? small(k, of_bytes(places)) : c->out,
+                         row_from(k, c->from, width),
+                         row_from(k, c->to, width)};
+  must_call(k,
+            extreme                ? "nnrt_pool_max_f32"
+            : op == OP_pool_gather ? "nnrt_pool_gather_f32"
+                                   : "nnrt_pool_scatter_f32",
+            args, sizeof args / sizeof *args);
+}
+
 void kernel_c(Kernel *k) {
   Call c = {.inst = k->body->first};
   while (c.inst && !op_table[c.inst->op]->kernel)
@@ -142,6 +209,10 @@ void kernel_c(Kernel *k) {
     call_gather(k, &c);
   else if (c.inst->op == OP_scatter_add)
     call_scatter_add(k, &c);
+  else if (c.inst->op == OP_conv)
+    call_conv(k, &c);
+  else if (op_table[c.inst->op]->kind == K_WINDOW)
+    call_pool(k, &c);
   else
     ice("codegen: no kernel for %s", op_table[c.inst->op]->name);
 }

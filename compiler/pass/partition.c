@@ -3,6 +3,7 @@
 // (the forward pass of a small network, the turns of a recurrent one) needs no barrier.
 #include "pass/partition.h"
 #include "nnrt_gemm.h"
+#include "ops/conv.h"
 #include "ops/op.h"
 #include "pass/groups.h"
 
@@ -14,6 +15,7 @@ enum {
   ROW_WORK = 1024,    // elements of a tile of rows
   COLUMN_WORK = 4096, // elements of a tile of columns
   KERNEL_WORK = 4096,
+  FILTER_ROWS = 8,        // of a convolution's filter, a tile of its gradient
   EXAMPLES = 16,          // of a tile by examples
   EXAMPLE_MOST = 1024,    // elements of one example: more is worth a barrier
   WEIGHTS_MOST = 8192,    // elements of a matrix that every thread reads whole
@@ -43,9 +45,16 @@ static Dim column_tile(Dim rows) {
   return columns < 16 ? 16 : columns > 1024 ? 1024 : columns / 16 * 16;
 }
 
-// Whole rows of the result: gather and scatter_add work by row.
-static Dim kernel_tile(const Type *result) {
+// Whole rows of the result: gather and scatter_add work by row, those of images by rows of pixels.
+// An element of a filter is a sum over all pixels: a few rows of features are work enough.
+static Dim kernel_tile(const Inst *inst) {
+  const Type *result = &inst->result[0]->type;
   Dim width = result->rank > 1 ? result->dim[result->rank - 1] : 1;
+  bool image = op_table[inst->op]->kind == K_WINDOW;
+  if (image && inst->op == OP_conv && conv_shape(inst).wrt == CONV_FILTER)
+    return width > 0 ? FILTER_ROWS * width : KERNEL_WORK;
+  if (image)
+    width *= result->dim[2];
   if (width <= 0)
     width = 1;
   return width >= KERNEL_WORK ? width : KERNEL_WORK / width * width;
@@ -142,7 +151,7 @@ Partition partition_of(const Inst *group, bool in_loop) {
   case G_DOT:
     return by_blocks(&s);
   case G_KERNEL:
-    return by_neighbours(kernel_tile(&group->result[0]->type));
+    return by_neighbours(kernel_tile(s.anchor));
   case G_SCAN:
     break;
   }

@@ -88,6 +88,37 @@ void nnrt_gather_32(const void *table, int64_t rows, const void *index, bool ind
 void nnrt_scatter_add_f32(const void *index, bool index_bytes, int64_t count, const float *update,
                           int64_t width, float *out, int64_t row0, int64_t row1);
 
+// ---- Images [N, H, W, C] (conv.c); 0 is height, 1 is width --------------------------------------
+// Shapes are constants of the caller (but for what depends on the number of rows): they fold away.
+typedef struct {
+  int64_t images, channels, features, groups;
+  int64_t in[2], filter[2], out[2], stride[2], dilation[2], low[2];
+} NnrtConv;
+// in [images, in, channels], filter [filter, channels / groups, features], out [images, out,
+// features]: out[n, y, x, f] = sum of in[n, y*stride + i*dilation - low, ..., c] * filter[i, j, c,
+// f]. Each function makes one of the three of the other two: its rows [row0, row1), of `images *
+// out[0]` rows of pixels, `images * in[0]` rows of pixels, or filter[0] * filter[1] * channels /
+// groups rows of features.
+void nnrt_conv_out_f32(const NnrtConv *shape, const float *in, const float *filter, float *out,
+                       int64_t row0, int64_t row1);
+void nnrt_conv_in_f32(const NnrtConv *shape, const float *out, const float *filter, float *in,
+                      int64_t row0, int64_t row1);
+void nnrt_conv_filter_f32(const NnrtConv *shape, const float *in, const float *out, float *filter,
+                          int64_t row0, int64_t row1);
+
+typedef struct {
+  int64_t images, channels, in[2], out[2], window[2], stride[2], low[2];
+} NnrtWindows;
+// Rows [row0, row1) of `images * out[0]` rows of pixels: the greatest of each window, into out, or
+// if out is NULL its place in the window into places (u8 if bytes, else i32).
+void nnrt_pool_max_f32(const NnrtWindows *shape, const float *x, float *out, void *places,
+                       bool bytes, int64_t row0, int64_t row1);
+void nnrt_pool_gather_f32(const NnrtWindows *shape, const float *x, const void *places, bool bytes,
+                          float *out, int64_t row0, int64_t row1);
+// Rows of `images * in[0]` rows of pixels: the transpose of pool_gather.
+void nnrt_pool_scatter_f32(const NnrtWindows *shape, const float *x, const void *places, bool bytes,
+                           float *out, int64_t row0, int64_t row1);
+
 // ---- Products (gemm.c)
 // ------------------------------------------------------------------------------ A generated
 // function on 16 neighbours of one row of a product: lanes [col, col+16) of row `row`. It may read
