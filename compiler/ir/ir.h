@@ -154,6 +154,7 @@ bool type_same_shape(const Type *a, const Type *b);              // rank and dim
 Type type_scalar(ElemType elem);
 Dim type_count(const Type *type); // product of dims; negative: times N. ICE if N appears twice
 bool elem_is_float(ElemType elem);
+bool ir_is_stored(NnrtRole role); // lives from call to call: a result takes its argument's storage
 
 // ---- building (ir/build.c) ----------------------------------------------------------------------
 typedef struct {

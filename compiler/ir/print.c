@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const ir_role_names[] = {"param",     "slot",   "state", "column",   "config", "step",
-                                     "iteration", "epoch",  "seed",  "example",  "scalar", "metric",
-                                     "weight",    "output", "grad",  "grad_part"};
+const char *const ir_role_names[] = {"param",  "slot",    "state",     "row_state", "column",
+                                     "config", "step",    "iteration", "epoch",     "fresh",
+                                     "seed",   "example", "scalar",    "metric",    "weight",
+                                     "output", "grad",    "grad_part"};
 
 static void put_string(Text *out, const char *s) {
   text_put(out, "\"");

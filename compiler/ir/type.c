@@ -96,3 +96,7 @@ bool ir_type_fits(const Type *is, const Type *rule) {
     same.range = is->range;
   return type_equal(is, &same);
 }
+
+bool ir_is_stored(NnrtRole role) {
+  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE || role == NNRT_ROW_STATE;
+}

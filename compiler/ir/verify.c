@@ -219,10 +219,6 @@ static bool is_result_role(NnrtRole role) {
          role == NNRT_GRAD_PART;
 }
 
-static bool is_stored_role(NnrtRole role) {
-  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
-}
-
 typedef struct {
   Port port;
   uint32_t at; // its place
@@ -257,9 +253,9 @@ static void check_ports(Check *c, const Placed *args) {
   sorted_ports(c, f->result_port, f->n_result, "results");
   for (uint32_t i = 0; i < f->n_result && !c->wrong; i++) {
     const Port *port = &f->result_port[i];
-    if (!is_result_role(port->role) && !is_stored_role(port->role))
+    if (!is_result_role(port->role) && !ir_is_stored(port->role))
       wrong_function(c, "a result can't be a %s", ir_role_names[port->role]);
-    if (!is_stored_role(port->role))
+    if (!ir_is_stored(port->role))
       continue;
     const Placed wanted = {*port, 0};
     const Placed *of = bsearch(&wanted, args, f->body->n_arg, sizeof *args, by_port);

@@ -131,6 +131,7 @@ LAYOUT(program_layout, NnrtProgram, TEXT(NnrtProgram, name), TEXT(NnrtProgram, c
        ARRAY(NnrtProgram, param, n_param, tensor_layout),
        ARRAY(NnrtProgram, slot, n_slot, tensor_layout),
        ARRAY(NnrtProgram, state, n_state, tensor_layout),
+       ARRAY(NnrtProgram, row_state, n_row_state, tensor_layout),
        ARRAY(NnrtProgram, trainable, n_param, bool_layout),
        ARRAY(NnrtProgram, config, n_config, config_layout),
        ARRAY(NnrtProgram, constant, n_constant, constant_layout),

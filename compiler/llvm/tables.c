@@ -102,10 +102,6 @@ static NnrtBuffer *add_buffer(Tables *t, Value *v, uint32_t kind, uint32_t index
   return &t->buffer.at[v->id];
 }
 
-static bool is_stateful(NnrtRole role) {
-  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
-}
-
 static const Value *argument_of_port(const Function *f, const Port *port) {
   for (uint32_t i = 0; i < f->body->n_arg; i++)
     if (f->arg_port[i].role == port->role && f->arg_port[i].index == port->index)
@@ -387,7 +383,7 @@ static void place_results(Tables *t) {
     const Value *v = f->body->last->arg[i];
     NnrtBuffer *b = &t->buffer.at[v->id];
     const Port *port = &f->result_port[i];
-    const Value *old = is_stateful(port->role) ? argument_of_port(f, port) : NULL;
+    const Value *old = ir_is_stored(port->role) ? argument_of_port(f, port) : NULL;
     if (v == old)
       continue;
     if (b->kind != NNRT_ARENA)

@@ -82,6 +82,7 @@ struct Param {
   uint32_t index; // in NnrtProgram.param
   bool trainable; // some train block selects it
   bool is_state;  // `state` of a layer: index is in NnrtProgram.state, it is in Elab.state
+  bool by_row;    // per_row(...) (rule 25): index is in NnrtProgram.row_state; in Elab.row_state
 };
 
 struct Instance {
@@ -158,6 +159,7 @@ struct Elab {
   uint32_t n_define;
   struct Program *program; // tables under construction (elaborate_tables.c)
   BUF(Param *) state;      // `state` of layers, in order of creation
+  BUF(Param *) row_state;  // likewise, one per row of the batch
   BUF(Instance *) applied; // in order of first application: for summary
   // What `state` in a block means. NULL: state of the layer being applied. The optimizer sets it:
   // called for each binding; gives the current value; the name is then added to `scope` as

@@ -245,6 +245,12 @@ bool name_begins(const char *name, const char *element);
 void param_statement(Elab *e, Scope *scope, Node *stmt);
 void state_statement(Elab *e, Scope *scope, Node *stmt);
 Val state_assign(Elab *e, const char *name, Val old, Val v, Span span);
+Value *initial_value(Elab *e, Param *p, Scope *scope, Node *init); // here; NULL after an error
+// elaborate_rowstate.c: state with one value for each row of the batch
+bool is_row_state(const Node *binding);
+bool row_state_check(Elab *e, const Node *binding, bool state);
+Value *row_state_now(Elab *e, Param *p, Scope *scope, Node *binding); // NULL after an error
+Value *row_batched(Elab *e, Value *x);
 void app_remember(Elab *e, Application *app, const char *name, Val v);
 
 // ---- elaborate_draw.c

@@ -269,13 +269,6 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
                state ? "state" : "param", name);
     return NULL;
   }
-  const Node *start = binding->b;
-  if (start->kind == N_CALL && start->a->kind == N_NAME && strcmp(start->a->name, "per_row") == 0) {
-    elab_error(e, start->span, "not-yet",
-               "state for each row of the batch, per_row(...): the language has it, this compiler "
-               "doesn't yet");
-    return NULL;
-  }
   uint32_t errors = e->s->n_error;
   Type type = elab_type(e, scope, binding->type);
   if (e->s->n_error > errors || !has_shape(e, binding->type, state))
@@ -295,10 +288,13 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
                  .scope = scope,
                  .owner = owner,
                  .is_state = state,
+                 .by_row = is_row_state(binding),
                  .loc = elab_loc(e, binding->span)};
-    p->index = state ? e->state.n : e->param.n;
+    p->index = p->by_row ? e->row_state.n : state ? e->state.n : e->param.n;
     buf_push(e->s->perm, &owner->param, p);
-    if (state)
+    if (p->by_row)
+      buf_push(e->s->perm, &e->row_state, p);
+    else if (state)
       buf_push(e->s->perm, &e->state, p);
     else
       buf_push(e->s->perm, &e->param, p);
@@ -322,8 +318,12 @@ static void declare_all(Elab *e, Scope *scope, Node *stmt, bool state) {
       elab_error(e, binding->span, "wrong-type", "a parameter has one name");
       continue;
     }
-    Param *p = allowed ? declare(e, scope, binding, state) : NULL;
-    Val v = p && e->target ? val_tensor(elab_param(e, p)) : val_error();
+    bool good = allowed && (!is_row_state(binding) || row_state_check(e, binding, state));
+    Param *p = good ? declare(e, scope, binding, state) : NULL;
+    Value *now = !p || !e->target ? NULL
+                 : p->by_row      ? row_state_now(e, p, scope, binding)
+                                  : elab_param(e, p);
+    Val v = now ? val_tensor(now) : val_error();
     v.span = binding->span;
     if (p)
       v.ones = literal_ones(binding->type, &p->type, 0);
@@ -369,19 +369,34 @@ Val state_assign(Elab *e, const char *name, Val old, Val v, Span span) {
   Val fit = elab_fit(e, v, &p->type, span, what, e->m->loc.at[p->loc].span);
   if (fit.kind != V_TENSOR)
     return old;
-  if (fit.t->type.batched) {
+  if (fit.t->type.batched && !p->by_row) {
     Diagnostic *d = elab_error(e, span, "batched-state",
                                "`%s` is one for all examples, this value is one "
                                "per example",
                                name);
-    diag_note(e->s, d, (Span){0}, "batch_mean(...) takes the mean over the batch");
+    diag_note(e->s, d, (Span){0},
+              "batch_mean(...) takes the mean over the batch; `= per_row(...)` in the declaration "
+              "keeps one for each row");
     return old;
   }
   if (!elab_training(e))
     return old;
-  fit.t = ir_unary(building(e), OP_stop_gradient, fit.t);
+  fit.t = ir_unary(building(e), OP_stop_gradient, p->by_row ? row_batched(e, fit.t) : fit.t);
   set_update(e->target, p, fit.t);
   return fit;
+}
+
+Value *initial_value(Elab *e, Param *p, Scope *scope, Node *init) {
+  const char *drawing = e->drawing, *what = arena_printf(e->s->perm, "`%s`", p->path);
+  e->drawing = p->path;
+  Val v = elab_expr(e, scope, init, &p->type);
+  Value *t = v.kind == V_ERROR ? NULL : elab_tensor(e, v, &p->type, init->span);
+  e->drawing = drawing;
+  if (!t || type_same_shape(&t->type, &p->type))
+    return t;
+  elab_error(e, init->span, "type-mismatch", "%s is %s, but its initial value is %s", what,
+             type_user_text(e, &p->type), type_user_text(e, &t->type));
+  return NULL;
 }
 
 // The expression of the declaration, in the function `init`.
@@ -391,23 +406,12 @@ Value *elab_initial(Elab *e, Param *p) {
   e->block = NULL;
   e->inside = p->owner;
   e->call = e->m->loc.at[p->loc].parent;
-  const char *drawing = e->drawing;
-  e->drawing = p->path;
-  Fit fit = {
-      .what = arena_printf(e->s->perm, "`%s`", p->path), .span = p->init->span, .fill = true};
-  Val v = elab_expr(e, p->scope, p->init, &p->type);
-  Value *t = v.kind == V_ERROR ? NULL : elab_tensor(e, v, &p->type, fit.span);
-  if (t && !type_same_shape(&t->type, &p->type)) {
-    elab_error(e, fit.span, "type-mismatch", "%s is %s, but its initial value is %s", fit.what,
-               type_user_text(e, &p->type), type_user_text(e, &t->type));
-    t = NULL;
-  }
+  Value *t = initial_value(e, p, p->scope, p->init);
   if (t && t->type.batched) {
-    elab_error(e, fit.span, "initial-value",
-               "the initial value of %s differs from example to example", fit.what);
+    elab_error(e, p->init->span, "initial-value",
+               "the initial value of `%s` differs from example to example", p->path);
     t = NULL;
   }
-  e->drawing = drawing;
   place_restore(e, place);
   return t;
 }

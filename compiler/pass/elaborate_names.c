@@ -15,7 +15,8 @@ static void declare(Elab *e, Scope *scope, const Node *name) {
 
 // `training`, and in optimizers `step` and `epoch`: elab_name knows more than can be known here.
 static bool is_special(const char *name) {
-  return strcmp(name, "training") == 0 || strcmp(name, "step") == 0 || strcmp(name, "epoch") == 0;
+  return strcmp(name, "training") == 0 || strcmp(name, "step") == 0 || strcmp(name, "epoch") == 0 ||
+         strcmp(name, "per_row") == 0;
 }
 
 static void visit_name(Elab *e, Scope *scope, const Node *n) {

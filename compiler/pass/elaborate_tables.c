@@ -191,9 +191,10 @@ NnrtType nnrt_type(const Type *t) {
 }
 
 static void add_layer(Elab *e, const Instance *x) {
-  uint32_t *param = arena_array(e->m->arena, uint32_t, x->param.n), depth = 0;
+  uint32_t *param = arena_array(e->m->arena, uint32_t, x->param.n), depth = 0, n = 0;
   for (uint32_t i = 0; i < x->param.n; i++)
-    param[i] = x->param.at[i]->index;
+    if (!x->param.at[i]->is_state)
+      param[n++] = x->param.at[i]->index;
   for (const Instance *up = x->parent; up; up = up->parent)
     depth++;
   NnrtLayer layer = {.path = x->path,
@@ -201,7 +202,7 @@ static void add_layer(Elab *e, const Instance *x) {
                      .type = nnrt_type(&x->result),
                      .depth = depth,
                      .param = param,
-                     .n_param = x->param.n};
+                     .n_param = n};
   buf_push(e->m->arena, &program_of(e)->layer, layer);
 }
 
@@ -221,6 +222,8 @@ static void fill_params(Elab *e, NnrtProgram *n) {
   n->n_param = e->param.n;
   n->state = tensors(e, e->state.at, e->state.n);
   n->n_state = e->state.n;
+  n->row_state = tensors(e, e->row_state.at, e->row_state.n);
+  n->n_row_state = e->row_state.n;
 }
 
 static void fill_configs(Elab *e, NnrtProgram *n) {

@@ -312,7 +312,9 @@ static uint32_t end_step(Elab *e, Train *t, Step *step, Target *target, const Fo
   for (uint32_t i = 0; i < target->update.n; i++) {
     const StateUpdate *u = &target->update.at[i];
     buf_push(e->m->arena, &out->value, u->value);
-    buf_push(e->m->arena, &out->port, (Port){NNRT_STATE, u->state->index, u->state->path});
+    buf_push(
+        e->m->arena, &out->port,
+        (Port){u->state->by_row ? NNRT_ROW_STATE : NNRT_STATE, u->state->index, u->state->path});
   }
   push_weight(e, f, out);
   push_metrics(e, t, step, f, out);

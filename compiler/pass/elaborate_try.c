@@ -35,6 +35,7 @@ static void try_decl(Elab *e, Scope *scope, Node *decl) {
     return;
   Target *t = target_begin(e, "trial");
   uint32_t errors = e->s->n_error, n_params = e->param.n, n_states = e->state.n;
+  uint32_t n_row_states = e->row_state.n;
   uint32_t n_applied = e->applied.n, n_top = e->top.n;
   Val f = {.kind = V_FUNCTION, .decl = decl, .scope = scope};
   f = decl->has_params2       ? call_settle(e, f, decl, decl->name_span)
@@ -47,6 +48,7 @@ static void try_decl(Elab *e, Scope *scope, Node *decl) {
   target_drop(t);
   e->param.n = n_params;
   e->state.n = n_states;
+  e->row_state.n = n_row_states;
   e->applied.n = n_applied;
   e->top.n = n_top;
 }

@@ -296,10 +296,6 @@ static Value *literal_before(Fuse *fz, Inst *before, Value *v) {
   return ir_literal(&b, t);
 }
 
-static bool is_stateful(NnrtRole role) {
-  return role == NNRT_PARAM || role == NNRT_SLOT || role == NNRT_STATE;
-}
-
 static Value *argument_of_port(const Function *f, const Port *port) {
   for (uint32_t i = 0; i < f->body->n_arg; i++)
     if (f->arg_port[i].role == port->role && f->arg_port[i].index == port->index)
@@ -312,7 +308,7 @@ static bool is_unchanged(const Function *f, uint32_t result) {
   if (!f)
     return false;
   const Port *port = &f->result_port[result];
-  return is_stateful(port->role) && f->body->last->arg[result] == argument_of_port(f, port);
+  return ir_is_stored(port->role) && f->body->last->arg[result] == argument_of_port(f, port);
 }
 
 static bool made_by_group(const Value *v) {
@@ -388,7 +384,7 @@ static void set_results(Fuse *fz) {
     Value *v = fz->body->last->arg[i];
     Node *root = &fz->node[behind_reshapes(v)->id];
     const Value *old =
-        f && is_stateful(f->result_port[i].role) ? argument_of_port(f, &f->result_port[i]) : NULL;
+        f && ir_is_stored(f->result_port[i].role) ? argument_of_port(f, &f->result_port[i]) : NULL;
     root->returned = true;
     root->yield_type = &v->type;
     if (old) {

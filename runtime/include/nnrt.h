@@ -41,11 +41,13 @@ typedef enum {
   NNRT_PARAM,     // program.param[index]: trained weights (results alias their argument)
   NNRT_SLOT,      // program.slot[index]: optimizer state
   NNRT_STATE,     // program.state[index]: moving statistics
+  NNRT_ROW_STATE, // program.row_state[index], for N rows: lives from batch to batch (rule 25)
   NNRT_COLUMN,    // data.column[index], for N rows; in a predict function predict.input[index]
   NNRT_CONFIG,    // program.config[index], one f32
   NNRT_STEP,      // one i32: this optimizer update, from 1
   NNRT_ITERATION, // one i32, from 1: differs from STEP in steps that are repeated
   NNRT_EPOCH,     // one i32: this epoch, from 1
+  NNRT_FRESH,     // one i32: 1 in the first batch of an epoch, where row states begin anew
   NNRT_SEED,      // one i32
   NNRT_EXAMPLE,   // i32[N]: each row's number in the whole data
   NNRT_SCALAR,    // one f32: stop.input[index] of a stop function
@@ -318,7 +320,8 @@ typedef struct {
   uint32_t n_function;
   uint32_t init; // function that makes all params (and states, role NNRT_STATE)
   const NnrtTensor *param, *slot, *state;
-  uint32_t n_param, n_slot, n_state;
+  const NnrtTensor *row_state; // types are those of one row
+  uint32_t n_param, n_slot, n_state, n_row_state;
   const bool *trainable; // per param: some train block changes it
   const NnrtConfig *config;
   uint32_t n_config;

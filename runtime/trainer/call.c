@@ -13,6 +13,8 @@ static void *shared(const Values *values, const NnrtPort *port) {
     return values->slot[port->index];
   case NNRT_STATE:
     return values->state[port->index];
+  case NNRT_ROW_STATE:
+    return values->row_state ? values->row_state[port->index] : NULL;
   case NNRT_CONFIG:
     return &values->config[port->index];
   default:
@@ -32,6 +34,8 @@ static bool bind(void **to, void **own, const NnrtPort *port, uint32_t count, co
       return false;
     if (port[i].role == NNRT_CONFIG)
       memcpy(to[i], shared(values, &port[i]), sizeof(float));
+    if (port[i].role == NNRT_FRESH)
+      *(int32_t *)to[i] = 1;
   }
   return true;
 }
@@ -77,6 +81,12 @@ void call_set_iteration(Call *call, int64_t iteration) {
   for (uint32_t i = 0; i < call->function->n_arg; i++)
     if (call->function->arg[i].role == NNRT_ITERATION)
       *(int32_t *)call->arg[i] = (int32_t)iteration;
+}
+
+void call_set_fresh(Call *call, bool fresh) {
+  for (uint32_t i = 0; i < call->function->n_arg; i++)
+    if (call->function->arg[i].role == NNRT_FRESH)
+      *(int32_t *)call->arg[i] = fresh;
 }
 
 // ---- Shuffling --------------------------------------------------------------------------------

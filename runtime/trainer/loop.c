@@ -43,6 +43,7 @@ typedef struct {
   char *kept;   // the weights of `keep best`, after the epoch kept_epoch
   double kept_figure;
   int64_t kept_epoch;
+  bool by_rows; // states of rows go on in the next batch (rule 25): the data's order, full batches
 } Trainer;
 
 static bool open_data(Trainer *t, Failure *failure) {
@@ -102,6 +103,16 @@ static bool open_calls(Trainer *t, Failure *failure) {
           call_open(&t->stop_call, t->model, t->values, train->stop, 1, failure));
 }
 
+static bool has_row_states(const Trainer *t) {
+  for (uint32_t i = 0; i < t->train->n_step; i++) {
+    const NnrtFunction *f = &t->program->function[t->train->step[i].step];
+    for (uint32_t k = 0; k < f->n_arg; k++)
+      if (f->arg[k].role == NNRT_ROW_STATE)
+        return true;
+  }
+  return false;
+}
+
 static bool trainer_open(Trainer *t, Failure *failure) {
   const Options *options = t->run->options;
   const NnrtTrain *train = t->train;
@@ -123,8 +134,9 @@ static bool trainer_open(Trainer *t, Failure *failure) {
     return false;
   if (t->has_data && t->batch > t->rows.rows) // memory for more would be for nothing
     t->batch = t->rows.rows;
-  if (!open_model(t, failure) || !open_calls(t, failure) ||
-      !figures_open(&t->epoch_figures, train, failure) ||
+  t->by_rows = has_row_states(t);
+  if (!values_open_rows(t->values, t->batch, failure) || !open_model(t, failure) ||
+      !open_calls(t, failure) || !figures_open(&t->epoch_figures, train, failure) ||
       !figures_open(&t->log_figures, train, failure) ||
       !figures_open(&t->validation_figures, train, failure))
     return false;
@@ -146,6 +158,7 @@ static void trainer_close(Trainer *t) {
   call_close(&t->stop_call);
   nnrt_close(t->model);
   dataset_close(&t->dataset);
+  values_close_rows(t->values);
   free(t->best);
   free(t->best_epoch);
   free(t->kept);
@@ -220,19 +233,34 @@ static bool enough_steps(const Trainer *t) {
   return interrupted || (t->steps && t->step >= t->steps);
 }
 
+// The rows that an epoch goes through.
+static int64_t epoch_rows(const Trainer *t) {
+  return t->by_rows ? t->rows.rows - t->rows.rows % t->batch : t->rows.rows;
+}
+
+static void set_fresh(Trainer *t, bool fresh) {
+  for (uint32_t i = 0; i < t->train->n_step; i++) {
+    call_set_fresh(&t->step_call[i], fresh);
+    if (t->train->accumulate > 1)
+      call_set_fresh(&t->part_call[i], fresh);
+  }
+}
+
 static bool run_epoch(Trainer *t, Failure *failure) {
-  Shuffle shuffle = shuffle_make(t->rows.rows, t->seed, t->epoch);
+  Shuffle all = shuffle_make(t->rows.rows, t->seed, t->epoch), *shuffle = t->by_rows ? NULL : &all;
+  int64_t rows = epoch_rows(t);
   figures_clear(&t->epoch_figures);
-  for (int64_t first = 0; first < t->rows.rows && !enough_steps(t); first += t->batch) {
-    int64_t n = t->rows.rows - first < t->batch ? t->rows.rows - first : t->batch;
-    bool waits = t->train->accumulate > 1 && first + n < t->rows.rows &&
+  for (int64_t first = 0; first < rows && !enough_steps(t); first += t->batch) {
+    int64_t n = rows - first < t->batch ? rows - first : t->batch;
+    set_fresh(t, first == 0);
+    bool waits = t->train->accumulate > 1 && first + n < rows &&
                  (first / t->batch + 1) % t->train->accumulate;
-    if (waits && !run_part(t, first, n, &shuffle, failure))
+    if (waits && !run_part(t, first, n, shuffle, failure))
       return false;
     if (waits)
       continue;
     for (uint32_t i = 0; i < t->train->n_step; i++)
-      call_gather(&t->step_call[i], &t->rows, &shuffle, first, n);
+      call_gather(&t->step_call[i], &t->rows, shuffle, first, n);
     if (!run_iteration(t, n, failure))
       return false;
     progress_step(t->progress, t->epoch, first / t->batch + 1, t->step, &t->epoch_figures);
@@ -247,6 +275,7 @@ static bool run_steps_without_data(Trainer *t, Failure *failure) {
   for (int64_t i = 0; i < stretch && !enough_steps(t); i++) {
     for (uint32_t k = 0; k < t->train->n_step; k++)
       call_number_rows(&t->step_call[k], t->step * t->batch, t->batch);
+    set_fresh(t, t->step == 0);
     if (!run_iteration(t, t->batch, failure))
       return false;
     progress_step(t->progress, t->epoch, i + 1, t->step, &t->epoch_figures);
@@ -347,10 +376,27 @@ static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
          (interrupted || check_stop(t, stop, failure));
 }
 
+// What states of rows mean for the data (rule 25).
+static void say_order(const Trainer *t) {
+  if (!t->by_rows || t->progress->quiet || t->progress->log == LOG_JSON)
+    return;
+  printf("note: %s keeps state for each of the %lld rows of a batch (%s)", t->train->name,
+         (long long)t->batch, t->program->row_state[0].name);
+  int64_t left = t->has_data ? t->rows.rows - epoch_rows(t) : 0;
+  if (t->has_data)
+    printf(": every batch has so many, in the order of the data, not shuffled; row i goes on where "
+           "row i of the batch before ended; each epoch begins anew");
+  if (left)
+    printf("; the last %lld of %lld rows, less than a batch, are left out", (long long)left,
+           (long long)t->rows.rows);
+  puts("");
+}
+
 static bool run_block(Trainer *t, Failure *failure) {
-  int64_t per_epoch = t->has_data ? (t->rows.rows + t->batch - 1) / t->batch : t->steps;
+  int64_t per_epoch = t->has_data ? (epoch_rows(t) + t->batch - 1) / t->batch : t->steps;
   values_clear_slots(t->values, t->train);
   progress_start(t->progress, t->train, t->epochs, t->steps, per_epoch);
+  say_order(t);
   figures_clear(&t->log_figures);
   for (bool stop = false; !stop && !enough_steps(t);) {
     if (!t->steps && t->epoch >= t->epochs)

@@ -202,11 +202,12 @@ static bool open_rows(Profile *p, Split *split, Failure *failure) {
 }
 
 // Without data (a predict block's own inputs) the rows are zeros: times don't depend on them.
-static bool open_profile(Profile *p, const Values *values, Failure *failure) {
+static bool open_profile(Profile *p, Values *values, Failure *failure) {
   Split split;
   if (p->data != NNRT_NONE && !open_rows(p, &split, failure))
     return false;
-  if (!model_open(&p->model, p->program, p->run->pool, p->n, &p->function, 1, failure) ||
+  if (!values_open_rows(values, p->n, failure) ||
+      !model_open(&p->model, p->program, p->run->pool, p->n, &p->function, 1, failure) ||
       !call_open(&p->call, p->model, values, p->function, p->n, failure))
     return false;
   if (p->data != NNRT_NONE)
@@ -218,7 +219,7 @@ static bool open_profile(Profile *p, const Values *values, Failure *failure) {
   return (p->seconds && p->times) || failf(failure, "not enough memory for the profile");
 }
 
-static bool profile_step(const Run *run, const Values *values, uint32_t index, bool *more,
+static bool profile_step(const Run *run, Values *values, uint32_t index, bool *more,
                          Failure *failure) {
   Profile p = {.run = run, .program = run->program};
   p.peak = cpu_peak_gflops(run->program->cpu_level) * nnrt_pool_threads(run->pool);
@@ -227,6 +228,7 @@ static bool profile_step(const Run *run, const Values *values, uint32_t index, b
   free(p.seconds);
   free(p.times);
   call_close(&p.call);
+  values_close_rows(values);
   nnrt_close(p.model);
   dataset_close(&p.dataset);
   return good;

@@ -243,11 +243,15 @@ typedef struct {
   void **param, **slot, **state;
   float *config;
   void *block, **pointers;
+  void **row_state, *row_block; // of the block at work: values_open_rows()
 } Values;
 
 bool values_open(Values *values, const NnrtProgram *program, const Options *options,
                  Failure *failure);
 void values_close(Values *values);
+// Room for the states that each row of a batch has (rule 25); they are not saved.
+bool values_open_rows(Values *values, int64_t batch, Failure *failure);
+void values_close_rows(Values *values);
 void values_clear_slots(Values *values, const NnrtTrain *train);
 // Parameters and states: kept aside, and taken back. *kept is allocated the first time.
 bool values_keep(const Values *values, char **kept, Failure *failure);
@@ -276,6 +280,7 @@ bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t func
                Failure *failure);
 void call_set(Call *call, int64_t step, int64_t epoch, int64_t seed); // in iteration `step`
 void call_set_iteration(Call *call, int64_t iteration);
+void call_set_fresh(Call *call, bool fresh); // are states of rows to begin anew?
 // Copies rows into the arguments: row i is split row order(i), or first + i where order is NULL.
 typedef struct {
   uint64_t key[4], size;

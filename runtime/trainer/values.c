@@ -45,9 +45,43 @@ bool values_open(Values *values, const NnrtProgram *program, const Options *opti
 }
 
 void values_close(Values *values) {
+  values_close_rows(values);
   free(values->pointers);
   free(values->block);
   *values = (Values){0};
+}
+
+static int64_t room_of_rows(const NnrtTensor *tensor, int64_t rows) {
+  NnrtTensor all = *tensor;
+  all.type.dim[all.type.rank++] = rows;
+  return room(&all);
+}
+
+bool values_open_rows(Values *values, int64_t batch, Failure *failure) {
+  const NnrtProgram *program = values->program;
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i < program->n_row_state; i++)
+    bytes += room_of_rows(&program->row_state[i], batch);
+  if (!bytes)
+    return true;
+  values->row_state = calloc(program->n_row_state, sizeof *values->row_state);
+  values->row_block = allocate(bytes, 1, "the states of the rows", failure);
+  if (!values->row_state || !values->row_block)
+    return values->row_block ? failf(failure, "not enough memory for the states of the rows")
+                             : false;
+  char *at = values->row_block;
+  for (uint32_t i = 0; i < program->n_row_state; i++) {
+    values->row_state[i] = at;
+    at += room_of_rows(&program->row_state[i], batch);
+  }
+  return true;
+}
+
+void values_close_rows(Values *values) {
+  free(values->row_state);
+  free(values->row_block);
+  values->row_state = NULL;
+  values->row_block = NULL;
 }
 
 void values_clear_slots(Values *values, const NnrtTrain *train) {
