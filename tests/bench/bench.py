@@ -1,6 +1,6 @@
 """Side by side with PyTorch in one run: training steps, one-row prediction, start-up, memory, sizes.
 
-Usage: make bench. Alternates the two sides over several rounds and prints the median of each and the
+Usage: make bench; CASE=LSTM make bench for the cases of that name. Alternates the two sides over several rounds and prints the median of each and the
 ratio. PyTorch gets what is best for it: Debian's python3-torch with its OpenMP BLAS, two pinned threads,
 a malloc that keeps its memory, foreach optimizers where they are faster, frozen graphs for prediction.
 """
@@ -26,11 +26,11 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     TORCH_ENV.pop(name, None)
     os.environ.pop(name, None)
 
-PROGRAM = """
-use std.layers: {imports}
+PERCEPTRON = """
+use std.layers: Dense, Dropout
 data Rows {{
-    train = {source}
-    x: f32[{inputs}] = row[0]{scale}
+    train = idx("x.gz", "y.gz")
+    x: f32[{inputs}] = row[0] / 255
     y: {target} = row[1]
 }}
 model Net(x: f32[{inputs}]) -> {result} {{ x {layers} }}
@@ -41,16 +41,86 @@ train Net on Rows {{
 predict Scores on Rows {{ Net(x) }}
 """
 
-CASES = {
-    "784-512-10 b128": dict(inputs=784, layers="|> Dense(512, relu) |> Dense(10)", batch=128),
-    "784-64-10 b32": dict(inputs=784, layers="|> Dense(64, relu) |> Dense(10)", batch=32),
-    "784-512-512-10 dropout b128": dict(
-        inputs=784, batch=128,
-        layers="|> Dense(512, relu) |> Dropout(0.2) |> Dense(512, relu) |> Dropout(0.2) |> Dense(10)"),
-    "37-64x4-1 b32": dict(
-        inputs=37, layers="|> Dense(64, relu)" * 4 + " |> Dense(1)", batch=32, regression=True),
+SERIES = """
+use std.layers: {layer}, Dense
+data Rows {{
+    train = idx("x.gz", "y.gz")
+    past: f32[6]    = row[0] / 255
+    future: f32[24] = row[1] / 255
+}}
+model Net(past: f32[6]) -> f32[24] {{ reshape(past, [6, 1]) |> {layer}(16) |> Dense(24) }}
+train Net on Rows {{ minimize mse(Net(past), future) with rmsprop(0.001); batch 32; epochs 1 }}
+"""
+
+REVIEWS = """
+use std.layers: Embedding, LSTM, Dense
+data Rows {
+    train = idx("x.gz", "y.gz")
+    review: index<20000>[80] = row[0]
+    label: f32 = row[1]
 }
-WANTED = {"784-512-10 b128": 1.5, "784-64-10 b32": 6, "784-512-512-10 dropout b128": 2, "37-64x4-1 b32": 15}
+model Net(review: index<20000>[80]) -> f32 { review |> Embedding(128) |> LSTM(128) |> Dense(1) }
+train Net on Rows { minimize bce(Net(review), label) with adam(0.001); batch 32; epochs 1 }
+"""
+
+GPT = """
+use std.layers: Dense, Embedding, LayerNorm
+data Rows {
+    train = idx("x.gz")
+    let letters: index<65>[257] = row[0]
+    input: index<65>[256]  = letters[..-1]
+    target: index<65>[256] = letters[1..]
+}
+fn by_head(x: f32[T, d], heads: int) -> f32[heads, T, d / heads] {
+    x |> reshape([T, heads, d / heads]) |> transpose([1, 0, 2])
+}
+layer Attention(heads: int)(x: f32[T, d]) -> f32[T, d] {
+    let q = x |> Dense(d, bias = false) |> by_head(heads)
+    let k = x |> Dense(d, bias = false) |> by_head(heads)
+    let v = x |> Dense(d, bias = false) |> by_head(heads)
+    let weights = q @ transpose(k, [0, 2, 1]) / sqrt(d / heads) |> causal |> softmax
+    weights @ v |> transpose([1, 0, 2]) |> reshape([T, d]) |> Dense(d, bias = false)
+}
+layer Block(heads: int)(x: f32[T, d]) -> f32[T, d] {
+    let y = x + (x |> LayerNorm |> Attention(heads))
+    y + (y |> LayerNorm |> Dense(4 * d, activation = gelu) |> Dense(d))
+}
+model Gpt(input: index<V>[T]) -> f32[T, V] {
+    param position: f32[T, 384] = normal * 0.02
+    let start = Embedding(384)(input) + position
+    let y = for i in 0..6 with x = start { x = x |> Block(6) }
+    y |> LayerNorm |> Dense(V, bias = false)
+}
+train Gpt on Rows {
+    minimize mean(cross_entropy(Gpt(input), target)) with adamw(0.001, decay = 0.1)
+    batch 8; epochs 1
+}
+"""
+
+
+def perceptron(inputs, layers, batch, regression=False):
+    """The program, and its columns: shape of one row, IDX type, numbers below."""
+    program = PERCEPTRON.format(
+        inputs=inputs, layers=layers, batch=batch, target="f32" if regression else "index<10>",
+        result="f32" if regression else "f32[10]", loss="mse" if regression else "cross_entropy")
+    return program, [([inputs], "B", 256), ([], "B", 10)]
+
+
+CASES = {
+    "784-512-10 b128": perceptron(784, "|> Dense(512, relu) |> Dense(10)", 128),
+    "784-64-10 b32": perceptron(784, "|> Dense(64, relu) |> Dense(10)", 32),
+    "784-512-512-10 dropout b128": perceptron(
+        784, "|> Dense(512, relu) |> Dropout(0.2) |> Dense(512, relu) |> Dropout(0.2) |> Dense(10)", 128),
+    "37-64x4-1 b32": perceptron(37, "|> Dense(64, relu)" * 4 + " |> Dense(1)", 32, regression=True),
+    "SimpleRNN 16, 6 steps b32": (SERIES.format(layer="SimpleRNN"), [([6], "B", 256), ([24], "B", 256)]),
+    "LSTM 16, 6 steps b32": (SERIES.format(layer="LSTM"), [([6], "B", 256), ([24], "B", 256)]),
+    "LSTM 128, 80 steps b32": (REVIEWS, [([80], "i", 20000), ([], "B", 2)]),
+    "transformer 6x384, 256 b8": (GPT, [([257], "B", 65)]),
+}
+WANTED = {"784-512-10 b128": 1.5, "784-64-10 b32": 6, "784-512-512-10 dropout b128": 2, "37-64x4-1 b32": 15,
+          "SimpleRNN 16, 6 steps b32": 12, "LSTM 16, 6 steps b32": 12, "LSTM 128, 80 steps b32": 2.3,
+          "transformer 6x384, 256 b8": 1.2}
+ONLY = os.environ.get("CASE", "")  # part of a name: that case alone
 
 
 def write_idx(path, dims, kind, values):
@@ -58,17 +128,26 @@ def write_idx(path, dims, kind, values):
         f.write(struct.pack(">BBBB", 0, 0, kind, len(dims)) + b"".join(struct.pack(">I", d) for d in dims) + values)
 
 
-def build(folder, name, case):
-    build_data(folder, case)
-    inputs, regression = case["inputs"], case.get("regression", False)
-    text = PROGRAM.format(
-        imports="Dense, Dropout" if "Dropout" in case["layers"] else "Dense", source='idx("x.gz", "y.gz")', inputs=inputs, scale=" / 255", layers=case["layers"], batch=case["batch"],
-        target="f32" if regression else "index<10>", result="f32" if regression else "f32[10]",
-        loss="mse" if regression else "cross_entropy")
+def build_data(folder, columns, rows=1024):
+    rng, code = random.Random(1), {"B": 8, "i": 12}
+    for name, (dims, kind, below) in zip(("x.gz", "y.gz"), columns):
+        count = rows
+        for d in dims:
+            count *= d
+        values = struct.pack(f">{count}{kind}", *(rng.randrange(below) for _ in range(count)))
+        write_idx(os.path.join(folder, name), [rows] + dims, code[kind], values)
+
+
+def build(folder, name):
+    """A folder with the executable and its data: its path."""
+    folder = os.path.join(folder, name.replace(" ", "_"))
+    os.mkdir(folder)
+    program, columns = CASES[name]
+    build_data(folder, columns)
     source = os.path.join(folder, "bench.nn")
     with open(source, "w") as f:
-        f.write(text)
-    exe = os.path.join(folder, name.replace(" ", "_"))
+        f.write(program)
+    exe = os.path.join(folder, "bench")
     subprocess.run([NNC, source, "-o", exe] + sys.argv[1:], check=True)
     return exe
 
@@ -91,17 +170,17 @@ def wait_for_quiet(limit=60):
     print("(the machine is busy: these figures are not to be trusted)", flush=True)
 
 
-def our_step(folder, exe):
+def our_step(exe):
     """What `profile` says of the median step."""
     wait_for_quiet()
-    out = subprocess.run([exe, "profile", "--log", "json", "--threads", str(THREADS), "--data", folder],
+    out = subprocess.run([exe, "profile", "--log", "json", "--threads", str(THREADS), "--data", os.path.dirname(exe)],
                          check=True, capture_output=True, text=True).stdout
     return json.loads(out.splitlines()[0])
 
 
 def torch_steps():
     wait_for_quiet()
-    out = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "torch_steps.py"), str(THREADS), "300"],
+    out = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "torch_steps.py"), str(THREADS), ONLY],
                          check=True, capture_output=True, text=True, env=TORCH_ENV).stdout
     return {name: float(ms) for name, ms in (line.split("\t") for line in out.splitlines())}
 
@@ -112,27 +191,22 @@ def median(values):
 
 
 def compare_steps(folder):
-    exes = {name: build(folder, name, case) for name, case in CASES.items()}
-    ours, theirs, share = {n: [] for n in CASES}, {}, {}
+    """Prints the table; our executables, and PyTorch's time of one prediction."""
+    names = [n for n in CASES if ONLY in n]
+    exes = {name: build(folder, name) for name in names}
+    ours, theirs, share = {n: [] for n in names}, {}, {}
     for _ in range(ROUNDS):
         for name, exe in exes.items():
-            build_data(folder, CASES[name])
-            figure = our_step(folder, exe)
+            figure = our_step(exe)
             ours[name].append(figure["microseconds"] / 1e3)
             share[name] = figure["share_of_peak"]
         for name, ms in torch_steps().items():
             theirs.setdefault(name, []).append(ms)
     print(f"{'training step':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>6} {'of FMA peak':>12}")
-    for name in CASES:
+    for name in names:
         a, b = median(ours[name]), median(theirs[name])
         print(f"{name:32} {a:9.4f} {b:9.4f} {b / a:6.2f}x {WANTED[name]:5}x {100 * share[name]:11.1f}%")
     return exes, median(theirs["predict one row 784-512-10"])
-
-
-def build_data(folder, case):
-    rows, rng = 1024, random.Random(1)
-    write_idx(os.path.join(folder, "x.gz"), [rows, case["inputs"]], 8, rng.randbytes(rows * case["inputs"]))
-    write_idx(os.path.join(folder, "y.gz"), [rows], 8, bytes(rng.randrange(10) for _ in range(rows)))
 
 
 def wall(command, runs=11, **kw):
@@ -155,17 +229,19 @@ def peak_memory(command):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         exes, torch_predict = compare_steps(folder)
-        name = "784-512-10 b128"
-        build_data(folder, CASES[name])
+        if ONLY:
+            return
+        exe784 = exes["784-512-10 b128"]
+        data = os.path.dirname(exe784)
         print()
         wait_for_quiet()
-        out = subprocess.run([exes[name], "profile", "--block", "Scores", "--batch", "1", "--threads", str(THREADS),
-                              "--data", folder, "--log", "json"], check=True, capture_output=True, text=True).stdout
+        out = subprocess.run([exe784, "profile", "--block", "Scores", "--batch", "1", "--threads", str(THREADS),
+                              "--data", data, "--log", "json"], check=True, capture_output=True, text=True).stdout
         ms = json.loads(out.splitlines()[0])["microseconds"] / 1e3
         print(f"predict one row 784-512-10: {ms:.4f} ms, torch {torch_predict:.4f} ms (bar 0.0174 ms)")
         weights = os.path.join(folder, "w.safetensors")
         data_bytes = 1024 * 785
-        kib = peak_memory([exes[name], "--data", folder, "--steps", "20", "--out", weights])
+        kib = peak_memory([exe784, "--data", data, "--steps", "20", "--out", weights])
         print(f"peak memory 784-512-10 b128: {kib / 1024:.1f} MiB with {data_bytes / 2**20:.1f} MiB of data (bar 20 MB)")
         digits = os.path.join(ROOT, "examples/digits/digits.nn")
         exe = os.path.join(folder, "digits")
