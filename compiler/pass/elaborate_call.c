@@ -201,8 +201,14 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
   return val_error();
 }
 
-static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, const Val *first,
-                      Span span) {
+// An index that is wanted of select(c, a, b) is wanted of a and b.
+static const Type *argument_type(Val f, uint32_t i, const Type *want) {
+  bool is_select = f.kind == V_FUNCTION && f.builtin && !strcmp(f.builtin->name, "select");
+  return is_select && i > 0 && want && want->elem == TY_I32 ? want : NULL;
+}
+
+static Arg *arguments(Elab *e, Scope *scope, NodeList list, Val f, uint32_t before,
+                      const Val *first, Span span, const Type *want) {
   Arg *arg = arena_array(e->s->perm, Arg, list.n + before + 1);
   if (before)
     arg[0] = (Arg){.v = *first, .span = span};
@@ -210,7 +216,8 @@ static Arg *arguments(Elab *e, Scope *scope, NodeList list, uint32_t before, con
     Node *a = list.at[i];
     Node *value = a->kind == N_ARG ? a->a : a;
     Arg *to = &arg[before + i];
-    *to = (Arg){.v = elab_expr(e, scope, value, NULL), .span = value->span, .node = value};
+    const Type *type = argument_type(f, before + i, want);
+    *to = (Arg){.v = elab_expr(e, scope, value, type), .span = value->span, .node = value};
     if (a->kind == N_ARG && a->name)
       to->name = a->name, to->name_span = a->name_span;
     if (a->kind == N_ARG && a->is_path)
@@ -262,7 +269,7 @@ Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   if (is_training(scope, node))
     return training_expr(e, scope, node);
   Val f = callee_value(e, scope, node->a);
-  Arg *arg = arguments(e, scope, node->list, 0, NULL, node->span);
+  Arg *arg = arguments(e, scope, node->list, f, 0, NULL, node->span, want);
   return call_value(e, f, arg, node->list.n, node, node->span, want);
 }
 
@@ -292,12 +299,12 @@ Val pipe_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   }
   Val f = callee_value(e, scope, stage->a);
   if (needs_settings(f)) {
-    Arg *arg = arguments(e, scope, stage->list, 0, NULL, stage->span);
+    Arg *arg = arguments(e, scope, stage->list, f, 0, NULL, stage->span, NULL);
     f = take_name(e, call_value(e, f, arg, stage->list.n, stage, stage->span, NULL), node);
     return x.kind == V_ERROR ? x : call_value(e, f, &first, 1, stage, stage->span, want);
   }
   take_name(e, f, node);
-  Arg *arg = arguments(e, scope, stage->list, 1, &x, node->a->span);
+  Arg *arg = arguments(e, scope, stage->list, f, 1, &x, node->a->span, NULL);
   return x.kind == V_ERROR ? x : call_value(e, f, arg, stage->list.n + 1, stage, stage->span, want);
 }
 

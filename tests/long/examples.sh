@@ -17,18 +17,18 @@ at_least() {
 below() { awk -v x="$1" -v y="$2" 'BEGIN { exit !(x != "" && x + 0 < y + 0) }'; }
 holds() { case $2 in "<"*) below "$1" "${2#<}" ;; *) at_least "$1" "$2" ;; esac }
 
-# example PATH PARAMETERS SPLIT METRIC SHORT_BOUND "SHORT FLAGS" FULL_BOUND
+# example PATH PARAMETERS SPLIT METRIC SHORT_BOUND "SHORT FLAGS" FULL_BOUND ["FLAGS OF NNC"]
 # A bound is the least that is wanted, or "<x".
 example() {
   path=examples/$1.nn parameters=$2 split=$3 metric=$4 bound=$5 flags=$6
   name=${1##*/} exe=$work/${1##*/}
   if [ -n "$FULL" ]; then bound=$7 flags=; fi
-  file=$(grep -o '"\(tabular\|series\)/[^"]*"' "$path" | tr -d '"' | head -1)
+  file=$(grep -o '"\(tabular\|series\|text\)/[^"]*"' "$path" | tr -d '"' | head -1)
   if [ -n "$file" ] && [ ! -f "$NN_DATA/$file" ]; then
     echo "SKIP $path: no $file in NN_DATA"
     return
   fi
-  if ! $NNC "$path" -o "$exe" > "$exe.log" 2>&1; then
+  if ! $NNC "$path" $8 -o "$exe" > "$exe.log" 2>&1; then
     echo "FAIL $path: $(head -2 "$exe.log" | tr '\n' ' ')"
     return
   fi
@@ -53,7 +53,12 @@ example() {
 example a9-votes/votes               1089    train    binary_accuracy 0.95  ""            0.95
 example a10-masses/masses            37      train    binary_accuracy 0.78  ""            0.78
 example a13-houses/houses            14977   validate mae             "<30000" ""         "<30000"
-example c2-traffic/traffic           520     validate mae             "<0.19" "--epochs 2" "<0.17"
+example a11-trial/trial              302     train    accuracy        0.79  ""            0.79
+example a12-weight/weight            658     train    loss            "<0.694" ""         "<0.694"
+example c1-imdb/imdb                 2691713 test     binary_accuracy 0.65  "--epochs 1"  0.74
+example c2-traffic/traffic           4096    validate long.mae        "<0.2" "--epochs 2" "<0.149"
+example c3-tagger/tagger             8356    validate accuracy        0.98  ""            0.98
+example c4-reverse/reverse           166635  validate exact           0.1   "--epochs 2"  0.95
 example digits/digits                4810    validate accuracy        0.97  ""            0.97
 example a2-circle/circle             13      validate binary_accuracy 0.95  ""            0.95
 example a3-line/line                 2       train    a               2.9   ""            2.9
@@ -70,6 +75,8 @@ example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "-
 example d1-autoencoder/denoising     209968  test     cleaned         "<0.05" "--epochs 1" "<0.025"
 example d4-toy-gan/ring              2467    train    generator.distance "<0.1" ""         "<0.1"
 example b14-ascent/ascent            58730   test     brightest       1       "--epochs 1" 1
+(FULL=; example c6-gpt/gpt           112000  validate loss            "<3"  "--steps 100" - \
+  "-D layers=2 -D heads=2 -D width=64 -D context=64") # the whole training takes hours
 
 # A6: the two ways of writing the network are the same network.
 x=$work/small-mnist.safetensors y=$work/small-mnist-named.safetensors

@@ -6,12 +6,15 @@
 
 enum { MAX_COUNT = 4096, MAX_ARGS = 14 };
 
+typedef BUF(Value *) Pool; // f32, of one region
+
 typedef struct {
   Builder b;
   Function *f;
   Draw draw;
   RandomGraph kind;
-  BUF(Value *) pool; // f32
+  Pool pool;
+  uint32_t depth; // of the scans around what is being made
   uint32_t n_param, n_slot, n_column;
   BUF(Value *) result;
   BUF(Port) port; // one per result
@@ -32,12 +35,28 @@ static Value *any_value(Graph *g) {
   return g->pool.at[g->pool.n - 1 - back % g->pool.n];
 }
 
-// An argument: exact in f32 too, so that what jumps (comparisons, argmax) jumps alike in both.
+// An argument, or a part of one in a scan.
+static bool is_exact(const Value *v) {
+  const Inst *scan = v->region->owner;
+  if (v->def || !scan)
+    return !v->def;
+  return v->index >= scan_shape(scan).carries && is_exact(scan->arg[v->index]);
+}
+
+// Exact in f32 too, so that what jumps (comparisons, argmax) jumps alike in both; NULL if there is
+// none.
 static Value *any_exact(Graph *g) {
-  Value *v = any_value(g);
-  for (uint32_t k = below(g, g->pool.n); v->def; k++)
-    v = g->pool.at[k % g->pool.n];
-  return v;
+  for (uint32_t k = below(g, g->pool.n), i = 0; i < g->pool.n; i++) {
+    Value *v = g->pool.at[(k + i) % g->pool.n];
+    if (is_exact(v))
+      return v;
+  }
+  return NULL;
+}
+
+// Functions get new arguments as long as there is room, bodies never.
+static bool has_room(const Graph *g) {
+  return g->depth == 0 && g->f->body->n_arg < MAX_ARGS;
 }
 
 static Dim any_dim(Graph *g) {
@@ -74,7 +93,7 @@ static Value *of_shape(Graph *g, const Type *type) {
   }
   Type wanted = *type;
   wanted.elem = TY_F32, wanted.range = 0;
-  if (below(g, 3) == 0 || g->f->body->n_arg >= MAX_ARGS)
+  if (below(g, 3) == 0 || !has_room(g))
     return ir_const(&g->b, wanted, (double)below(g, 64) / 16 - 2);
   return keep(g, argument(g, has_rows(type) ? NNRT_COLUMN : NNRT_PARAM, wanted));
 }
@@ -99,7 +118,10 @@ static Value *make_binary(Graph *g) {
 }
 
 static Value *make_select(Graph *g) {
-  Value *x = any_exact(g), *y = of_shape(g, &x->type), *z = of_shape(g, &x->type);
+  Value *x = any_exact(g);
+  if (!x)
+    return NULL;
+  Value *y = of_shape(g, &x->type), *z = of_shape(g, &x->type);
   if (below(g, 4) == 0)
     return ir_unary(&g->b, OP_step, x);
   Value *c = ir_binary(&g->b, OP_gt, x, ir_const(&g->b, x->type, 0.2501));
@@ -133,7 +155,7 @@ static Value *make_broadcast(Graph *g) {
 static Value *make_reduce(Graph *g) {
   Value *x = any_value(g), *exact = any_exact(g);
   uint32_t axes[MAX_RANK], n = 0, op = below(g, 4);
-  if (op == 0 && exact->type.rank)
+  if (op == 0 && exact && exact->type.rank)
     return ir_convert(&g->b, ir_unary(&g->b, OP_argmax, exact), TY_F32);
   if (!x->type.rank)
     return NULL;
@@ -263,13 +285,87 @@ static Value *make_gather(Graph *g) {
   if (table->type.rank != 2 || has_rows(&table->type))
     return NULL;
   Type index = {.elem = TY_I32, .rank = 1, .dim = {-1}, .range = table->type.dim[0]};
-  if (g->f->body->n_arg >= MAX_ARGS)
+  if (!has_room(g))
     return NULL;
   Value *at = argument(g, NNRT_COLUMN, index);
   return ir_inst(&g->b, OP_gather, (Value *[]){table, at}, 2, NULL, 0)->result[0];
 }
 
+// ---- a scan -------------------------------------------------------------------------------------
+
+static Value *make_one(Graph *g);
+
+// What is gone through: of the pool, if the time is the first axis of something there.
+static Value *any_sequence(Graph *g, int64_t length) {
+  for (uint32_t k = 0; k < 8; k++) {
+    Value *v = any_value(g);
+    if (v->type.rank && v->type.dim[0] == length)
+      return v;
+  }
+  Type type = {.elem = TY_F32, .rank = 3, .dim = {length, below(g, 4) ? -1 : 4, any_dim(g)}};
+  return has_room(g) ? keep(g, argument(g, has_rows(&type) ? NNRT_COLUMN : NNRT_PARAM, type))
+                     : NULL;
+}
+
+// Moderate after any number of turns.
+static void end_turn(Graph *g, uint32_t carries, int64_t length) {
+  Region *body = g->b.region;
+  Value *last[8];
+  uint32_t n = carries;
+  for (uint32_t i = 0; i < carries; i++) {
+    Value *v = of_shape(g, &body->arg[i]->type);
+    last[i] = v->def ? ir_unary(&g->b, OP_tanh, v) : v;
+  }
+  for (uint32_t i = below(g, 3); i > 0; i--) {
+    Value *v = any_value(g);
+    if (v->type.rank < 4 && size_of(&v->type) * length <= MAX_COUNT)
+      last[n++] = v;
+  }
+  ir_inst(&g->b, OP_yield, last, n, NULL, 0);
+}
+
+static void make_turn(Graph *g, const Inst *scan, uint32_t carries, int64_t length) {
+  Builder outer = g->b;
+  Pool outside = g->pool;
+  g->b.region = scan->body;
+  g->pool = (Pool){0};
+  g->depth++;
+  for (uint32_t i = 0; i < scan->body->n_arg; i++)
+    keep(g, scan->body->arg[i]);
+  for (uint32_t i = 2 + below(g, 6); i > 0; i--) {
+    Value *v = make_one(g);
+    if (v && size_of(&v->type) <= MAX_COUNT)
+      keep(g, v);
+  }
+  end_turn(g, carries, length);
+  g->depth--;
+  g->pool = outside;
+  g->b = outer;
+}
+
+// Some carries, captures and sequences, forward or backward in time; a capture may be a carry too.
+static Value *make_scan(Graph *g) {
+  Value *arg[8];
+  uint32_t carries = 1 + below(g, 3), captures = below(g, 3), n = carries + captures;
+  int64_t length = 1 + below(g, 5);
+  if (g->depth == 2)
+    return NULL;
+  for (uint32_t i = 0; i < n; i++)
+    arg[i] = any_value(g);
+  for (uint32_t i = below(g, 3); i > 0; i--)
+    if ((arg[n] = any_sequence(g, length)))
+      n++;
+  Attr attr[] = {attr_int(carries), attr_int(captures), attr_int(length), attr_int(below(g, 2))};
+  Inst *scan = ir_inst(&g->b, OP_scan, arg, n, attr, 4);
+  make_turn(g, scan, carries, length);
+  for (uint32_t i = 1; i < scan->n_results; i++)
+    keep(g, scan->result[i]);
+  return scan->result[0];
+}
+
 static Value *make_one(Graph *g) {
+  if (g->kind.scans && below(g, 4) == 0)
+    return make_scan(g);
   static Value *(*const make[])(Graph *) = {
       make_unary,  make_unary,  make_binary,      make_binary,    make_binary,
       make_binary, make_select, make_select,      make_broadcast, make_broadcast,

@@ -9,11 +9,12 @@ typedef struct {
   uint32_t operations; // about so many
   bool updates;        // some params and slots are overwritten
   bool big;            // larger axes, so that there are several tiles
+  bool scans;          // loops among the operations, also in each other
 } RandomGraph;
 
 // Elementwise operations, broadcasts, reductions, products, transposes, reshapes, slices, pads,
-// concatenations, comparisons, gathers. Values stay of moderate size, so that f32 can be compared
-// with double. Verified.
+// concatenations, comparisons, gathers, loops. Values stay of moderate size, so that f32 can be
+// compared with double. Verified.
 Function *random_graph(Module *m, const char *name, uint64_t seed, RandomGraph kind);
 // One tensor for every argument of f, with N = n. Values are multiples of 1/64: exact in f32.
 const Tensor **random_arguments(Arena *arena, const Function *f, int64_t n, uint64_t seed);
