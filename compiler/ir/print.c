@@ -13,7 +13,7 @@
 const char *const ir_role_names[] = {"param",  "slot",    "state",     "row_state", "column",
                                      "config", "step",    "iteration", "epoch",     "fresh",
                                      "seed",   "example", "scalar",    "metric",    "weight",
-                                     "output", "grad",    "grad_part"};
+                                     "total",  "output",  "grad",      "grad_part"};
 
 static void put_string(Text *out, const char *s) {
   text_put(out, "\"");

@@ -215,8 +215,8 @@ static void check_region(Check *c, const Region *r) {
 }
 
 static bool is_result_role(NnrtRole role) {
-  return role == NNRT_METRIC || role == NNRT_WEIGHT || role == NNRT_OUTPUT || role == NNRT_GRAD ||
-         role == NNRT_GRAD_PART;
+  return role == NNRT_METRIC || role == NNRT_WEIGHT || role == NNRT_TOTAL || role == NNRT_OUTPUT ||
+         role == NNRT_GRAD || role == NNRT_GRAD_PART;
 }
 
 typedef struct {

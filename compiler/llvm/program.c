@@ -107,11 +107,13 @@ LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train),
        SOURCE(NnrtData, validate), SOURCE(NnrtData, test),
        ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path));
 LAYOUT(metric_layout, NnrtMetric, TEXT(NnrtMetric, name));
+static const Layout total_layout = {sizeof(NnrtTotal), 0, NULL};
 static const Layout stop_input_layout = {sizeof(NnrtStopInput), 0, NULL};
 static const Layout fit_layout = {sizeof(NnrtFit), 0, NULL};
 LAYOUT(step_layout, NnrtStep, TEXT(NnrtStep, name));
 LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name), ARRAY(NnrtTrain, step, n_step, step_layout),
        ARRAY(NnrtTrain, metric, n_metric, metric_layout),
+       ARRAY(NnrtTrain, total, n_total, total_layout),
        ARRAY(NnrtTrain, stop_input, n_stop_input, stop_input_layout),
        ARRAY(NnrtTrain, slot, n_slot, u32_layout));
 LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name),

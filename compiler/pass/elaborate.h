@@ -112,6 +112,11 @@ typedef struct { // the calls that led to an error, to be added to its notes
   DiagNote *first, *last;
 } CallChain;
 
+// The sums of one report: what total(x) gave, in order.
+typedef struct {
+  BUF(Value *) at;
+} Totals;
+
 // The function being built. Values that come from outside become its arguments on first use.
 struct Target {
   Elab *e;
@@ -132,8 +137,9 @@ struct Target {
   BUF(StateUpdate) update; // new values of layers' states, one per state (training only)
   NameNumbers stream;      // random streams: how often each name was used so far
   const char *place;       // the step whose formulas are being elaborated, or NULL
-  bool outer;   // formulas of the train block: their draws are those of all its steps (rule 7)
-  bool repeats; // a step that is repeated: its own draws are fresh each time
+  bool outer;     // formulas of the train block: their draws are those of all its steps (rule 7)
+  bool repeats;   // a step that is repeated: its own draws are fresh each time
+  Totals *totals; // of the report being elaborated, or NULL
 };
 
 // Draws are called after the `let` or field they stand in, if they do so directly.

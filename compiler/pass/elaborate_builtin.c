@@ -110,6 +110,19 @@ static bool may_see_batch(Elab *e, const char *name, Span span) {
   return false;
 }
 
+// Truth values count.
+static Value *as_numbers(Elab *e, Value *x) {
+  Builder *b = building(e);
+  Type number = x->type;
+  number.elem = TY_F32;
+  number.range = 0;
+  if (x->type.elem == TY_BOOL) {
+    number.batched = false;
+    return ir_select(b, x, ir_const(b, number, 1), ir_const(b, number, 0));
+  }
+  return ir_convert(b, x, TY_F32);
+}
+
 static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Span span, Value **out) {
   *out = elab_tensor(e, arg->v, NULL, arg->span);
   if (!*out || !may_see_batch(e, name, span))
@@ -128,17 +141,37 @@ static Val do_batch(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *
     return val_error();
   at(e, span);
   Builder *build = building(e);
-  Type number = x->type;
-  number.elem = TY_F32;
-  number.batched = false;
-  if (x->type.elem == TY_BOOL)
-    x = ir_select(build, x, ir_const(build, number, 1), ir_const(build, number, 0));
-  x = ir_convert(build, x, TY_F32);
-  Value *sum = ir_unary(build, OP_batch_sum, x);
+  Value *sum = ir_unary(build, OP_batch_sum, as_numbers(e, x));
   if (strcmp(b->name, "batch_sum") == 0)
     return val_tensor(sum);
   Value *n = ir_inst(build, OP_count, NULL, 0, NULL, 0)->result[0];
   return val_tensor(ir_binary(build, OP_div, sum, broadcast_to(e, n, &sum->type)));
+}
+
+// total(x), in reports: the sum over all rows of the split (rule 31).
+static Val do_total(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  Target *target = e->target;
+  if (!target || !target->totals || target->scan) {
+    Diagnostic *d = elab_error(e, span, "total", "%s(...) stands in a report alone", b->name);
+    diag_note(e->s, d, (Span){0},
+              target && target->totals
+                  ? "in a `scan` it would be a sum in every turn; take it of what the scan gives"
+                  : "`report f1(scores, label)`: a formula of totals is computed once, after all "
+                    "rows of an epoch. For the sum over a batch there is batch_sum(...)");
+    return val_error();
+  }
+  Value *x = elab_tensor(e, arg[0].v, NULL, arg[0].span);
+  if (!x)
+    return val_error();
+  at(e, span);
+  Builder *build = building(e);
+  x = as_numbers(e, x);
+  Value *rows = ir_inst(build, OP_count, NULL, 0, NULL, 0)->result[0];
+  Value *sum = x->type.batched ? ir_unary(build, OP_batch_sum, x)
+                               : ir_binary(build, OP_mul, x, broadcast_to(e, rows, &x->type));
+  buf_push(e->m->arena, &target->totals->at, sum);
+  return val_tensor(sum);
 }
 
 // batch_roll(x, k): for each example the value of its k-th neighbour in the batch (rule 27).
@@ -276,6 +309,7 @@ static const Builtin table[] = {
     {"ceil", "x", do_ceil, N_OPS, false, false},
     {"batch_sum", "x", do_batch, N_OPS, false, false},
     {"batch_mean", "x", do_batch, N_OPS, false, false},
+    {"total", "x", do_total, N_OPS, false, false},
     {"batch_roll", "x, k", do_batch_roll, N_OPS, false, false},
     {"stop_gradient", "x", do_stop_gradient, N_OPS, false, false},
     {"grad", "e, x", grad_call, N_OPS, false, false},

@@ -13,6 +13,7 @@
 //   elaborate_over.c       what is trained
 //   elaborate_optimizer.c  updates of parameters and slots
 //   elaborate_gradients.c  weight, accumulate, clip
+//   elaborate_totals.c     reports that are formulas of totals
 //   elaborate_stop.c       `stop when`, `keep best(...)`
 //   elaborate_predict.c    predict blocks
 //   elaborate_tables.c     targets and their arguments, configs, init, the tables of NnrtProgram
@@ -132,6 +133,13 @@ typedef struct {
   const char *name;
 } Report;
 
+typedef struct {          // a report that is a formula of totals
+  uint32_t metric, first; // in Train.metric; its first total in Train.total
+  Totals total;           // in eval.T, as `value` is
+  Value *value;
+  Span span;
+} TotalFormula;
+
 // What is updated together. A block without `step` items has one step; what stands in it is the
 // block's.
 typedef struct {
@@ -152,6 +160,8 @@ typedef struct {
   BUF(Step *) step;
   Step *whole; // of a block without `step` items; else it holds the reports of the block
   BUF(NnrtMetric) metric;
+  BUF(NnrtTotal) total;
+  BUF(TotalFormula) formula;
   Node *stop, *batch_node, *epochs_node, *steps_node, *seed_node, *log_node, *clip_node, *keep_node,
       *weight_node, *accumulate_node;
   BUF(NnrtStopInput) stop_input;
@@ -167,6 +177,7 @@ typedef struct {
   Value *weight;  // of each row, or NULL
   Value *sum;     // of the losses: what is minimised
   Value **metric; // step_metrics() of them, in the order of Train.metric
+  Totals *totals; // likewise: what each is a formula of; none: a figure of the rows
 } Formulas;
 
 typedef struct Program {
@@ -277,6 +288,11 @@ bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p
                       Results *params, Results *slots);
 void make_stop(Elab *e, Train *t);
 void read_keep(Elab *e, Train *t);
+
+// elaborate_totals.c: metric i of the step where it is a formula of totals; its sums as results
+void add_totals(Elab *e, Train *t, Step *step, const Formulas *f, uint32_t i, Span span);
+void push_totals(Elab *e, const Train *t, uint32_t metric, const Totals *totals, Results *out);
+void make_figures(Elab *e, Train *t);
 
 // elaborate_gradients.c: of loss number i of the step, for the parameters it trains
 bool weighted_losses(Elab *e, const Train *t, const Step *step, Formulas *f);

@@ -157,11 +157,14 @@ static bool make_formulas(Elab *e, const Train *t, const Step *step, Scope *oute
     add_lets(e, f->scope, step->node->list);
   }
   f->metric = arena_array(e->m->arena, Value *, step_metrics(step));
+  f->totals = arena_array(e->m->arena, Totals, step_metrics(step));
   good = make_losses(e, t, step, f, &n);
   for (uint32_t i = 0; i < step->report.n; i++) {
+    target->totals = &f->totals[n + i];
     f->metric[n + i] = one_number(e, f->scope, step->report.at[i].node->a, "report");
     good &= f->metric[n + i] != NULL;
   }
+  target->totals = NULL;
   target->place = NULL;
   target->outer = false;
   return good;
@@ -181,6 +184,10 @@ static void push_metrics(Elab *e, const Train *t, const Step *step, const Formul
                          Results *out) {
   for (uint32_t i = 0; i < step_metrics(step); i++) {
     uint32_t k = step->metric + i;
+    if (t->metric.at[k].kind == NNRT_METRIC_FORMULA) {
+      push_totals(e, t, k, &f->totals[i], out);
+      continue;
+    }
     buf_push(e->m->arena, &out->value, metric_value(e, &t->metric.at[k], f->metric[i]));
     buf_push(e->m->arena, &out->port, (Port){NNRT_METRIC, k, t->metric.at[k].name});
   }
@@ -215,8 +222,13 @@ static void add_metrics(Elab *e, Train *t, Step *step, const Formulas *f) {
     add_metric(e, t, step, "loss", f->metric[n++], step->node->span);
   for (uint32_t i = 0; losses > 1 && i < losses; i++)
     add_metric(e, t, step, format(e, "loss_%u", i + 1), f->metric[n++], step->node->span);
-  for (uint32_t i = 0; i < step->report.n; i++)
-    add_metric(e, t, step, step->report.at[i].name, f->metric[n++], step->report.at[i].node->span);
+  step->table.total = t->total.n;
+  for (uint32_t i = 0; i < step->report.n; i++, n++) {
+    const Report *report = &step->report.at[i];
+    add_metric(e, t, step, report->name, f->metric[n], report->node->span);
+    add_totals(e, t, step, f, n, report->node->span);
+  }
+  step->table.n_total = t->total.n - step->table.total;
   for (uint32_t i = 0; f->weight && i < (losses > 1 ? losses + 1 : losses); i++)
     t->metric.at[step->metric + i].weighted = true;
   step->table.loss = step->metric;
@@ -439,6 +451,7 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   if (data && t->step.n && t->step.at[0]->minimize.n && make_eval(e, t) &&
       e->s->n_error == errors) {
     read_keep(e, t);
+    make_figures(e, t);
     if (make_steps(e, t))
       make_stop(e, t);
   }
@@ -448,6 +461,8 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   n->data = t->data ? t->data->index : NNRT_NONE;
   n->metric = t->metric.at;
   n->n_metric = t->metric.n;
+  n->total = t->total.at;
+  n->n_total = t->total.n;
   n->stop_input = t->stop_input.at;
   n->n_stop_input = t->stop_input.n;
   n->slot = t->slot.at;

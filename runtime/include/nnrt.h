@@ -50,9 +50,10 @@ typedef enum {
   NNRT_FRESH,     // one i32: 1 in the first batch of an epoch, where row states begin anew
   NNRT_SEED,      // one i32
   NNRT_EXAMPLE,   // i32[N]: each row's number in the whole data
-  NNRT_SCALAR,    // one f32: stop.input[index] of a stop function
+  NNRT_SCALAR,    // f32: stop.input[index] of a stop function, total[index] of figures.T
   NNRT_METRIC,    // result, one f32: train.metric[index]
   NNRT_WEIGHT,    // result, one f32: what the sums of weighted metrics are divided by
+  NNRT_TOTAL,     // result, f32: train.total[index], summed over the rows of the call
   NNRT_OUTPUT,    // result: predict.output[index]
   NNRT_GRAD,      // result: gradient of program.param[index]
   NNRT_GRAD_PART, // likewise, where stop_gradient leaves out a part that differences would see
@@ -225,12 +226,17 @@ typedef struct {
   bool pooled; // one estimate for all elements
 } NnrtFit;
 
-enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE }; // sum over rows / rows, or the last batch's value
+// Sum over rows / rows; the last batch's value; result of train.figures.
+enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE, NNRT_METRIC_FORMULA };
 typedef struct {
   const char *name; // "loss", "accuracy"
   uint32_t kind;
   bool weighted; // divided by the weights of the rows, not by their number
 } NnrtMetric;
+
+typedef struct {
+  int64_t first, count; // elements: of the totals before it; its own
+} NnrtTotal;
 
 enum { NNRT_STOP_EPOCH, NNRT_STOP_STEP, NNRT_STOP_TRAIN, NNRT_STOP_VAL, NNRT_STOP_STALLED };
 typedef struct { // one scalar input of a stop function
@@ -250,6 +256,7 @@ typedef struct {           // one update of some of the parameters
   uint32_t step, grad;     // program.function[]
   uint32_t repeat;         // times in an iteration
   uint32_t loss, n_metric; // train.metric[loss ...]: its figures, the first what is minimised
+  uint32_t total, n_total; // train.total[total ...]: likewise
   uint32_t part;           // adds to the gradients alone; only where train.accumulate > 1
 } NnrtStep;
 
@@ -261,6 +268,9 @@ typedef struct {
   uint32_t n_step; // run in this order for each batch
   const NnrtMetric *metric;
   uint32_t n_metric;
+  uint32_t figures;       // program.function[]: metrics from totals; NNRT_NONE: there are none
+  const NnrtTotal *total; // sums that metrics are formulas of (rule 31)
+  uint32_t n_total;
   const NnrtStopInput *stop_input;
   uint32_t n_stop_input;
   NnrtKeep keep;

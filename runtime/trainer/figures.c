@@ -5,10 +5,20 @@
 #include <string.h>
 #include "trainer.h"
 
-bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure) {
-  *figures = (Figures){.train = train, .sum = calloc(2 * train->n_metric + 1, sizeof(double))};
-  figures->count = figures->sum + train->n_metric;
-  return figures->sum || failf(failure, "not enough memory for the figures");
+static size_t total_elements(const NnrtTrain *train) {
+  const NnrtTotal *last = train->n_total ? &train->total[train->n_total - 1] : NULL;
+  return last ? (size_t)(last->first + last->count) : 0;
+}
+
+bool figures_open(Figures *figures, const NnrtTrain *train, Call *formula, Failure *failure) {
+  size_t n = train->n_metric, n_total = total_elements(train);
+  *figures = (Figures){.train = train, .formula = formula};
+  figures->sum = calloc(2 * n + n_total + 1, sizeof(double));
+  if (!figures->sum)
+    return failf(failure, "not enough memory for the figures");
+  figures->count = figures->sum + n;
+  figures->total = figures->count + n;
+  return true;
 }
 
 void figures_close(Figures *figures) {
@@ -19,6 +29,19 @@ void figures_clear(Figures *figures) {
   figures->rows = 0;
   for (uint32_t i = 0; i < figures->train->n_metric; i++)
     figures->sum[i] = figures->count[i] = 0;
+  for (size_t i = 0; i < total_elements(figures->train); i++)
+    figures->total[i] = 0;
+}
+
+static void add_totals(Figures *figures, const Call *call, uint32_t first, uint32_t n) {
+  for (uint32_t i = 0; i < call->function->n_result; i++) {
+    const NnrtPort *port = &call->function->result[i];
+    if (port->role != NNRT_TOTAL || port->index < first || port->index >= first + n)
+      continue;
+    const NnrtTotal *total = &figures->train->total[port->index];
+    for (int64_t k = 0; k < total->count; k++)
+      figures->total[total->first + k] += (double)((const float *)call->result[i])[k];
+  }
 }
 
 static void add_metrics(Figures *figures, const Call *call, int64_t n, uint32_t first,
@@ -41,15 +64,34 @@ static void add_metrics(Figures *figures, const Call *call, int64_t n, uint32_t 
 void figures_add(Figures *figures, const Call *call, int64_t n) {
   figures->rows += n;
   add_metrics(figures, call, n, 0, figures->train->n_metric);
+  add_totals(figures, call, 0, figures->train->n_total);
 }
 
 void figures_add_step(Figures *figures, const Call *call, int64_t n, const NnrtStep *step) {
   add_metrics(figures, call, n, step->loss, step->loss + step->n_metric);
+  add_totals(figures, call, step->total, step->n_total);
+}
+
+static double formula_value(const Figures *figures, uint32_t metric) {
+  Call *call = figures->formula;
+  Failure failure;
+  for (uint32_t i = 0; i < call->function->n_arg; i++) {
+    const NnrtPort *port = &call->function->arg[i];
+    if (port->role != NNRT_SCALAR)
+      continue;
+    const NnrtTotal *total = &figures->train->total[port->index];
+    for (int64_t k = 0; k < total->count; k++)
+      ((float *)call->arg[i])[k] = (float)figures->total[total->first + k];
+  }
+  const float *value = call_result(call, NNRT_METRIC, metric);
+  return value && call_run(call, 1, &failure) ? (double)*value : NAN;
 }
 
 double figures_value(const Figures *figures, uint32_t metric) {
   if (figures->train->metric[metric].kind == NNRT_METRIC_VALUE)
     return figures->sum[metric];
+  if (figures->train->metric[metric].kind == NNRT_METRIC_FORMULA)
+    return formula_value(figures, metric);
   return figures->count[metric] > 0 ? figures->sum[metric] / figures->count[metric] : NAN;
 }
 
@@ -120,16 +162,19 @@ static bool eval_block(const Run *run, const Values *values, const NnrtTrain *tr
   int64_t batch = option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
   Dataset dataset = {0};
   NnrtModel *model = NULL;
-  Call eval = {0};
+  Call eval = {0}, formula = {0};
+  uint32_t functions[] = {train->eval, train->figures};
+  uint32_t count = train->figures == NNRT_NONE ? 1 : 2;
   Figures figures = {0};
   SplitKind kind;
   bool good = train->data == NNRT_NONE ||
               dataset_open(&dataset, program, train->data, run->options, failure);
   if (good && dataset.data)
     dataset_need(&dataset, &program->function[train->eval]);
-  good = good && model_open(&model, program, run->pool, batch, &train->eval, 1, failure) &&
+  good = good && model_open(&model, program, run->pool, batch, functions, count, failure) &&
          call_open(&eval, model, values, train->eval, batch, failure) &&
-         figures_open(&figures, train, failure);
+         (count == 1 || call_open(&formula, model, values, train->figures, 1, failure)) &&
+         figures_open(&figures, train, &formula, failure);
   if (good) {
     call_set(&eval, 1, 1, run->options->seed != INT64_MIN ? run->options->seed : train->seed);
     good = evaluate_block(&dataset, &eval, run->options, batch, &figures, &kind, failure);
@@ -139,6 +184,7 @@ static bool eval_block(const Run *run, const Values *values, const NnrtTrain *tr
                   log_form(run->options));
   figures_close(&figures);
   call_close(&eval);
+  call_close(&formula);
   nnrt_close(model);
   dataset_close(&dataset);
   return good;

@@ -31,8 +31,8 @@ typedef struct {
   Split rows, validation;
   bool has_data, has_validation;
   NnrtModel *model;
-  Call *step_call, eval_call, stop_call; // step_call: one per step of the block
-  Call *part_call;                       // likewise, where gradients are accumulated
+  Call *step_call, eval_call, stop_call, figures_call; // step_call: one per step of the block
+  Call *part_call;                                     // likewise, where gradients are accumulated
   Figures epoch_figures, log_figures, validation_figures;
   Progress *progress;
   int64_t batch, epochs, steps, log_every, seed; // steps: 0 if epochs rule
@@ -69,7 +69,7 @@ static bool open_data(Trainer *t, Failure *failure) {
 
 static bool open_model(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
-  uint32_t *functions = calloc(2 * train->n_step + 2, sizeof *functions), count = 0;
+  uint32_t *functions = calloc(2 * train->n_step + 3, sizeof *functions), count = 0;
   if (!functions)
     return failf(failure, "not enough memory");
   for (uint32_t i = 0; i < train->n_step; i++)
@@ -80,6 +80,8 @@ static bool open_model(Trainer *t, Failure *failure) {
     functions[count++] = train->eval;
   if (train->stop != NNRT_NONE)
     functions[count++] = train->stop;
+  if (train->figures != NNRT_NONE)
+    functions[count++] = train->figures;
   bool good = model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure);
   free(functions);
   return good;
@@ -99,6 +101,8 @@ static bool open_calls(Trainer *t, Failure *failure) {
       return false;
   return (train->eval == NNRT_NONE ||
           call_open(&t->eval_call, t->model, t->values, train->eval, t->batch, failure)) &&
+         (train->figures == NNRT_NONE ||
+          call_open(&t->figures_call, t->model, t->values, train->figures, 1, failure)) &&
          (train->stop == NNRT_NONE ||
           call_open(&t->stop_call, t->model, t->values, train->stop, 1, failure));
 }
@@ -136,9 +140,10 @@ static bool trainer_open(Trainer *t, Failure *failure) {
     t->batch = t->rows.rows;
   t->by_rows = has_row_states(t);
   if (!values_open_rows(t->values, t->batch, failure) || !open_model(t, failure) ||
-      !open_calls(t, failure) || !figures_open(&t->epoch_figures, train, failure) ||
-      !figures_open(&t->log_figures, train, failure) ||
-      !figures_open(&t->validation_figures, train, failure))
+      !open_calls(t, failure) ||
+      !figures_open(&t->epoch_figures, train, &t->figures_call, failure) ||
+      !figures_open(&t->log_figures, train, &t->figures_call, failure) ||
+      !figures_open(&t->validation_figures, train, &t->figures_call, failure))
     return false;
   t->validation_figures.interrupted = &interrupted;
   return true;
@@ -156,6 +161,7 @@ static void trainer_close(Trainer *t) {
   free(t->part_call);
   call_close(&t->eval_call);
   call_close(&t->stop_call);
+  call_close(&t->figures_call);
   nnrt_close(t->model);
   dataset_close(&t->dataset);
   values_close_rows(t->values);

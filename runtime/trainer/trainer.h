@@ -302,11 +302,14 @@ bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, i
 typedef struct { // metrics on their way to an epoch's figures
   const NnrtTrain *train;
   double *sum, *count; // per metric: of its values, and the rows in it
+  double *total;       // of elements of train.total
+  Call *formula;       // of train.figures: metrics of totals; NULL: there are none
   int64_t rows;
   const volatile sig_atomic_t *interrupted; // ends evaluate_split early; may be NULL
 } Figures;
 
-bool figures_open(Figures *figures, const NnrtTrain *train, Failure *failure);
+// formula: an open call of train.figures if it has one; it may serve several Figures.
+bool figures_open(Figures *figures, const NnrtTrain *train, Call *formula, Failure *failure);
 void figures_clear(Figures *figures);
 void figures_add(Figures *figures, const Call *call, int64_t n);
 // Those of one step only: a step is repeated, what else its function computes is not.

@@ -248,6 +248,7 @@ void toy_make(ToyProgram *toy) {
                              .n_step = LEN(steps),
                              .eval = 2,
                              .stop = 5,
+                             .figures = NNRT_NONE,
                              .metric = metrics,
                              .n_metric = LEN(metrics),
                              .stop_input = stop_inputs,
