@@ -137,7 +137,8 @@ static bool climbs(const Train *t, uint32_t metric) {
 // Is a greater figure the better one? Of what is maximised, and of measures of being right.
 static bool rises(const Train *t, uint32_t metric) {
   static const char *const measures[] = {"accuracy", "binary_accuracy", "top_k_accuracy", "f1",
-                                         "auc",      "precision",       "recall",         "r2"};
+                                         "auc",      "precision",       "recall",         "r2",
+                                         "macro_f1"};
   const char *name = t->metric.at[metric].name, *dot = strrchr(name, '.');
   for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
     if (strcmp(dot ? dot + 1 : name, measures[i]) == 0)
