@@ -72,8 +72,8 @@ static const char *value_name(const Node *n) {
   }
 }
 
-static void add_report(Elab *e, Step *step, Node *arg) {
-  Report r = {.node = arg, .name = arg->name ? arg->name : value_name(arg->a)};
+static void add_report(Elab *e, Step *step, Node *arg, int64_t every) {
+  Report r = {.node = arg, .name = arg->name ? arg->name : value_name(arg->a), .every = every};
   if (!r.name) {
     Diagnostic *d = diag_error(e->s, arg->span, "report-name", "this report needs a name");
     diag_note(e->s, d, (Span){0}, "write `report NAME = %s`", node_source(e, arg));
@@ -96,11 +96,49 @@ static void add_report(Elab *e, Step *step, Node *arg) {
   buf_push(e->m->arena, &step->report, r);
 }
 
-static void add_reports(Elab *e, Step *step, Node *item) {
-  if (item->a)
-    not_yet(e, item->span, "`every` for a report");
+// `every 4 epochs`, `every 100 steps`.
+bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int64_t *steps) {
+  int64_t n = 0;
+  *epochs = *steps = 0;
+  if (!item->a)
+    return true;
+  e->target = NULL;
+  Val v = elab_expr(e, t->scope, item->a, NULL);
+  if (!elab_int(e, v, "`every`", item->a->span, &n))
+    return false;
+  bool of_epochs = strcmp(item->unit, "epochs") == 0 || strcmp(item->unit, "epoch") == 0;
+  bool of_steps = strcmp(item->unit, "steps") == 0 || strcmp(item->unit, "step") == 0;
+  if (n < 1 || n > INT32_MAX)
+    diag_error(e->s, item->a->span, "setting-value", "every %lld: at least 1", (long long)n);
+  else if (!of_epochs && !of_steps)
+    diag_error(e->s, item->span, "setting-value", "every %lld `%s`: expected epochs or steps",
+               (long long)n, item->unit);
+  else if (of_epochs && !t->node->a)
+    diag_error(e->s, item->span, "train-length", "without data there are no epochs: say steps");
+  else {
+    *(of_epochs ? epochs : steps) = n;
+    return true;
+  }
+  return false;
+}
+
+static void add_reports(Elab *e, const Train *t, Step *step, Node *item) {
+  int64_t epochs, steps;
+  if (item->a && !t->node->a) {
+    diag_error(e->s, item->span, "train-length",
+               "without data there are no epochs for a report to wait for");
+    return;
+  }
+  if (!read_every(e, t, item, &epochs, &steps))
+    return;
+  if (steps) {
+    Diagnostic *d = diag_error(e->s, item->span, "setting-value", "a report is of whole epochs");
+    diag_note(e->s, d, (Span){0},
+              "`report ... every 5 epochs`; `log every(100)` prints the figures of each 100 steps");
+    return;
+  }
   for (uint32_t i = 0; i < item->list.n; i++)
-    add_report(e, step, item->list.at[i]);
+    add_report(e, step, item->list.at[i], epochs);
 }
 
 static void add_stop(Elab *e, Train *t, Node *item) {
@@ -160,7 +198,7 @@ static void add_step_item(Elab *e, Train *t, Step *step, Node *item) {
     buf_push(e->m->arena, &step->minimize, (Minimize){.node = item});
     break;
   case N_REPORT:
-    add_reports(e, step, item);
+    add_reports(e, t, step, item);
     break;
   case N_STOP:
   case N_DRAW:
@@ -201,7 +239,7 @@ static void add_item(Elab *e, Train *t, Node *item) {
     buf_push(e->m->arena, &t->whole->minimize, (Minimize){.node = item});
     break;
   case N_REPORT:
-    add_reports(e, t->whole, item);
+    add_reports(e, t, t->whole, item);
     break;
   case N_STOP:
     add_stop(e, t, item);

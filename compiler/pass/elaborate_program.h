@@ -131,6 +131,7 @@ typedef struct Minimize {
 typedef struct {
   Node *node; // N_ARG
   const char *name;
+  int64_t every; // epochs; 0: each
 } Report;
 
 typedef struct {          // a report that is a formula of totals
@@ -271,6 +272,8 @@ void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that
 
 // elaborate_items.c
 void train_add_items(Elab *e, Train *t);
+// `every 4 epochs`, `every 100 steps` of an item; both 0 where it has none. false after an error.
+bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int64_t *steps);
 void train_read_settings(Elab *e, Train *t);
 
 // elaborate_train.c, elaborate_over.c, elaborate_optimizer.c, elaborate_stop.c, elaborate_predict.c

@@ -31,7 +31,10 @@ void add_totals(Elab *e, Train *t, Step *step, const Formulas *f, uint32_t i, Sp
       total.first = t->total.at[t->total.n - 1].first + t->total.at[t->total.n - 1].count;
     buf_push(e->m->arena, &t->total, total);
   }
-  t->metric.at[metric].kind = NNRT_METRIC_FORMULA;
+  NnrtMetric *m = &t->metric.at[metric];
+  m->kind = NNRT_METRIC_FORMULA;
+  m->total = formula.first;
+  m->n_total = formula.total.at.n;
   buf_push(e->m->arena, &t->formula, formula);
 }
 

@@ -184,6 +184,8 @@ static void push_metrics(Elab *e, const Train *t, const Step *step, const Formul
                          Results *out) {
   for (uint32_t i = 0; i < step_metrics(step); i++) {
     uint32_t k = step->metric + i;
+    if (t->metric.at[k].every > 1 && e->target->training)
+      continue; // the trainer evaluates it, now and then
     if (t->metric.at[k].kind == NNRT_METRIC_FORMULA) {
       push_totals(e, t, k, &f->totals[i], out);
       continue;
@@ -227,6 +229,7 @@ static void add_metrics(Elab *e, Train *t, Step *step, const Formulas *f) {
     const Report *report = &step->report.at[i];
     add_metric(e, t, step, report->name, f->metric[n], report->node->span);
     add_totals(e, t, step, f, n, report->node->span);
+    t->metric.at[t->metric.n - 1].every = (uint32_t)report->every;
   }
   step->table.n_total = t->total.n - step->table.total;
   for (uint32_t i = 0; f->weight && i < (losses > 1 ? losses + 1 : losses); i++)

@@ -231,7 +231,9 @@ enum { NNRT_METRIC_MEAN, NNRT_METRIC_VALUE, NNRT_METRIC_FORMULA };
 typedef struct {
   const char *name; // "loss", "accuracy"
   uint32_t kind;
-  bool weighted; // divided by the weights of the rows, not by their number
+  uint32_t every;          // epochs from one value to the next; more than 1: not of step functions
+  uint32_t total, n_total; // FORMULA: of train.total[total ...]
+  uint32_t weighted;       // 1: divided by the weights of the rows, not by their number
 } NnrtMetric;
 
 typedef struct {

@@ -87,7 +87,37 @@ static double formula_value(const Figures *figures, uint32_t metric) {
   return value && call_run(call, 1, &failure) ? (double)*value : NAN;
 }
 
+bool figures_due(const Figures *figures, uint32_t metric) {
+  uint32_t every = figures->train->metric[metric].every;
+  return every <= 1 || !figures->epoch || (figures->epoch > 0 && figures->epoch % every == 0);
+}
+
+bool figures_rare(const NnrtTrain *train, int64_t epoch) {
+  bool any = false;
+  for (uint32_t i = 0; i < train->n_metric; i++)
+    any |= train->metric[i].every > 1 && epoch % train->metric[i].every == 0;
+  return any;
+}
+
+void figures_take_rare(Figures *figures, const Figures *from, int64_t epoch) {
+  figures->epoch = epoch;
+  for (uint32_t i = 0; i < figures->train->n_metric; i++) {
+    const NnrtMetric *metric = &figures->train->metric[i];
+    if (metric->every <= 1)
+      continue;
+    figures->sum[i] = from->sum[i];
+    figures->count[i] = from->count[i];
+    for (uint32_t k = metric->total; k < metric->total + metric->n_total; k++) {
+      const NnrtTotal *total = &figures->train->total[k];
+      memcpy(figures->total + total->first, from->total + total->first,
+             sizeof(double) * (size_t)total->count);
+    }
+  }
+}
+
 double figures_value(const Figures *figures, uint32_t metric) {
+  if (!figures_due(figures, metric))
+    return NAN;
   if (figures->train->metric[metric].kind == NNRT_METRIC_VALUE)
     return figures->sum[metric];
   if (figures->train->metric[metric].kind == NNRT_METRIC_FORMULA)

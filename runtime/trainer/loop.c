@@ -146,6 +146,7 @@ static bool trainer_open(Trainer *t, Failure *failure) {
       !figures_open(&t->validation_figures, train, &t->figures_call, failure))
     return false;
   t->validation_figures.interrupted = &interrupted;
+  t->log_figures.epoch = -1;
   return true;
 }
 
@@ -252,10 +253,15 @@ static void set_fresh(Trainer *t, bool fresh) {
   }
 }
 
+static void begin_epoch(Trainer *t) {
+  figures_clear(&t->epoch_figures);
+  t->epoch_figures.epoch = -1;
+}
+
 static bool run_epoch(Trainer *t, Failure *failure) {
   Shuffle all = shuffle_make(t->rows.rows, t->seed, t->epoch), *shuffle = t->by_rows ? NULL : &all;
   int64_t rows = epoch_rows(t);
-  figures_clear(&t->epoch_figures);
+  begin_epoch(t);
   for (int64_t first = 0; first < rows && !enough_steps(t); first += t->batch) {
     int64_t n = rows - first < t->batch ? rows - first : t->batch;
     set_fresh(t, first == 0);
@@ -277,7 +283,7 @@ static bool run_epoch(Trainer *t, Failure *failure) {
 // Without data an epoch is the stretch between two reports: a tenth of the steps, or log_every.
 static bool run_steps_without_data(Trainer *t, Failure *failure) {
   int64_t stretch = t->log_every > 0 ? t->steps : (t->steps + 9) / 10;
-  figures_clear(&t->epoch_figures);
+  begin_epoch(t);
   for (int64_t i = 0; i < stretch && !enough_steps(t); i++) {
     for (uint32_t k = 0; k < t->train->n_step; k++)
       call_number_rows(&t->step_call[k], t->step * t->batch, t->batch);
@@ -305,6 +311,8 @@ static double stop_input(Trainer *t, uint32_t index) {
     return figure;
   if (of_val && !t->has_validation) // the run on all rows after cross-validation
     return 0;
+  if (isnan(figure)) // not of this epoch
+    return (double)(t->epoch - t->best_epoch[index]) >= input->patience && t->best_epoch[index];
   double gain = input->rising ? figure - t->best[index] : t->best[index] - figure;
   if (!t->best_epoch[index] || gain > input->by) {
     t->best[index] = figure;
@@ -342,6 +350,8 @@ static bool keep_best(Trainer *t, const Figures *validation, Failure *failure) {
   if (!keep->best || !from)
     return true;
   double figure = figures_value(from, keep->metric);
+  if (isnan(figure))
+    return true;
   bool better = keep->rising ? figure > t->kept_figure : figure < t->kept_figure;
   if (t->kept_epoch && !better)
     return true;
@@ -364,11 +374,26 @@ static void take_back_best(Trainer *t) {
 
 // ---- A block ----------------------------------------------------------------------------------
 
+// Reports of every few epochs are of the training rows after the epoch, in evaluation mode.
+static bool add_rare_figures(Trainer *t, Failure *failure) {
+  if (!t->has_data || interrupted || !figures_rare(t->train, t->epoch))
+    return true;
+  call_set(&t->eval_call, t->step, t->epoch, t->seed);
+  if (!evaluate_split(&t->eval_call, &t->rows, t->batch, &t->validation_figures, failure))
+    return false;
+  if (!interrupted)
+    figures_take_rare(&t->epoch_figures, &t->validation_figures, t->epoch);
+  return true;
+}
+
 static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
   Figures *validation = NULL;
+  if (!add_rare_figures(t, failure))
+    return false;
   if (t->has_validation && !interrupted) {
     call_set(&t->eval_call, t->step, t->epoch, t->seed);
     validation = &t->validation_figures;
+    validation->epoch = t->epoch;
     if (!evaluate_split(&t->eval_call, &t->validation, t->batch, validation, failure))
       return false;
     if (interrupted)
@@ -419,6 +444,7 @@ static bool run_block(Trainer *t, Failure *failure) {
 // What the fold's rows say about the weights that its training ends with.
 static bool fold_figures(Trainer *t, Folds *folds, Failure *failure) {
   call_set(&t->eval_call, t->step, t->epoch, t->seed);
+  t->validation_figures.epoch = 0;
   if (!evaluate_split(&t->eval_call, &t->validation, t->batch, &t->validation_figures, failure))
     return false;
   if (!interrupted)
@@ -431,6 +457,7 @@ static bool print_test(Trainer *t, Failure *failure) {
   if (interrupted || !t->has_data || t->train->eval == NNRT_NONE ||
       !dataset_has(&t->dataset, SPLIT_TEST))
     return true;
+  t->validation_figures.epoch = 0;
   if (!dataset_split(&t->dataset, SPLIT_TEST, &split, failure) ||
       !evaluate_split(&t->eval_call, &split, t->batch, &t->validation_figures, failure))
     return false;

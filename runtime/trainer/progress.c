@@ -41,8 +41,9 @@ static void put_duration(String *line, double seconds) {
 static void put_figures(String *line, const Figures *figures, const char *prefix) {
   char number[NUMBER_TEXT];
   for (uint32_t i = 0; i < figures->train->n_metric; i++)
-    string_printf(line, "  %s%s %s", prefix, figures->train->metric[i].name,
-                  figure_text(figures_value(figures, i), number));
+    if (figures_due(figures, i))
+      string_printf(line, "  %s%s %s", prefix, figures->train->metric[i].name,
+                    figure_text(figures_value(figures, i), number));
 }
 
 static void put_place(String *line, const Progress *progress, int64_t epoch) {
@@ -92,6 +93,8 @@ void progress_step(Progress *progress, int64_t epoch, int64_t step_in_epoch, int
 static void put_json_figures(String *line, const Figures *figures, const char *prefix) {
   for (uint32_t i = 0; i < figures->train->n_metric; i++) {
     String name = {0};
+    if (!figures_due(figures, i))
+      continue;
     string_printf(&name, "%s%s", prefix, figures->train->metric[i].name);
     string_put(line, ",");
     string_put_json(line, name.at ? name.at : "");
@@ -171,7 +174,7 @@ static bool named_before(const NnrtProgram *program, uint32_t block, uint32_t me
 
 static void put_value(String *history, const Figures *figures, const char *name) {
   for (uint32_t i = 0; figures && i < figures->train->n_metric; i++)
-    if (!strcmp(figures->train->metric[i].name, name))
+    if (!strcmp(figures->train->metric[i].name, name) && figures_due(figures, i))
       string_printf(history, "%.9g", figures_value(figures, i));
 }
 

@@ -305,6 +305,7 @@ typedef struct { // metrics on their way to an epoch's figures
   double *total;       // of elements of train.total
   Call *formula;       // of train.figures: metrics of totals; NULL: there are none
   int64_t rows;
+  int64_t epoch; // which metrics there are: all (0), those of this epoch, those of every (-1)
   const volatile sig_atomic_t *interrupted; // ends evaluate_split early; may be NULL
 } Figures;
 
@@ -314,7 +315,11 @@ void figures_clear(Figures *figures);
 void figures_add(Figures *figures, const Call *call, int64_t n);
 // Those of one step only: a step is repeated, what else its function computes is not.
 void figures_add_step(Figures *figures, const Call *call, int64_t n, const NnrtStep *step);
+bool figures_due(const Figures *figures, uint32_t metric); // else its value is NAN
 double figures_value(const Figures *figures, uint32_t metric);
+// Takes the metrics of this epoch that step functions don't have.
+void figures_take_rare(Figures *figures, const Figures *from, int64_t epoch);
+bool figures_rare(const NnrtTrain *train, int64_t epoch); // are there any?
 void figures_close(Figures *figures);
 bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figures,
                     Failure *failure);
