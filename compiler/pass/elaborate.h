@@ -139,6 +139,8 @@ struct Target {
   const char *place;       // the step whose formulas are being elaborated, or NULL
   bool outer;     // formulas of the train block: their draws are those of all its steps (rule 7)
   bool repeats;   // a step that is repeated: its own draws are fresh each time
+  bool pieces;    // part.T: its batch is a piece of a greater one (rule 28)
+  Span warned;    // the last place that was warned about for it
   Totals *totals; // of the report being elaborated, or NULL
 };
 

@@ -123,12 +123,32 @@ static Value *as_numbers(Elab *e, Value *x) {
   return ir_convert(b, x, TY_F32);
 }
 
+// Of accumulated batches each has statistics of its own: not those of the united batch (rule 28).
+static void warn_of_pieces(Elab *e, const char *name, Span span) {
+  Target *target = e->target;
+  if (!target || !target->pieces)
+    return;
+  for (const Frame *f = e->frame; f && is_library(e, span); f = f->up)
+    span = f->call;
+  if (target->warned.file == span.file && target->warned.start == span.start)
+    return;
+  target->warned = span;
+  Diagnostic *d =
+      diag_warning(e->s, span, "batch-in-pieces",
+                   "%s is of each batch alone, not of those that `accumulate` unites", name);
+  diag_note(e->s, d, (Span){0},
+            "so this is not quite what one greater batch would give (rule 28); LayerNorm has no "
+            "such statistics");
+}
+
 static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Span span, Value **out) {
   *out = elab_tensor(e, arg->v, NULL, arg->span);
   if (!*out || !may_see_batch(e, name, span))
     return false;
-  if ((*out)->type.batched)
+  if ((*out)->type.batched) {
+    warn_of_pieces(e, name, span);
     return true;
+  }
   elab_error(e, arg->span, "not-batched", "%s: this value is the same for every example", name);
   return false;
 }

@@ -354,6 +354,7 @@ static bool make_step(Elab *e, Train *t, Step *step, bool part) {
   Formulas f = {0}, block = {0};
   Results out = {0};
   Target *target = begin_training(e, t, step, part ? "part" : "step");
+  target->pieces = part;
   Scope *scope = train_scope(e, t);
   if (!make_formulas(e, t, step, scope, &f) ||
       (has_block_reports(t, step) && !make_formulas(e, t, t->whole, scope, &block)) ||

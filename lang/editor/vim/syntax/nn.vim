@@ -18,7 +18,7 @@ syntax keyword nnFunction inverse_time iota kl_divergence known l1 l1_l2 l2 lead
 syntax keyword nnFunction lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid log_softmax
 syntax keyword nnFunction macro_f1 mae mape mask masked masked_mean max max_norm mean min min_max min_max_norm mish
 syntax keyword nnFunction mod mse msle nadam non_negative norm normal one_cycle one_hot ones orthogonal
-syntax keyword nnFunction over_weights pad poisson polynomial_decay pow precision quantile r2 rank recall relu
+syntax keyword nnFunction over_weights pad pick poisson polynomial_decay pow precision quantile r2 rank recall relu
 syntax keyword nnFunction relu6 reshape reverse rmse rmsprop round rsqrt same select selu sgd shape sigmoid sign
 syntax keyword nnFunction sin sinusoids size soft_shrink softmax softplus softsign split sqrt squared_hinge
 syntax keyword nnFunction standardize step steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish
