@@ -7,7 +7,7 @@ CC = gcc
 CLANG = clang-19
 LLVM_CONFIG = llvm-config-19
 
-PACKAGES = gcc make flex bison llvm-19-dev clang-19 libopenblas-dev zlib1g-dev libpng-dev
+PACKAGES = gcc make flex bison llvm-19-dev clang-19 libopenblas-dev zlib1g-dev libpng-dev libjpeg-dev
 TEST_PACKAGES = python3-torch python3-numpy clang-format
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror

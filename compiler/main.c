@@ -202,6 +202,19 @@ static const char *check_output(Session *s, const char *path) {
   return NULL;
 }
 
+// Pictures of any format: in the data, or in colour as the input of a predict block.
+static bool reads_pictures(const NnrtProgram *program) {
+  bool any = false;
+  for (uint32_t i = 0; i < program->n_data; i++)
+    any |= program->data[i].train.kind == NNRT_FOLDERS || program->data[i].train.kind == NNRT_CIFAR;
+  for (uint32_t i = 0; i < program->n_predict; i++)
+    for (uint32_t k = 0; k < program->predict[i].n_input; k++) {
+      const NnrtType *type = &program->predict[i].input[k].type;
+      any |= type->rank == 3 && type->dim[2] == 3;
+    }
+  return any;
+}
+
 // One object per CPU level plus the index, linked. Objects lie beside the output while it is made.
 static const char *make_executable(Session *s, const Options *o, Module *m, const char *output) {
   static const char *const all[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
@@ -227,8 +240,13 @@ static const char *make_executable(Session *s, const Options *o, Module *m, cons
   if (!why)
     why = backend.index(s, suffix, n, object[n]);
   if (!why) {
-    LinkOptions link = {object,       n + 1,    output,
-                        o->is_static, o->strip, backend.uses_openblas(m, &o->codegen)};
+    LinkOptions link = {object,
+                        n + 1,
+                        output,
+                        o->is_static,
+                        o->strip,
+                        backend.uses_openblas(m, &o->codegen),
+                        reads_pictures(m->program)};
     why = link_executable(s, &link);
   }
   if (o->time_passes)

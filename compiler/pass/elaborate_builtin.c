@@ -330,6 +330,7 @@ static const Builtin table[] = {
     {"batch_sum", "x", do_batch, N_OPS, false, false},
     {"batch_mean", "x", do_batch, N_OPS, false, false},
     {"total", "x", do_total, N_OPS, false, false},
+    {"sample", "x, y, z", do_sample, N_OPS, false, false},
     {"batch_roll", "x, k", do_batch_roll, N_OPS, false, false},
     {"stop_gradient", "x", do_stop_gradient, N_OPS, false, false},
     {"grad", "e, x", grad_call, N_OPS, false, false},

@@ -272,6 +272,7 @@ struct Builtin {
   bool is_draw, is_mode; // `normal`: waits for a shape; `leading`: a word for an argument
 };
 const Builtin *builtin_find(Elab *e, const char *name);
+Val do_sample(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 uint32_t builtin_names(Elab *e, const char *const **names);
 Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, const Type *want);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 // Functions on raw data that the language has and this compiler doesn't do yet.
-static const char *const later_functions[] = {"augment", "resize", "preprocess"};
+static const char *const later_functions[] = {"preprocess"};
 static const char *const later_settings[] = {"cache",   "classes", "key",  "weight",
                                              "shuffle", "balance", "names"};
 static const char *const settings[] = {"train", "test", "validate", "rows"};
@@ -260,7 +260,7 @@ static void resolve_checks(Elab *e, DataInfo *data) {
   if (!data->bad && data->train.s.kind == NNRT_NO_SOURCE) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "source", "`%s` has no rows", decl->name);
     diag_note(e->s, d, (Span){0},
-              "say where they come from: train = idx(...), csv(...), "
+              "say where they come from: train = idx(...), csv(...), folders(...), "
               "rows = [[...], ...] or generated(n)");
     data->bad = true;
   }

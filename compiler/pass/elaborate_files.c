@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 enum { MAX_LINE = 1 << 20 };
@@ -185,6 +186,22 @@ static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
 
 // ---- both --------------------------------------------------------------------------------------
 
+static bool is_folder(const char *path) {
+  struct stat about;
+  return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+// As open_data() looks for files.
+static const char *find_folder(Elab *e, DataInfo *data, const char *name) {
+  const char *program = e->s->source.at[data->decl->span.file].path, *slash = strrchr(program, '/');
+  const char *env = getenv("NN_DATA");
+  const char *there = env && env[0] ? format(e, "%s/%s", env, name) : name;
+  const char *beside = slash ? format(e, "%.*s/%s", (int)(slash - program), program, name) : name;
+  if (name[0] != '/' && is_folder(there))
+    return there;
+  return is_folder(name) ? name : name[0] != '/' && is_folder(beside) ? beside : NULL;
+}
+
 void files_look(Elab *e, DataInfo *data, DataSource *source) {
   NnrtSource *s = &source->s;
   if (source->opened)
@@ -194,6 +211,10 @@ void files_look(Elab *e, DataInfo *data, DataSource *source) {
   for (uint32_t i = 0; i < s->n_file; i++) {
     FileFacts *facts = &source->facts[i];
     const char *path;
+    if (s->kind == NNRT_FOLDERS) {
+      facts->path = s->file[i] ? find_folder(e, data, s->file[i]) : NULL;
+      continue;
+    }
     gzFile f = s->file[i] ? open_data(e, data, s->file[i], &path) : NULL;
     if (!f)
       continue;
@@ -216,7 +237,7 @@ bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const
   uint32_t k = source->s.kind == NNRT_IDX ? c->first : 0;
   if (k >= source->s.n_file || !source->facts || !source->facts[k].path || source->facts[k].wrong)
     return true;
-  if (source->s.kind == NNRT_TEXT)
+  if (source->s.kind == NNRT_TEXT || is_picture_source(data))
     return true;
   if (source->s.kind == NNRT_IDX)
     return idx_check(e, &source->facts[k], c, span, source->span);

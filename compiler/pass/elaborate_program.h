@@ -6,6 +6,8 @@
 //   elaborate_steps.c      steps on the rows of a source: drop_missing, windows, ...
 //   elaborate_files.c      what can be seen in the data files while compiling
 //   elaborate_cells.c      what is counted in csv files and texts: names, words, columns of text
+//   elaborate_pictures.c   folders(...), cifar(...): pictures and their classes
+//   elaborate_augment.c    augment(...) of pictures, and what `preview` shows
 //   elaborate_words.c      from cells to values: recode, vocabulary and pad, without
 //   elaborate_fitted.c     standardize, min_max, fill: estimated on the training rows
 //   elaborate_items.c      train blocks: items and settings
@@ -112,6 +114,8 @@ struct DataInfo {
   bool named;             // a column has been called after it
   BUF(Fitted) fit;
   BUF(NodeWords) words;
+  const Field *augmented; // the first field or let with augment(...), or NULL
+  uint32_t preview;       // its function, or NNRT_NONE
 };
 
 typedef struct {
@@ -256,7 +260,25 @@ Val row_whole(Elab *e, DataInfo *data, Node *expr);                        // `r
 bool is_row(const Node *node);       // `row`, `row[...]`, `row.name`
 Val row_number(Elab *e, void *data); // `row` of generated data
 
+Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type);
+bool row_is_direct(const DataInfo *data, const Node *expr); // the field is this part of the row
+bool names_fit(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words, const Type *type);
+Val not_counted(Elab *e, DataInfo *data, Node *expr); // the error: the file isn't there
+
+// elaborate_pictures.c
+bool picture_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s);
+bool is_picture_source(const DataInfo *data);
+bool picture_classes(Elab *e, const DataSource *source, NnrtWords *out); // false: not known
+Val picture_part(Elab *e, DataInfo *data, Node *expr);                   // row.image, row.class
+Val resized_value(Elab *e, DataInfo *data, Node *node, Node *operand, Node *const *arg, uint32_t n);
+
+// elaborate_augment.c
+Val augmented_value(Elab *e, Scope *scope, DataInfo *data, Node *node, Val v, Node *const *arg,
+                    uint32_t n);
+void make_previews(Elab *e);
+
 // elaborate_source.c: false after an error.
+bool file_name(Elab *e, DataInfo *data, Node *expr, const char **out);
 bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 
 // elaborate_files.c

@@ -22,8 +22,8 @@ static bool same_column(const NnrtColumn *x, const NnrtColumn *y) {
       x->header == y->header || (x->header && y->header && strcmp(x->header, y->header) == 0);
   bool place = x->n_place == y->n_place &&
                (!x->n_place || memcmp(x->place, y->place, sizeof *x->place * x->n_place) == 0);
-  return header && place && x->first == y->first && same_type(&x->type, &y->type) &&
-         same_words(&x->words, &y->words);
+  return header && place && x->first == y->first && x->resized == y->resized &&
+         same_type(&x->type, &y->type) && same_words(&x->words, &y->words);
 }
 
 static uint32_t column_index(Elab *e, DataInfo *data, const NnrtColumn *column) {
@@ -45,7 +45,7 @@ Val row_number(Elab *e, void *ctx) {
 }
 
 // `first`, `header` and the type are set; a value of the column, f32 where it isn't an index.
-static Val column_value(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type) {
+Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type) {
   const Field *f = data->computing;
   c->name = f && !data->named && f->node->kind == N_FIELD ? f->name : node_source(e, expr);
   data->named = true;
@@ -73,7 +73,7 @@ static Val wrong_row(Elab *e, Span span, const char *what, const char *advice) {
 }
 
 // The field is this expression itself, or taken from the row by steps, not computed from it.
-static bool is_direct(const DataInfo *data, const Node *expr) {
+bool row_is_direct(const DataInfo *data, const Node *expr) {
   const Field *f = data->computing;
   return f && (f->node->kind == N_FIELD ? f->node->a : f->node->b) == expr;
 }
@@ -85,7 +85,7 @@ static bool idx_type(Elab *e, DataInfo *data, Node *expr, int64_t part, const Ty
                      Type *out) {
   const Field *f = data->computing;
   const FileFacts *facts = data->train.facts ? &data->train.facts[part] : NULL;
-  bool direct = is_direct(data, expr), known = facts && facts->path && !facts->wrong;
+  bool direct = row_is_direct(data, expr), known = facts && facts->path && !facts->wrong;
   if (!want && f && f->typed && (direct || !known || facts->rank <= f->type.rank))
     want = &f->type;
   ElemType elem = known && facts->code != IDX_U8 ? TY_F32 : TY_U8;
@@ -126,7 +126,7 @@ static Val idx_part(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (!idx_type(e, data, expr, part, want, &type))
     return val_error();
   NnrtColumn c = {.first = (uint32_t)part};
-  return column_value(e, data, expr, &c, type);
+  return row_column(e, data, expr, &c, type);
 }
 
 // ---- csv and rows written in the program --------------------------------------------------------
@@ -287,7 +287,7 @@ static const NnrtWords *counted_names(Elab *e, DataInfo *data, Node *expr, const
     if (data->words.at[i].node == expr)
       return data->words.at[i].words.n_word ? &data->words.at[i].words : NULL;
   const Field *f = data->computing;
-  bool wanted = f && f->open && is_direct(data, expr) && f->node->type->a;
+  bool wanted = f && f->open && row_is_direct(data, expr) && f->node->type->a;
   uint32_t *field = arena_array(e->m->arena, uint32_t, part->n + 1);
   const bool *text = data->train.s.kind == NNRT_CSV && row_fields(&data->train, part, field)
                          ? source_text(e, &data->train, false)
@@ -301,8 +301,7 @@ static const NnrtWords *counted_names(Elab *e, DataInfo *data, Node *expr, const
   return words.words.n_word ? &data->words.at[data->words.n - 1].words : NULL;
 }
 
-static bool check_names(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words,
-                        const Type *type) {
+bool names_fit(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words, const Type *type) {
   if (words->coding != NNRT_AS_NAME || (int64_t)words->n_word <= type->range)
     return true;
   Diagnostic *d = diag_error(e->s, expr->span, "data-mismatch",
@@ -312,7 +311,7 @@ static bool check_names(Elab *e, DataInfo *data, Node *expr, const NnrtWords *wo
   return false;
 }
 
-static Val not_counted(Elab *e, DataInfo *data, Node *expr) {
+Val not_counted(Elab *e, DataInfo *data, Node *expr) {
   const DataSource *source = &data->train;
   Diagnostic *d = diag_error(e->s, expr->span, "file-needed",
                              "how many different values there are is counted while compiling, but "
@@ -331,8 +330,8 @@ Val row_values(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const N
     words = &data->train.letters;
   else if (!words && !s->window)
     words = counted_names(e, data, expr, part);
-  bool indexed = is_direct(data, expr) && f->typed && f->type.range;
-  if (f && f->open && f->node->type->a && is_direct(data, expr) && !words)
+  bool indexed = row_is_direct(data, expr) && f->typed && f->type.range;
+  if (f && f->open && f->node->type->a && row_is_direct(data, expr) && !words)
     return not_counted(e, data, expr);
   if (indexed || (words && words->coding == NNRT_AS_NAME)) {
     type.elem = TY_I32;
@@ -342,7 +341,7 @@ Val row_values(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const N
     type.rank = 1;
     type.dim[0] = part->n;
   }
-  if (words && !check_names(e, data, expr, words, &type))
+  if (words && !names_fit(e, data, expr, words, &type))
     return val_error();
   if (part->place && !check_written(e, data, part->place[0], &type, part->n))
     return val_error();
@@ -359,7 +358,7 @@ Val row_values(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const N
     c.place = c.header ? NULL : &data->train.series_place;
     c.n_place = c.place != NULL;
   }
-  return column_value(e, data, expr, &c, type);
+  return row_column(e, data, expr, &c, type);
 }
 
 Val row_tokens(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const NnrtWords *words,
@@ -367,7 +366,7 @@ Val row_tokens(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const N
   Type type = {.elem = TY_I32, .range = most, .rank = 1, .dim = {words->most}};
   NnrtColumn c = {
       .header = part->header, .first = part->place ? part->place[0] : 0, .words = *words};
-  return column_value(e, data, expr, &c, type);
+  return row_column(e, data, expr, &c, type);
 }
 
 // Windows of a scaled series are scaled as the series was.
@@ -395,7 +394,7 @@ Val row_whole(Elab *e, DataInfo *data, Node *expr) {
   if (data->train.s.kind == NNRT_IDX)
     return wrong_row(e, expr->span, "a record of idx files has whole parts, one per file",
                      "row[0] is the record's part in the first file, row[1] in the second");
-  return file_value(e, data, expr);
+  return is_picture_source(data) ? picture_part(e, data, expr) : file_value(e, data, expr);
 }
 
 // `row.length`: how many tokens a padded text has, if there is one and no column of that name.
@@ -416,6 +415,8 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (data->bad || !e->target)
     return val_error();
   Val length;
+  if (is_picture_source(data))
+    return picture_part(e, data, expr);
   if (expr->kind == N_MEMBER && length_value(e, data, expr, &length))
     return length;
   if (expr->kind == N_INDEX && data->train.s.kind == NNRT_IDX) {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 // What the language has for data and this compiler does not do yet.
-static const char *const later_sources[] = {
-    "folders", "text_folders", "images", "zip", "join", "sound", "npy", "npz", "safetensors"};
-static const char *const sources[] = {"idx", "csv", "generated", "text"};
+static const char *const later_sources[] = {"text_folders", "images", "zip", "join",
+                                            "sound",        "npy",    "npz", "safetensors"};
+static const char *const sources[] = {"idx", "csv", "generated", "text", "folders", "cifar"};
 
 static bool is_later(const char *name) {
   for (size_t i = 0; i < sizeof later_sources / sizeof *later_sources; i++)
@@ -25,7 +25,7 @@ static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   return v;
 }
 
-static bool file_name(Elab *e, DataInfo *data, Node *expr, const char **out) {
+bool file_name(Elab *e, DataInfo *data, Node *expr, const char **out) {
   Val v = compile_time(e, data, expr);
   if (v.kind == V_STRING && v.s[0]) {
     *out = v.s;
@@ -221,7 +221,7 @@ static bool unknown_source(Elab *e, Node *expr) {
   }
   Diagnostic *d = name ? diag_error(e->s, expr->a->span, "source", "there is no source `%s`", name)
                        : diag_error(e->s, expr->span, "source", "this is no source of rows");
-  const char *near = name ? nearest_name(name, sources, 4) : NULL;
+  const char *near = name ? nearest_name(name, sources, 6) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else if (name && foreign_name(name))
@@ -232,8 +232,8 @@ static bool unknown_source(Elab *e, Node *expr) {
     diag_note(e->s, d, (Span){0}, "a part of the rows is last(%s)", node_source(e, expr));
   else
     diag_note(e->s, d, (Span){0},
-              "sources are idx(\"file\", ...), csv(\"file\"), generated(n) and "
-              "rows = [[1, 2], ...]");
+              "sources are idx(\"file\", ...), csv(\"file\"), text(\"file\"), folders(\"folder\"), "
+              "cifar(\"file\"), generated(n) and rows = [[1, 2], ...]");
   return false;
 }
 
@@ -262,6 +262,8 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     good = csv_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "text"))
     good = text_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && (name_is(expr->a, "folders") || name_is(expr->a, "cifar")))
+    good = picture_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "generated"))
     good = generated_source(e, data, expr, &out->s);
   else

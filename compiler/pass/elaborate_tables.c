@@ -253,6 +253,7 @@ static void fill_data(Elab *e, NnrtProgram *n) {
   for (uint32_t i = 0; i < p->used.n; i++) {
     DataInfo *d = p->used.at[i];
     data[i] = (NnrtData){.name = d->name,
+                         .preview = d->preview,
                          .train = d->train.s,
                          .validate = d->validate.s,
                          .test = d->test.s,
@@ -360,6 +361,7 @@ void elab_program(Elab *e, Scope *scope) {
   if (e->s->n_error)
     return;
   make_fits(e);
+  make_previews(e);
   make_init(e);
   fill_program(e);
 }

@@ -317,6 +317,8 @@ int64_t data_counted(Elab *e, DataInfo *data, const char *name) {
       continue;
     if (data->train.s.kind == NNRT_TEXT)
       return data->train.letters.n_word;
+    if (is_picture_source(data) && picture_classes(e, &data->train, &words))
+      return words.n_word;
     if (!is_row(field->a) || data->train.s.kind != NNRT_CSV || !row_part(e, data, field->a, &part))
       continue;
     uint32_t *at = arena_array(e->m->arena, uint32_t, part.n + 1);
@@ -375,6 +377,11 @@ bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out) {
     return false;
   else if (strcmp(step.name, "recode") == 0)
     *out = recode(e, data, &step);
+  else if (strcmp(step.name, "augment") == 0)
+    *out = augmented_value(e, scope, data, node, elab_expr(e, scope, step.operand, NULL), step.arg,
+                           step.n);
+  else if (strcmp(step.name, "resize") == 0)
+    *out = resized_value(e, data, node, step.operand, step.arg, step.n);
   else if (strcmp(step.name, "without") == 0)
     *out = without(e, data, &step);
   else if (strcmp(step.name, "pad") == 0 && is_tokens(data, step.operand))

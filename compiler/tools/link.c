@@ -37,6 +37,8 @@ static const char *find_runtime(Session *s, const char **path) {
 static void put_libraries(Session *s, Words *command, const LinkOptions *o) {
   if (o->openblas)
     put_word(s, command, "-lopenblas");
+  if (o->pictures)
+    put_word(s, command, "-ljpeg");
   static const char *const always[] = {"-lpng", "-lz", "-lm", "-lpthread"};
   for (size_t i = 0; i < sizeof always / sizeof *always; i++)
     put_word(s, command, always[i]);
@@ -54,6 +56,8 @@ static Words link_command(Session *s, const LinkOptions *o, const char *runtime,
     put_word(s, &command, "-s");
   for (uint32_t i = 0; i < o->n_object; i++)
     put_word(s, &command, o->object[i]);
+  if (o->pictures) // else nothing pulls it out of the library
+    put_word(s, &command, "-Wl,-u,jpeg_read");
   put_word(s, &command, runtime);
   put_libraries(s, &command, o);
   put_word(s, &command, "-o");
@@ -93,6 +97,9 @@ static int run_command(const Words *command, Text *said) {
 static const char *missing_library(const char *said, const LinkOptions *o) {
   if (strstr(said, "-lopenblas"))
     return "OpenBLAS isn't installed (libopenblas-dev); --blas=own does without it";
+  if (strstr(said, "-ljpeg"))
+    return o->is_static ? "libjpeg isn't installed as a static library (libjpeg-dev)"
+                        : "libjpeg isn't installed (libjpeg-dev)";
   if (strstr(said, "-lpng") || strstr(said, "-lz"))
     return o->is_static
                ? "libpng and zlib aren't installed as static libraries (libpng-dev, zlib1g-dev)"

@@ -10,6 +10,7 @@ typedef struct {
   uint32_t n_object;
   const char *out;
   bool is_static, strip, openblas;
+  bool pictures; // it reads JPEG
 } LinkOptions;
 const char *link_executable(Session *s, const LinkOptions *options); // NULL, or why not
 

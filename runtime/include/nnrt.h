@@ -142,7 +142,9 @@ typedef enum {
   NNRT_CSV,
   NNRT_INLINE,
   NNRT_GENERATED,
-  NNRT_TEXT // one text; its rows are windows of `window` characters
+  NNRT_TEXT,    // one text; its rows are windows of `window` characters
+  NNRT_FOLDERS, // pictures class/name.jpg: columns "image" and "class"
+  NNRT_CIFAR    // CIFAR-10 records, likewise
 } NnrtSourceKind;
 typedef struct {
   uint32_t kind;
@@ -152,6 +154,7 @@ typedef struct {
   char separator;      // csv
   const char *missing; // csv: text that stands for "no value" (as an empty cell does), or NULL
   bool no_quotes;      // csv: a quote is a character like others
+  bool strict;         // folders: a picture that can't be read ends the run, else it is left out
   // csv: the columns that rows consist of, by place or, where the file names them, by name; none:
   // all. And those in which no cell may be missing, or the row is left out (drop_missing).
   const uint32_t *keep, *whole;
@@ -194,12 +197,13 @@ typedef struct {
 // `header`. generated: the row's number (i32). Of windows: so many values from `first` on.
 typedef struct {
   const char *name;   // "image", "label" or "row[0]": for messages
-  const char *header; // csv column by name, or NULL
+  const char *header; // csv column by name, "image" or "class" of pictures, or NULL
   NnrtType type;      // of one row: no N in it
   uint32_t first;
   uint32_t loc;
   const uint32_t *place; // csv, inline: where in the row each value is; NULL: first, first + 1, ...
   uint32_t n_place;
+  uint32_t resized; // 1: pictures of any size are made to fit
   NnrtWords words;
 } NnrtColumn;
 
@@ -211,7 +215,8 @@ typedef struct {
   int64_t skip, take;   // of the training rows: those left out first; at most so many (0: all)
   const NnrtColumn *column;
   uint32_t n_column;
-  const char *path; // of the .nn file that declares it: for the search of files
+  const char *path;       // of the .nn file that declares it: for the search of files
+  uint32_t preview, zero; // function whose output 0 is a variant of a picture; NNRT_NONE: none
 } NnrtData;
 
 // What is estimated on the training rows before training, into program.state[state[k]].
@@ -366,6 +371,9 @@ typedef enum { NNRT_OK, NNRT_NO_MEMORY, NNRT_BAD_ABI, NNRT_BAD_CALL } NnrtStatus
 int64_t nnrt_plan(const NnrtFunction *f, int64_t n, int64_t *offset);
 int64_t nnrt_tiles(const NnrtLaunch *launch, int64_t n);
 int64_t nnrt_type_bytes(const NnrtType *type, int64_t n);
+// Is this entry of a folder one that counts: a folder (of a class), else a file that is called as
+// pictures are?
+bool nnrt_folder_entry(const char *folder, const char *name, bool folders);
 
 typedef struct NnrtPool NnrtPool;
 // threads <= 0: from the affinity mask and the cgroup's quota.

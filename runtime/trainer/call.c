@@ -45,9 +45,11 @@ bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t func
   const NnrtFunction *f = &values->program->function[function];
   *call = (Call){
       .model = model, .program = values->program, .index = function, .function = f, .max_n = max_n};
+  call->row = calloc(2 * (size_t)max_n + 1, sizeof *call->row);
+  call->place = call->row ? call->row + max_n : NULL;
   void **pointers = calloc(2 * ((size_t)f->n_arg + f->n_result) + 1, sizeof *pointers);
-  if (!pointers)
-    return failf(failure, "not enough memory for the arguments of %s", f->name);
+  if (!pointers || !call->row)
+    return free(pointers), failf(failure, "not enough memory for the arguments of %s", f->name);
   call->arg = pointers;
   call->own_arg = call->arg + f->n_arg;
   call->result = call->own_arg + f->n_arg;
@@ -62,6 +64,7 @@ void call_close(Call *call) {
   for (uint32_t i = 0; call->arg && i < call->function->n_result; i++)
     free(call->own_result[i]);
   free(call->arg);
+  free(call->row);
   *call = (Call){0};
 }
 
@@ -132,7 +135,8 @@ static const char *row_start(const TableColumn *column, int64_t row) {
 
 static void copy_row(char *to, uint32_t elem, const TableColumn *column, int64_t row) {
   size_t size = elem_bytes(column->elem) * (size_t)column->count;
-  const char *from = row_start(column, row);
+  const char *from =
+      column->pictures ? (const char *)pictures_row(column->pictures, row) : row_start(column, row);
   if (column->elem == elem) {
     memcpy(to, from, size);
     return;
@@ -160,27 +164,76 @@ static void prefetch_row(const TableColumn *column, int64_t row) {
     __builtin_prefetch(from + at, 0, 2);
 }
 
-static void gather_column(char *to, const NnrtPort *port, const Split *split,
-                          const Shuffle *shuffle, int64_t first, int64_t n) {
-  const TableColumn *column = &split->table->column[port->index];
+// Leaves out of call->row what this column has no picture for.
+static bool only_pictures(Call *call, Table *table, Pictures *pictures, int64_t *n,
+                          Failure *failure) {
+  int64_t left = 0;
+  for (int64_t i = 0; i < *n; i++) {
+    if (pictures_has(pictures, call->row[i], failure)) {
+      call->row[left] = call->row[i];
+      call->place[left++] = call->place[i];
+      continue;
+    }
+    if (!failure->text[0]) // said before
+      continue;
+    if (table->strict)
+      return false;
+    fprintf(stderr, "warning: left out (%lld so far): %s\n", (long long)++table->broken,
+            failure->text);
+    if (table->broken == table->rows)
+      return failf(failure, "none of %lld pictures can be read", (long long)table->rows);
+  }
+  *n = left;
+  return true;
+}
+
+// The rows of the batch, in order.
+static int64_t gather_rows(Call *call, const Split *split, const Shuffle *shuffle, int64_t first,
+                           int64_t n, Failure *failure) {
+  for (int64_t i = 0; i < n; i++) {
+    call->row[i] = row_of(split, shuffle, first + i);
+    call->place[i] = first + i;
+  }
+  int64_t left = n; // the same for all functions over these rows, also those that see no picture
+  for (uint32_t c = 0; c < split->table->n_column; c++) {
+    Pictures *pictures = split->table->column[c].pictures;
+    if (pictures && (!pictures_prepare(pictures, split, shuffle, first, n, failure) ||
+                     !only_pictures(call, split->table, pictures, &left, failure)))
+      return -1;
+  }
+  return left;
+}
+
+static void gather_column(char *to, const NnrtPort *port, const TableColumn *column,
+                          const int64_t *row, int64_t n) {
   size_t stride = elem_bytes(port->type.elem) * (size_t)column->count;
   for (int64_t i = 0; i < n; i++)
-    copy_row(to + (size_t)i * stride, port->type.elem, column, row_of(split, shuffle, first + i));
-  for (int64_t i = first + n; shuffle && i < first + 2 * n && i < split->rows; i++)
+    copy_row(to + (size_t)i * stride, port->type.elem, column, row[i]);
+}
+
+static void prefetch_column(const TableColumn *column, const Split *split, const Shuffle *shuffle,
+                            int64_t first, int64_t end) {
+  for (int64_t i = first; shuffle && !column->pictures && i < end && i < split->rows; i++)
     prefetch_row(column, row_of(split, shuffle, i));
 }
 
-void call_gather(Call *call, const Split *split, const Shuffle *shuffle, int64_t first, int64_t n) {
-  for (uint32_t a = 0; a < call->function->n_arg; a++) {
+int64_t call_gather(Call *call, const Split *split, const Shuffle *shuffle, int64_t first,
+                    int64_t n, Failure *failure) {
+  int64_t rows = gather_rows(call, split, shuffle, first, n, failure);
+  for (uint32_t a = 0; rows > 0 && a < call->function->n_arg; a++) {
     const NnrtPort *port = &call->function->arg[a];
-    if (port->role == NNRT_COLUMN)
-      gather_column(call->arg[a], port, split, shuffle, first, n);
+    if (port->role == NNRT_COLUMN) {
+      const TableColumn *column = &split->table->column[port->index];
+      gather_column(call->arg[a], port, column, call->row, rows);
+      prefetch_column(column, split, shuffle, first + n, first + 2 * n);
+    }
     if (port->role != NNRT_EXAMPLE)
       continue;
     int32_t *example = call->arg[a];
-    for (int64_t i = 0; i < n; i++)
-      example[i] = (int32_t)(split->table->first_example + row_of(split, shuffle, first + i));
+    for (int64_t i = 0; i < rows; i++)
+      example[i] = (int32_t)(split->table->first_example + call->row[i]);
   }
+  return rows;
 }
 
 void call_number_rows(Call *call, int64_t first, int64_t n) {

@@ -144,7 +144,7 @@ bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *fail
   SplitKind from = tail ? SPLIT_TRAIN : kind;
   if (!load(dataset, from, failure))
     return false;
-  const Table *table = &dataset->table[from];
+  Table *table = &dataset->table[from];
   int64_t kept = 0;
   if (from == SPLIT_TRAIN && !validation_rows(dataset, table->rows, &kept, failure))
     return false;

@@ -132,10 +132,11 @@ bool evaluate_split(Call *eval, const Split *split, int64_t batch, Figures *figu
     if (figures->interrupted && *figures->interrupted)
       break;
     int64_t n = split->rows - first < batch ? split->rows - first : batch;
-    call_gather(eval, split, NULL, first, n);
-    if (!call_run(eval, n, failure))
+    n = call_gather(eval, split, NULL, first, n, failure);
+    if (n < 0 || (n && !call_run(eval, n, failure)))
       return false;
-    figures_add(figures, eval, n);
+    if (n)
+      figures_add(figures, eval, n);
   }
   return true;
 }

@@ -74,9 +74,9 @@ static bool estimate_one(Values *values, Dataset *dataset, const NnrtFit *fit, N
     call_set(&call, 1, 1, 0);
   for (int64_t first = 0; good && first < rows.rows; first += BATCH) {
     int64_t n = rows.rows - first < BATCH ? rows.rows - first : BATCH;
-    call_gather(&call, &rows, NULL, first, n);
-    good = call_run(&call, n, failure);
-    if (good)
+    n = call_gather(&call, &rows, NULL, first, n, failure);
+    good = n >= 0 && (!n || call_run(&call, n, failure));
+    if (good && n)
       add_rows(estimate, count, &call, n);
   }
   for (int64_t i = 0; good && i < count; i++)

@@ -277,8 +277,8 @@ static bool gather(Dataset *dataset, const NnrtTrain *train, Call *call, int64_t
   if (!dataset_split(dataset, SPLIT_TRAIN, &split, failure))
     return false;
   *n = *n < split.rows ? *n : split.rows;
-  call_gather(call, &split, NULL, 0, *n);
-  return true;
+  *n = call_gather(call, &split, NULL, 0, *n, failure);
+  return *n > 0 || (!*n && failf(failure, "none of the first rows' pictures can be read"));
 }
 
 static bool check_step(const Run *run, Values *values, const NnrtTrain *train, const NnrtStep *step,

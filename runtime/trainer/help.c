@@ -56,12 +56,17 @@ void help_print(const NnrtProgram *program, const char *self) {
   }
   if (program->n_predict)
     print_line("", "predict [FILE ...]", NULL,
-               "results for the test split, or for csv, idx and PNG files");
+               "results for the test split, or for csv, idx, PNG and JPEG files");
   print_line("", "summary", NULL, "layers, shapes, parameters, memory, operations");
   if (program->n_train) {
     print_line("", "gradcheck", NULL, "this program's gradients against central differences");
     print_line("", "profile", NULL, "time and GFLOP/s of every kernel of a training step");
   }
+  for (uint32_t i = 0; i < program->n_data; i++)
+    if (program->data[i].preview != NNRT_NONE) {
+      print_line("", "preview", NULL, "8 variants of the first training picture, as preview.png");
+      break;
+    }
   printf("\nblocks\n");
   print_blocks(program);
   print_configs(program);

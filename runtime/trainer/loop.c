@@ -224,14 +224,18 @@ static bool run_part(Trainer *t, int64_t first, int64_t n, const Shuffle *shuffl
                      Failure *failure) {
   for (uint32_t i = 0; i < t->train->n_step; i++) {
     Call *call = &t->part_call[i];
-    call_gather(call, &t->rows, shuffle, first, n);
+    int64_t rows = call_gather(call, &t->rows, shuffle, first, n, failure);
+    if (rows < 0)
+      return false;
+    if (!rows)
+      continue;
     call_set(call, t->step * t->train->step[i].repeat + 1, t->epoch, t->seed);
     call_set_iteration(call, t->step + 1);
-    if (!call_run(call, n, failure))
+    if (!call_run(call, rows, failure))
       return false;
-    figures_add(&t->epoch_figures, call, n);
+    figures_add(&t->epoch_figures, call, rows);
     if (t->log_every > 0)
-      figures_add(&t->log_figures, call, n);
+      figures_add(&t->log_figures, call, rows);
   }
   return true;
 }
@@ -271,9 +275,12 @@ static bool run_epoch(Trainer *t, Failure *failure) {
       return false;
     if (waits)
       continue;
-    for (uint32_t i = 0; i < t->train->n_step; i++)
-      call_gather(&t->step_call[i], &t->rows, shuffle, first, n);
-    if (!run_iteration(t, n, failure))
+    int64_t got = n;
+    for (uint32_t i = 0; got > 0 && i < t->train->n_step; i++)
+      got = call_gather(&t->step_call[i], &t->rows, shuffle, first, n, failure);
+    if (got >= 0 && got < n && t->by_rows)
+      return failf(failure, "state per row needs whole batches, but pictures can't be read");
+    if (got < 0 || (got && !run_iteration(t, got, failure)))
       return false;
     progress_step(t->progress, t->epoch, first / t->batch + 1, t->step, &t->epoch_figures);
   }

@@ -35,6 +35,9 @@ static bool run_command(Run *run, int *status, Failure *failure) {
   case COMMAND_GRADCHECK:
     good = command_gradcheck(run, status, failure);
     break;
+  case COMMAND_PREVIEW:
+    good = command_preview(run, status, failure);
+    break;
   case COMMAND_PROFILE:
     good = command_profile(run, status, failure);
     break;

@@ -10,7 +10,7 @@ const Flag trainer_flags[] = {
     {"batch", "N", "examples per update"},
     {"seed", "N", "start of all random numbers"},
     {"threads", "N", "worker threads (default: the CPUs this process may use)"},
-    {"out", "FILE", "where training writes the weights"},
+    {"out", "FILE", "where training writes the weights, preview its picture"},
     {"load", "FILE", "start from these weights (.safetensors)"},
     {"data", "DIR", "look for data files here first, then in $NN_DATA"},
     {"log", "FORM", "plain, json or bar (default: bar on a terminal, else plain)"},
@@ -27,7 +27,7 @@ const Flag trainer_flags[] = {
 const size_t trainer_flag_count = sizeof trainer_flags / sizeof *trainer_flags;
 
 static const char *const commands[] = {"train",     "eval",    "predict", "summary",
-                                       "gradcheck", "profile", "help"};
+                                       "gradcheck", "profile", "preview", "help"};
 
 // ---- Values of flags --------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ static bool parse_command(const char *word, Options *options, Failure *failure) 
   return near ? failf(failure, "unknown command \"%s\"; did you mean \"%s\"?", word, near)
               : failf(failure,
                       "unknown command \"%s\", expected train, eval, predict, summary, "
-                      "gradcheck or profile",
+                      "gradcheck, profile or preview",
                       word);
 }
 

@@ -1,4 +1,5 @@
-// predict: rows of a split of the data, or of files: csv, idx, PNG pictures, told by their content.
+// predict: rows of a split of the data, or of files: csv, idx, PNG and JPEG pictures, told by their
+// content.
 #include <stdlib.h>
 #include <string.h>
 #include "trainer.h"
@@ -21,11 +22,11 @@ static bool print_table(Predictor *p, const Split *split, const char *file, bool
   for (int64_t first = 0; first < split->rows && p->left > 0; first += p->batch) {
     int64_t n = split->rows - first < p->batch ? split->rows - first : p->batch;
     n = n < p->left ? n : p->left;
-    call_gather(p->call, split, NULL, first, n);
-    if (!call_run(p->call, n, failure))
+    n = call_gather(p->call, split, NULL, first, n, failure);
+    if (n < 0 || (n && !call_run(p->call, n, failure)))
       return false;
     for (int64_t i = 0; i < n; i++)
-      print_row(&p->printer, i, file_is_row ? -1 : first + i, file);
+      print_row(&p->printer, i, file_is_row ? -1 : p->call->place[i], file);
     p->left -= n;
   }
   return true;
@@ -127,43 +128,47 @@ static bool predict_idx(Predictor *p, const char *const *path, size_t n_path, Fa
 }
 
 // What a picture must be to fill a column of this type. channels 0: any flat size that fits.
-static bool picture_shape(const NnrtType *type, int64_t size[2], uint32_t *channels) {
-  int64_t dim[NNRT_MAX_RANK], rank = 0;
+static bool wanted_picture(const NnrtType *type, Picture *shape) {
+  NnrtType whole = {.elem = type->elem, .range = type->range};
   for (uint32_t i = 0; i < type->rank; i++)
     if (type->dim[i] != 1)
-      dim[rank++] = type->dim[i];
-  if ((type->elem != NNRT_U8 && type->elem != NNRT_F32) || type->range)
-    return false;
-  size[0] = size[1] = 0;
-  *channels = 0;
-  if (rank == 1)
-    return true;
-  if (rank != 2 && !(rank == 3 && (dim[2] == 3 || dim[2] == 4)))
-    return false;
-  size[0] = dim[0];
-  size[1] = dim[1];
-  *channels = rank == 2 ? 1 : (uint32_t)dim[2];
+      whole.dim[whole.rank++] = type->dim[i];
+  *shape = (Picture){0};
+  bool flat = whole.rank == 1 && !type->range && (type->elem == NNRT_U8 || type->elem == NNRT_F32);
+  return flat || picture_shape(&whole, shape);
+}
+
+static bool fit_picture(const char *path, const Picture *picture, const NnrtColumn *column,
+                        Picture *to, Failure *failure) {
+  char declared[192];
+  int64_t size = type_elements(&column->type);
+  to->at = malloc((size_t)size + NNRT_ALIGN);
+  if (!to->at)
+    return failf(failure, "%s: not enough memory", path);
+  if (to->channels)
+    return picture_fit(path, picture, column, to, failure);
+  if ((int64_t)picture->height * picture->width * picture->channels != size)
+    return failf(
+        failure, "%s: the picture is %u x %u pixels, expected \"%s\", which is %s (height x width)",
+        path, picture->height, picture->width, column->name, shape_text(&column->type, declared));
+  memcpy(to->at, picture->at, (size_t)size);
   return true;
 }
 
-static bool read_picture(const char *path, const Bytes *file, const NnrtColumn *column,
-                         Bytes *pixels, Failure *failure) {
-  int64_t size[2];
-  uint32_t channels, height, width, found;
+static bool read_picture(const char *path, const Bytes *file, const NnrtColumn *column, Picture *to,
+                         Failure *failure) {
+  Picture picture;
   char declared[192];
-  if (!picture_shape(&column->type, size, &channels))
+  if (!wanted_picture(&column->type, to))
     return failf(failure, "%s: a picture can't be \"%s\", which is %s", path, column->name,
                  shape_text(&column->type, declared));
-  if (!png_read(path, file, channels, pixels, &height, &width, &found, failure))
+  if (!picture_decode(path, file, to->channels, &picture, failure))
     return false;
-  bool fits = channels ? height == size[0] && width == size[1]
-                       : (int64_t)height * width * found == type_elements(&column->type);
-  if (fits)
-    return true;
-  free(pixels->at);
-  return failf(failure,
-               "%s: the picture is %u x %u pixels, expected \"%s\", which is %s (height x width)",
-               path, height, width, column->name, shape_text(&column->type, declared));
+  bool good = fit_picture(path, &picture, column, to, failure);
+  free(picture.at);
+  if (!good)
+    free(to->at);
+  return good;
 }
 
 static bool predict_picture(Predictor *p, const char *path, const Bytes *file, Failure *failure) {
@@ -173,17 +178,17 @@ static bool predict_picture(Predictor *p, const char *path, const Bytes *file, F
                  p->predict->name, p->n_needed);
   while (!p->needed[which])
     which++;
-  Bytes pixels;
-  if (!read_picture(path, file, &p->predict->input[which], &pixels, failure))
+  Picture picture;
+  if (!read_picture(path, file, &p->predict->input[which], &picture, failure))
     return false;
   TableColumn *column = calloc(p->predict->n_input, sizeof *column);
   if (!column) {
-    free(pixels.at);
+    free(picture.at);
     return failf(failure, "%s: not enough memory", path);
   }
-  column[which] =
-      (TableColumn){NNRT_U8, (int64_t)pixels.size, (int64_t)pixels.size, pixels.at, pixels.at};
-  Table table = {1, 0, column, p->predict->n_input};
+  int64_t count = type_elements(&p->predict->input[which].type);
+  column[which] = (TableColumn){NNRT_U8, count, count, picture.at, picture.at, NULL};
+  Table table = {.rows = 1, .column = column, .n_column = p->predict->n_input};
   Split split = {&table, 0, 1, SPLIT_NONE, NULL};
   bool good = print_table(p, &split, path, true, failure);
   table_free(&table);
@@ -207,7 +212,7 @@ static bool predict_file(Predictor *p, size_t *index, Failure *failure) {
   Bytes file = {0}, head = {0};
   bool good = file_read(*path, &file, failure) && peek(*path, &file, &head, failure);
   bool idx = good && idx_is(&head);
-  if (good && png_is(&head))
+  if (good && (png_is(&head) || jpeg_is(&head)))
     good = predict_picture(p, *path, &file, failure);
   else if (idx)
     good = predict_idx(p, path, p->run->options->n_file - *index, failure);
@@ -269,7 +274,7 @@ static bool predict_rows(Predictor *p, Failure *failure) {
     return predict_data(p, failure);
   if (!p->n_needed)
     return predict_draws(p, failure);
-  return failf(failure, "predict %s needs files: csv, idx or PNG pictures", p->predict->name);
+  return failf(failure, "predict %s needs files: csv, idx or pictures", p->predict->name);
 }
 
 static bool write_csv(Predictor *p, Failure *failure) {

@@ -211,9 +211,11 @@ static bool open_profile(Profile *p, Values *values, Failure *failure) {
       !call_open(&p->call, p->model, values, p->function, p->n, failure))
     return false;
   if (p->data != NNRT_NONE)
-    call_gather(&p->call, &split, NULL, 0, p->n);
+    p->n = call_gather(&p->call, &split, NULL, 0, p->n, failure);
   else
     call_number_rows(&p->call, 0, p->n);
+  if (p->n <= 0)
+    return !p->n && failf(failure, "none of the first rows' pictures can be read");
   p->seconds = calloc(p->call.function->n_launch + 1, sizeof *p->seconds);
   p->times = calloc(MOST_STEPS, sizeof *p->times);
   return (p->seconds && p->times) || failf(failure, "not enough memory for the profile");

@@ -32,8 +32,11 @@ bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Fai
 }
 
 void table_free(Table *table) {
-  for (uint32_t i = 0; table->column && i < table->n_column; i++)
+  for (uint32_t i = 0; table->column && i < table->n_column; i++) {
+    pictures_close(table->column[i].pictures);
     free(table->column[i].owner);
+  }
+  picture_files_free(table->files);
   free(table->column);
   *table = (Table){0};
 }
@@ -187,6 +190,12 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
     break;
   case NNRT_GENERATED:
     good = load_generated(table, source, request, failure);
+    break;
+  case NNRT_FOLDERS:
+    good = folders_load(table, source, request, failure);
+    break;
+  case NNRT_CIFAR:
+    good = cifar_load(table, source, request, failure);
     break;
   case NNRT_NO_SOURCE:
     failf(failure, "%s: no source of rows is given", request->data_name);

@@ -81,11 +81,39 @@ bool gzip_is(const Bytes *bytes);
 bool gzip_inflate(const char *path, const Bytes *packed, size_t want, Bytes *content,
                   bool *complete, Failure *failure);
 
-bool png_is(const Bytes *bytes);
+// ---- Pictures (picture.c, image.c, jpeg.c, pictures.c, folders.c, cifar.c) --------------------
+
 // Pixels, row by row, in 1 (grey), 3 (RGB) or 4 (RGBA) channels, 0..255.
-// channels: 0 keeps grey or RGB as the file has it.
-bool png_read(const char *path, const Bytes *file, uint32_t channels, Bytes *pixels,
-              uint32_t *height, uint32_t *width, uint32_t *found_channels, Failure *failure);
+typedef struct {
+  uint8_t *at;
+  uint32_t height, width, channels;
+} Picture;
+
+bool png_is(const Bytes *bytes);
+bool jpeg_is(const Bytes *bytes);
+// channels: 0 keeps grey or RGB as the file has it. picture->at: malloc'd.
+bool png_read(const char *path, const Bytes *file, uint32_t channels, Picture *picture,
+              Failure *failure);
+bool jpeg_read(const char *path, const Bytes *file, uint32_t channels, Picture *picture,
+               Failure *failure);
+bool png_write(const char *path, const Picture *picture, Failure *failure);
+bool picture_size_allowed(const char *path, uint32_t height, uint32_t width, Failure *failure);
+bool picture_decode(const char *path, const Bytes *file, uint32_t channels, Picture *picture,
+                    Failure *failure);
+// Height, width and channels of a picture of this type; false: no picture has it.
+bool picture_shape(const NnrtType *type, Picture *shape);
+// Into `to`, whose channels the picture has: as it is, or resized if the column says so.
+bool picture_fit(const char *path, const Picture *picture, const NnrtColumn *column,
+                 const Picture *to, Failure *failure);
+bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, Failure *failure);
+
+typedef struct { // of folders: one a row
+  char **path;
+  int32_t *class;
+  int64_t rows;
+} PictureFiles;
+void picture_files_free(PictureFiles *files);
+typedef struct Pictures Pictures; // a column of them, read ahead by threads
 
 // ---- JSON (json.c) ----------------------------------------------------------------------------
 
@@ -112,6 +140,7 @@ typedef enum {
   COMMAND_SUMMARY,
   COMMAND_GRADCHECK,
   COMMAND_PROFILE,
+  COMMAND_PREVIEW,
   COMMAND_HELP,
   COMMAND_VERSION
 } Command;
@@ -151,14 +180,18 @@ typedef struct {
   int64_t step;  // from the first element of a row to that of the next: less than count in windows
   void *values;  // NULL: not loaded
   void *owner;   // the allocation that values lie in
+  Pictures *pictures; // in the place of values: read when they are wanted
 } TableColumn;
 typedef struct {
   int64_t rows, first_example; // first_example: number of row 0 in the whole data
   TableColumn *column;
   uint32_t n_column;
+  PictureFiles *files; // of folders
+  bool strict;         // a picture that can't be read is a failure
+  int64_t broken;      // pictures left out so far
 } Table;
 typedef struct {
-  const Table *table;
+  Table *table;
   int64_t first, rows;
   SplitKind kind;
   const int64_t *order; // row i of the split is row order[first + i] of the table; NULL: first + i
@@ -182,6 +215,10 @@ bool table_allocate(Table *table, const TableRequest *request, int64_t rows, Fai
 bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure);
 bool idx_is(const Bytes *bytes);
+bool folders_load(Table *table, const NnrtSource *source, const TableRequest *request,
+                  Failure *failure);
+bool cifar_load(Table *table, const NnrtSource *source, const TableRequest *request,
+                Failure *failure);
 bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure);
 bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure);
@@ -274,6 +311,7 @@ typedef struct {
   void **arg, **result;         // per port
   void **own_arg, **own_result; // those that this call allocated, else NULL
   int64_t max_n;
+  int64_t *row, *place; // of the rows gathered last: in the table, and in the split
 } Call;
 
 bool call_open(Call *call, NnrtModel *model, const Values *values, uint32_t function, int64_t max_n,
@@ -288,7 +326,20 @@ typedef struct {
 } Shuffle;
 Shuffle shuffle_make(int64_t rows, int64_t seed, int64_t epoch);
 int64_t shuffle_at(const Shuffle *shuffle, int64_t i); // a permutation of 0 .. rows-1
-void call_gather(Call *call, const Split *split, const Shuffle *shuffle, int64_t first, int64_t n);
+// Rows first, first + 1, ... of the split as the call's arguments. Returns how many: fewer than n
+// where pictures can't be read; -1 after a failure.
+int64_t call_gather(Call *call, const Split *split, const Shuffle *shuffle, int64_t first,
+                    int64_t n, Failure *failure);
+
+// The pictures of a column (pictures.c). After pictures_prepare, those of the rows at [first,
+// first + n) are there, and the next ones are being read.
+Pictures *pictures_open(const PictureFiles *files, const NnrtColumn *column, Failure *failure);
+void pictures_close(Pictures *pictures);
+bool pictures_prepare(Pictures *pictures, const Split *split, const Shuffle *shuffle, int64_t first,
+                      int64_t n, Failure *failure);
+// false: it can't be read; failure says why, the first time.
+bool pictures_has(Pictures *pictures, int64_t row, Failure *failure);
+const uint8_t *pictures_row(const Pictures *pictures, int64_t row);
 void call_number_rows(Call *call, int64_t first, int64_t n); // EXAMPLE without data
 bool call_run(Call *call, int64_t n, Failure *failure);
 // Result with this role and index, or NULL.
@@ -387,6 +438,7 @@ bool command_eval(const Run *run, int *status, Failure *failure);
 bool command_predict(const Run *run, int *status, Failure *failure);
 bool command_summary(const Run *run, int *status, Failure *failure);
 bool command_gradcheck(const Run *run, int *status, Failure *failure);
+bool command_preview(const Run *run, int *status, Failure *failure);
 bool command_profile(const Run *run, int *status, Failure *failure);
 int64_t option_or(int64_t given, int64_t otherwise);
 // The block called options.block, or the first; NNRT_NONE and failf if there is none so called.

@@ -376,14 +376,13 @@ static int try_weights(const char *path) {
 }
 
 static int try_png(const char *path) {
-  Bytes file, pixels;
-  uint32_t height, width, channels;
+  Bytes file;
+  Picture picture;
   Failure failure = {{0}};
   if (!file_read(path, &file, &failure))
     return 0;
-  bool good = png_read(path, &file, 1, &pixels, &height, &width, &channels, &failure);
-  if (good)
-    free(pixels.at);
+  bool good = png_read(path, &file, 1, &picture, &failure);
+  free(picture.at);
   free(file.at);
   return good == !failure.text[0];
 }
