@@ -1,5 +1,6 @@
 // Scans are changed in place: an argument outside belongs to one of the body, a result to one that
-// the body yields. What nothing needs goes, what is there twice becomes one.
+// the body yields. What nothing needs goes, what is there twice becomes one, reversed sequences are
+// gone through backward.
 #include "pass/scans.h"
 
 #include <string.h>
@@ -314,12 +315,43 @@ static bool replace_known_stacks(Module *m, Inst *scan) {
   return any;
 }
 
+static bool is_reversed(const Value *x) {
+  return x->def && x->def->op == OP_reverse && x->def->attr[0].i == 0;
+}
+
+static void reverse_stack(Builder *b, Inst *scan, uint32_t number) {
+  Value *old = scan->result[number], *stack = arena_new(b->m->arena, Value);
+  *stack = *old;
+  scan->result[number] = stack;
+  ir_replace(old, ir_inst(b, OP_reverse, &stack, 1, (Attr[]){attr_int(0)}, 1)->result[0]);
+}
+
+// Through reversed sequences is through the sequences the other way; the stacks are the other way
+// round then, and reversing them back again vanishes.
+static bool turn_around(Module *m, Inst *scan) {
+  ScanShape shape = scan_shape(scan);
+  uint32_t first = shape.carries + shape.captures;
+  for (uint32_t i = first; i < scan->n_args; i++)
+    if (!is_reversed(scan->arg[i]))
+      return false;
+  if (shape.sequences == 0)
+    return false;
+  for (uint32_t i = first; i < scan->n_args; i++)
+    scan->arg[i] = scan->arg[i]->def->arg[0];
+  scan->attr[3] = attr_int(!shape.reverse);
+  Builder b = {.m = m, .region = scan->parent, .before = scan->next, .loc = scan->loc};
+  for (uint32_t i = shape.carries; i < scan->n_results; i++)
+    reverse_stack(&b, scan, i);
+  return true;
+}
+
 static bool tidy_region(Function *f, Region *r) {
   Module *m = f->module;
   bool any = false;
   for (Inst *i = r->first; i; i = i->next) {
     if (i->op != OP_scan)
       continue;
+    any |= turn_around(m, i);
     any |= merge_arguments(i);
     any |= sink_constants(m, i);
     any |= replace_known_stacks(m, i);

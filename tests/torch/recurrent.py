@@ -108,10 +108,29 @@ def one_word(w, d):
     return fit(F.embedding(d["label"], w["embedding.weight"]), d)
 
 
+def reset_first(w, path, x):
+    """All states of GRU with the reset gate before the product, which PyTorch hasn't got."""
+    U, h, states = w[path + "U"], torch.zeros(ROWS, w[path + "U"].shape[0]), []
+    n = U.shape[0]
+    for t in range(x.shape[1]):
+        z, r, new = (x[:, t] @ w[path + "W"] + w[path + "b"]).chunk(3, -1)
+        z = torch.sigmoid(z + h @ U[:, :n])
+        r = torch.sigmoid(r + h @ U[:, n:2 * n])
+        h = z * h + (1 - z) * torch.tanh(new + (r * h) @ U[:, 2 * n:])
+        states.append(h)
+    return torch.stack(states, 1)
+
+
 X = f"x |> reshape([{T}, {IN}])"
 cases = [make(name, kind) for name, kind in KINDS.items() for make in (last_state, all_states, cell)]
 cases += [
     Case("torch LSTM and GRU, stacked", f"let h = {X} |> LSTM(4, sequences = true) |> GRU(5)\n{LOSS}", stacked),
+    Case("torch GRU, reset before the product", f"let h = {X} |> GRU(5, reset_after = false)\n{LOSS}",
+         lambda w, d: fit(reset_first(w, "gru.", sequence(d))[:, -1], d)),
+    Case("torch GRUCell, reset before the product",
+         f"let cell = GRUCell(5, reset_after = false)\n"
+         f"let h = scan t in reshape(x, [{T}, {IN}]) with h = zeros[5] {{ h = cell(t, h) }}\n{LOSS}",
+         lambda w, d: fit(reset_first(w, "cell.", sequence(d))[:, -1], d)),
     Case("torch LSTM, backwards", f"let h = reverse(reshape(x, [{T}, {IN}])) |> LSTM(5)\n{LOSS}", backwards),
     Case("torch Bidirectional, all states",
          f"let h = {X} |> Bidirectional(GRU(4, sequences = true), LSTM(3, sequences = true), sequences = true)\n"
