@@ -58,6 +58,7 @@ example a12-weight/weight            658     train    loss            "<0.694" "
 example c1-imdb/imdb                 2691713 test     binary_accuracy 0.65  "--epochs 1"  0.74
 example c2-traffic/traffic           4096    validate long.mae        "<0.2" "--epochs 2" "<0.149"
 example c3-tagger/tagger             8356    validate accuracy        0.98  ""            0.98
+example c5-caption/caption           25603   validate exact           0.8   ""            0.8
 example c4-reverse/reverse           166635  validate exact           0.1   "--epochs 2"  0.95
 example digits/digits                4810    validate accuracy        0.97  ""            0.97
 example a2-circle/circle             13      validate binary_accuracy 0.95  ""            0.95
