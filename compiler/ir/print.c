@@ -12,8 +12,8 @@
 
 const char *const ir_role_names[] = {"param",  "slot",    "state",     "row_state", "column",
                                      "config", "step",    "iteration", "epoch",     "fresh",
-                                     "seed",   "example", "scalar",    "metric",    "weight",
-                                     "total",  "output",  "grad",      "grad_part"};
+                                     "seed",   "example", "place",     "scalar",    "metric",
+                                     "weight", "total",   "output",    "grad",      "grad_part"};
 
 static void put_string(Text *out, const char *s) {
   text_put(out, "\"");

@@ -111,14 +111,16 @@ static const Layout total_layout = {sizeof(NnrtTotal), 0, NULL};
 static const Layout stop_input_layout = {sizeof(NnrtStopInput), 0, NULL};
 static const Layout fit_layout = {sizeof(NnrtFit), 0, NULL};
 LAYOUT(step_layout, NnrtStep, TEXT(NnrtStep, name));
+LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name),
+       ARRAY(NnrtOutput, words.words, words.n_byte, bytes_layout),
+       ARRAY(NnrtOutput, words.code, words.n_word, f64_layout));
+LAYOUT(draw_layout, NnrtDraw, TEXT(NnrtDraw, name),
+       ARRAY(NnrtDraw, output, n_output, output_layout));
 LAYOUT(train_layout, NnrtTrain, TEXT(NnrtTrain, name), ARRAY(NnrtTrain, step, n_step, step_layout),
        ARRAY(NnrtTrain, metric, n_metric, metric_layout),
        ARRAY(NnrtTrain, total, n_total, total_layout),
        ARRAY(NnrtTrain, stop_input, n_stop_input, stop_input_layout),
-       ARRAY(NnrtTrain, slot, n_slot, u32_layout));
-LAYOUT(output_layout, NnrtOutput, TEXT(NnrtOutput, name),
-       ARRAY(NnrtOutput, words.words, words.n_byte, bytes_layout),
-       ARRAY(NnrtOutput, words.code, words.n_word, f64_layout));
+       ARRAY(NnrtTrain, slot, n_slot, u32_layout), ARRAY(NnrtTrain, draw, n_draw, draw_layout));
 LAYOUT(predict_layout, NnrtPredict, TEXT(NnrtPredict, name),
        ARRAY(NnrtPredict, input, n_input, column_layout),
        ARRAY(NnrtPredict, output, n_output, output_layout));

@@ -41,6 +41,7 @@ typedef enum {
   V_OPTIMIZER, // decl + bound arguments
   V_SHAPELESS, // a draw or initialiser whose shape is still to come from its surroundings (rule 39)
   V_TOP,       // t = probabilities, i = how many: only as the last value of predict
+  V_PICTURE,   // t = height, width, channels of so many, or points; picture: how it is shown
   V_ROW,       // data: `row` in a data block; elaborate_expr calls elab_row() where it is indexed
   V_CONFIG, // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and
             // where there is no target, or a compile-time number is wanted, rule 30 is the error
@@ -62,6 +63,7 @@ struct Val {
   Scope *bound;
   Instance *instance;
   DataInfo *data;
+  struct Picture *picture; // V_PICTURE
   struct Application *app; // of the result of an application: `y.name` (rule 15)
   struct Shapeless *draw;  // V_SHAPELESS
   uint32_t depth;  // V_FUNCTION, V_INSTANCE: calls around the place where it was named (rule 38)
@@ -101,6 +103,14 @@ struct Instance {
   Node *in_fn;          // the fn, train, predict or data block it was created in, or NULL (rule 5)
   Type result;          // of its last application: for summary
 };
+
+// How the tensor of a V_PICTURE is shown.
+typedef struct Picture {
+  uint32_t form; // NNRT_AS_PICTURE: f32[n, height, width, channels]; NNRT_AS_SCATTER:
+                 // f32[n, 2]
+  int64_t scale, rows, columns; // pixels become squares of `scale`
+  Value *colour;                // of the points of a scatter, or NULL
+} Picture;
 
 typedef struct {
   Param *state;
@@ -142,6 +152,7 @@ struct Target {
   bool pieces;    // part.T: its batch is a piece of a greater one (rule 28)
   Span warned;    // the last place that was warned about for it
   Totals *totals; // of the report being elaborated, or NULL
+  int64_t grid_rows, grid_columns; // of the grid that is being drawn; 0: none is
 };
 
 // Draws are called after the `let` or field they stand in, if they do so directly.

@@ -264,6 +264,12 @@ bool is_shapeless(Val v);
 typedef struct Builtin Builtin;
 Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 
+// ---- elaborate_picture.c
+Val picture_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val grid_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val scatter_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val plane_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+
 // ---- elaborate_builtin.c
 struct Builtin {
   const char *name, *sig; // "x, axes = all, keep = false"

@@ -58,7 +58,7 @@ static void add_setting(Elab *e, Train *t, Node *item) {
 }
 
 // The name of a report that has none: that of the function called or the value named (rule 31).
-static const char *value_name(const Node *n) {
+const char *value_name(const Node *n) {
   switch ((int)n->kind) {
   case N_NAME:
   case N_MEMBER:
@@ -245,7 +245,7 @@ static void add_item(Elab *e, Train *t, Node *item) {
     add_stop(e, t, item);
     break;
   case N_DRAW:
-    not_yet(e, item->span, "`draw`");
+    add_drawings(e, t, item);
     break;
   case N_STEP:
     add_step(e, t, item);

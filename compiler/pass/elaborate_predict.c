@@ -86,7 +86,7 @@ static Scope *predict_scope(Elab *e, Predict *p, Scope *file) {
 // ---- outputs ------------------------------------------------------------------------------------
 
 // The same for every row: given to every row.
-static Value *for_each_row(Elab *e, Value *x) {
+Value *elab_for_each_row(Elab *e, Value *x) {
   Builder *b = &e->target->b;
   if (x->type.batched)
     return x;
@@ -108,7 +108,8 @@ static const char *output_name(Elab *e, const Predict *p, const Node *n, uint32_
     n = n->b;
   while (n && n->kind == N_CALL)
     n = n->a;
-  if (n && (n->kind == N_NAME || n->kind == N_MEMBER) && total > 1)
+  bool shown = name_is(n, "picture") || name_is(n, "grid"); // how, not what
+  if (n && (n->kind == N_NAME || n->kind == N_MEMBER) && total > 1 && !shown)
     return n->name;
   return total > 1 ? format(e, "%s.%u", p->node->name, k) : p->node->name;
 }
@@ -170,10 +171,24 @@ static bool check_text(Elab *e, const NnrtOutput *o, Span span) {
   return false;
 }
 
+static bool picture_of_row(Elab *e, Val v, Span span) {
+  if (v.picture->form == NNRT_AS_PICTURE)
+    return true;
+  Diagnostic *d =
+      diag_error(e->s, span, "picture-value", "predict goes row by row, a scatter is of many");
+  diag_note(e->s, d, (Span){0}, "in a train block: draw NAME = scatter(...) every 4 epochs");
+  return false;
+}
+
 static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, bool as_text) {
   NnrtOutput o = {.name = name, .form = NNRT_AS_NUMBERS};
   Value *x = NULL;
-  if (v.kind == V_TOP) {
+  if (v.kind == V_PICTURE) {
+    if (!picture_of_row(e, v, span))
+      return;
+    x = v.t;
+    picture_output(v.picture, &o);
+  } else if (v.kind == V_TOP) {
     x = v.t;
     o.form = NNRT_AS_TOP;
     o.top = (uint32_t)v.i;
@@ -184,7 +199,7 @@ static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, 
   else if (x->type.elem != TY_F32 && !x->type.range)
     x = ir_convert(&e->target->b, x, TY_F32);
   o.type = nnrt_type(&x->type);
-  x = for_each_row(e, x);
+  x = elab_for_each_row(e, x);
   o.type.range = x->type.range;
   add_names(p, &o);
   if (as_text && !check_text(e, &o, span))

@@ -17,6 +17,7 @@
 //   elaborate_gradients.c  weight, accumulate, clip
 //   elaborate_totals.c     reports that are formulas of totals
 //   elaborate_stop.c       `stop when`, `keep best(...)`
+//   elaborate_drawing.c    `draw NAME = grid(...) every 4 epochs`
 //   elaborate_predict.c    predict blocks
 //   elaborate_tables.c     targets and their arguments, configs, init, the tables of NnrtProgram
 #ifndef NNC_ELABORATE_PROGRAM_H
@@ -145,6 +146,11 @@ typedef struct {          // a report that is a formula of totals
   Span span;
 } TotalFormula;
 
+typedef struct {     // of `draw`
+  Node *item, *node; // N_DRAW, N_ARG
+  const char *name;
+} Drawing;
+
 // What is updated together. A block without `step` items has one step; what stands in it is the
 // block's.
 typedef struct {
@@ -171,6 +177,8 @@ typedef struct {
       *weight_node, *accumulate_node;
   BUF(NnrtStopInput) stop_input;
   BUF(uint32_t) slot;
+  BUF(Drawing) drawing;
+  BUF(NnrtDraw) draw;
   bool incomplete; // an item was refused: it may be what seems to be missing
   NnrtTrain table;
 } Train;
@@ -230,6 +238,13 @@ bool row_length(Elab *e, DataInfo *data, Node **part, NnrtWords *words);
 
 // elaborate_predict.c: what the values of this index are called, or NULL
 const NnrtWords *names_of(const DataInfo *data, int64_t range);
+Value *elab_for_each_row(Elab *e, Value *x); // what is the same for every row, given to every row
+void picture_output(const Picture *p, NnrtOutput *out); // elaborate_picture.c
+
+// elaborate_drawing.c
+void add_drawings(Elab *e, Train *t, Node *item);
+void make_drawings(Elab *e, Train *t);
+Scope *train_scope(Elab *e, Train *t); // elaborate_train.c: the names of the block
 
 // elaborate_fitted.c
 typedef struct {
@@ -297,6 +312,7 @@ void train_add_items(Elab *e, Train *t);
 // `every 4 epochs`, `every 100 steps` of an item; both 0 where it has none. false after an error.
 bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int64_t *steps);
 void train_read_settings(Elab *e, Train *t);
+const char *value_name(const Node *n); // of the function called or the value named, or NULL
 
 // elaborate_train.c, elaborate_over.c, elaborate_optimizer.c, elaborate_stop.c, elaborate_predict.c
 void make_train(Elab *e, Scope *scope, Node *decl);

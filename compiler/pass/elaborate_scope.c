@@ -88,6 +88,8 @@ const char *val_text(Elab *e, Val v) {
     return "a draw without a shape";
   case V_TOP:
     return "the result of top(...)";
+  case V_PICTURE:
+    return v.picture->form == NNRT_AS_SCATTER ? "a scatter" : "a picture";
   case V_ROW:
     return "the row";
   case V_CONFIG:

@@ -32,7 +32,7 @@ static void add_lets(Elab *e, Scope *scope, NodeList items) {
 }
 
 // The names of the block: its `let`s are formulas, elaborated in every function anew (rule 8).
-static Scope *train_scope(Elab *e, Train *t) {
+Scope *train_scope(Elab *e, Train *t) {
   Scope *scope = scope_new(e, t->scope);
   scope_add_lazy(e, scope, intern(e->s, "step"), step_number, NULL, (Span){0});
   scope_add_lazy(e, scope, intern(e->s, "epoch"), epoch_number, NULL, (Span){0});
@@ -458,6 +458,7 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
     make_figures(e, t);
     if (make_steps(e, t))
       make_stop(e, t);
+    make_drawings(e, t);
   }
   e->block = NULL;
   NnrtTrain *n = &t->table;
@@ -471,5 +472,7 @@ void make_train(Elab *e, Scope *scope, Node *decl) {
   n->n_stop_input = t->stop_input.n;
   n->slot = t->slot.at;
   n->n_slot = t->slot.n;
+  n->draw = t->draw.at;
+  n->n_draw = t->draw.n;
   buf_push(e->m->arena, &program_of(e)->train, *n);
 }

@@ -50,6 +50,7 @@ typedef enum {
   NNRT_FRESH,     // one i32: 1 in the first batch of an epoch, where row states begin anew
   NNRT_SEED,      // one i32
   NNRT_EXAMPLE,   // i32[N]: each row's number in the whole data
+  NNRT_PLACE,     // i32[N]: which of the pictures of a drawing each row is for, from 0
   NNRT_SCALAR,    // f32: stop.input[index] of a stop function, total[index] of figures.T
   NNRT_METRIC,    // result, one f32: train.metric[index]
   NNRT_WEIGHT,    // result, one f32: what the sums of weighted metrics are divided by
@@ -267,6 +268,34 @@ typedef struct {           // one update of some of the parameters
   uint32_t part;           // adds to the gradients alone; only where train.accumulate > 1
 } NnrtStep;
 
+enum {
+  NNRT_AS_NUMBERS,
+  NNRT_AS_TOP,
+  NNRT_AS_CLASS,
+  NNRT_AS_TEXT,
+  NNRT_AS_PICTURE,
+  NNRT_AS_SCATTER
+};
+typedef struct {
+  const char *name;
+  NnrtType type; // of one row
+  uint32_t form; // AS_TOP: the `top` greatest with their probabilities; AS_CLASS: an index;
+                 // AS_TEXT: indices one after the other; AS_PICTURE: f32[n, height, width, 1 | 3],
+                 // 0 .. 1; AS_SCATTER: n points f32[n, 2]
+  uint32_t top;
+  uint32_t scale, rows, columns, zero; // AS_PICTURE: squares of so many pixels; a grid of pictures
+  NnrtWords words; // what the values of the index, or the places of AS_TOP, are called
+} NnrtOutput;
+
+// `draw NAME = ... every n epochs`: a file each time. None of both: once, at the end.
+typedef struct {
+  const char *name;
+  uint32_t function, n_output;
+  const NnrtOutput *output; // what is drawn; a second one is the colour of the points
+  int64_t every_epochs, every_steps;
+  int64_t examples; // so many rows: the first of validation, else of training; 0: as many as fit
+} NnrtDraw;
+
 typedef struct {
   const char *name;
   uint32_t data;       // program.data[], or NNRT_NONE
@@ -287,18 +316,11 @@ typedef struct {
   int64_t seed;
   const uint32_t *slot; // program.slot[] that this block owns
   uint32_t n_slot;
+  uint32_t n_draw;
+  const NnrtDraw *draw;
   double flops_forward, flops_step; // per row
 } NnrtTrain;
 
-enum { NNRT_AS_NUMBERS, NNRT_AS_TOP, NNRT_AS_CLASS, NNRT_AS_TEXT };
-typedef struct {
-  const char *name;
-  NnrtType type; // of one row
-  uint32_t form; // AS_TOP: the `top` greatest with their probabilities; AS_CLASS: an index;
-                 // AS_TEXT: indices one after the other
-  uint32_t top;
-  NnrtWords words; // what the values of the index, or the places of AS_TOP, are called
-} NnrtOutput;
 typedef struct {
   const char *name;
   uint32_t data; // or NNRT_NONE: inputs are `input`

@@ -33,6 +33,7 @@ typedef struct {
   NnrtModel *model;
   Call *step_call, eval_call, stop_call, figures_call; // step_call: one per step of the block
   Call *part_call;                                     // likewise, where gradients are accumulated
+  Call *draw_call;                                     // one per drawing
   Figures epoch_figures, log_figures, validation_figures;
   Progress *progress;
   int64_t batch, epochs, steps, log_every, seed; // steps: 0 if epochs rule
@@ -57,6 +58,8 @@ static bool open_data(Trainer *t, Failure *failure) {
     dataset_need(&t->dataset, &t->program->function[train->step[i].step]);
   if (train->eval != NNRT_NONE)
     dataset_need(&t->dataset, &t->program->function[train->eval]);
+  for (uint32_t i = 0; i < train->n_draw; i++)
+    dataset_need(&t->dataset, &t->program->function[train->draw[i].function]);
   fits_need(&t->dataset);
   t->dataset.fold = t->fold;
   t->has_validation = train->eval != NNRT_NONE && dataset_has(&t->dataset, SPLIT_VALIDATE);
@@ -69,7 +72,7 @@ static bool open_data(Trainer *t, Failure *failure) {
 
 static bool open_model(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
-  uint32_t *functions = calloc(2 * train->n_step + 3, sizeof *functions), count = 0;
+  uint32_t *functions = calloc(2 * train->n_step + train->n_draw + 3, sizeof *functions), count = 0;
   if (!functions)
     return failf(failure, "not enough memory");
   for (uint32_t i = 0; i < train->n_step; i++)
@@ -82,6 +85,8 @@ static bool open_model(Trainer *t, Failure *failure) {
     functions[count++] = train->stop;
   if (train->figures != NNRT_NONE)
     functions[count++] = train->figures;
+  for (uint32_t i = 0; i < train->n_draw; i++)
+    functions[count++] = train->draw[i].function;
   bool good = model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure);
   free(functions);
   return good;
@@ -91,8 +96,13 @@ static bool open_calls(Trainer *t, Failure *failure) {
   const NnrtTrain *train = t->train;
   t->step_call = calloc(train->n_step + 1, sizeof *t->step_call);
   t->part_call = calloc(train->n_step + 1, sizeof *t->part_call);
-  if (!t->step_call || !t->part_call)
+  t->draw_call = calloc(train->n_draw + 1, sizeof *t->draw_call);
+  if (!t->step_call || !t->part_call || !t->draw_call)
     return failf(failure, "not enough memory");
+  for (uint32_t i = 0; i < train->n_draw; i++)
+    if (!call_open(&t->draw_call[i], t->model, t->values, train->draw[i].function, t->batch,
+                   failure))
+      return false;
   for (uint32_t i = 0; train->accumulate > 1 && i < train->n_step; i++)
     if (!call_open(&t->part_call[i], t->model, t->values, train->step[i].part, t->batch, failure))
       return false;
@@ -158,6 +168,9 @@ static void trainer_close(Trainer *t) {
     call_close(&t->step_call[i]);
   for (uint32_t i = 0; t->part_call && i < t->train->n_step; i++)
     call_close(&t->part_call[i]);
+  for (uint32_t i = 0; t->draw_call && i < t->train->n_draw; i++)
+    call_close(&t->draw_call[i]);
+  free(t->draw_call);
   free(t->step_call);
   free(t->part_call);
   call_close(&t->eval_call);
@@ -169,6 +182,39 @@ static void trainer_close(Trainer *t) {
   free(t->best);
   free(t->best_epoch);
   free(t->kept);
+}
+
+// ---- Drawings ---------------------------------------------------------------------------------
+
+// A picture that can't be written costs the training nothing but itself.
+static void draw_now(Trainer *t, uint32_t index, int64_t number) {
+  const NnrtDraw *draw = &t->train->draw[index];
+  Failure failure;
+  String path = {0};
+  progress_clear_bar(t->progress);
+  string_printf(&path, "%s%s-%04lld.png", drawings_folder(&t->run->drawings), draw->name,
+                (long long)number);
+  const Split *rows = t->has_validation ? &t->validation : t->has_data ? &t->rows : NULL;
+  if (path.at && !draw_picture(draw, &t->draw_call[index], rows, path.at, &failure))
+    fprintf(stderr, "warning: draw %s: %s\n", draw->name, failure.text);
+  string_free(&path);
+}
+
+static void draw_every(Trainer *t, bool epoch) {
+  for (uint32_t i = 0; !t->progress->quiet && i < t->train->n_draw; i++) {
+    const NnrtDraw *draw = &t->train->draw[i];
+    int64_t every = epoch ? draw->every_epochs : draw->every_steps;
+    int64_t number = epoch ? t->epoch : t->step;
+    if (every && number % every == 0)
+      draw_now(t, i, number);
+  }
+}
+
+// Those without `every`: of the weights that training ends with.
+static void draw_last(Trainer *t) {
+  for (uint32_t i = 0; !t->progress->quiet && i < t->train->n_draw; i++)
+    if (!t->train->draw[i].every_epochs && !t->train->draw[i].every_steps)
+      draw_now(t, i, t->has_data ? t->epoch : t->step);
 }
 
 // ---- Steps ------------------------------------------------------------------------------------
@@ -216,6 +262,7 @@ static bool run_iteration(Trainer *t, int64_t n, Failure *failure) {
     progress_log(t->progress, t->step, &t->log_figures);
     figures_clear(&t->log_figures);
   }
+  draw_every(t, false);
   return true;
 }
 
@@ -409,9 +456,12 @@ static bool finish_epoch(Trainer *t, bool *stop, Failure *failure) {
   *stop = false;
   if (!t->epoch_figures.rows)
     return true;
-  return keep_best(t, validation, failure) &&
-         progress_epoch(t->progress, t->epoch, t->step, &t->epoch_figures, validation, failure) &&
-         (interrupted || check_stop(t, stop, failure));
+  if (!keep_best(t, validation, failure) ||
+      !progress_epoch(t->progress, t->epoch, t->step, &t->epoch_figures, validation, failure))
+    return false;
+  if (t->has_data && !interrupted)
+    draw_every(t, true);
+  return interrupted || check_stop(t, stop, failure);
 }
 
 // What states of rows mean for the data (rule 25).
@@ -445,6 +495,7 @@ static bool run_block(Trainer *t, Failure *failure) {
       return false;
   }
   take_back_best(t);
+  draw_last(t);
   return true;
 }
 

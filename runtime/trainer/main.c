@@ -24,26 +24,27 @@ static bool run_command(Run *run, int *status, Failure *failure) {
   run->pool = nnrt_pool_open((int)option_or(options->threads, 0));
   if (!run->pool)
     return failf(failure, "the worker threads could not be started: %s", strerror(errno));
-  bool good = false;
+  bool good = drawings_open(&run->drawings, run->program, options, failure);
   switch (options->command) {
   case COMMAND_EVAL:
-    good = command_eval(run, status, failure);
+    good = good && command_eval(run, status, failure);
     break;
   case COMMAND_PREDICT:
-    good = command_predict(run, status, failure);
+    good = good && command_predict(run, status, failure);
     break;
   case COMMAND_GRADCHECK:
-    good = command_gradcheck(run, status, failure);
+    good = good && command_gradcheck(run, status, failure);
     break;
   case COMMAND_PREVIEW:
     good = command_preview(run, status, failure);
     break;
   case COMMAND_PROFILE:
-    good = command_profile(run, status, failure);
+    good = good && command_profile(run, status, failure);
     break;
   default:
-    good = command_train(run, status, failure);
+    good = good && command_train(run, status, failure);
   }
+  drawings_close(&run->drawings);
   nnrt_pool_close(run->pool);
   return good;
 }

@@ -16,8 +16,9 @@ const Flag trainer_flags[] = {
     {"log", "FORM", "plain, json or bar (default: bar on a terminal, else plain)"},
     {"history", "FILE", "write the figures of every epoch as csv"},
     {"csv", "FILE", "predict: write the results as csv"},
+    {"pictures", "DIR", "where pictures are written (default: beside the weights)"},
     {"split", "NAME", "eval, predict: train, validate or test"},
-    {"limit", "N", "predict: at most N rows"},
+    {"limit", "N", "predict: at most N rows (of pictures 16)"},
     {"count", "N", "predict: N rows of a block that reads no data"},
     {"block", "NAME", "the train or predict block to use, where there are several"},
     {"set", "NAME=X", "set a config, the same as --NAME X"},
@@ -145,12 +146,13 @@ static bool set_flag(const NnrtProgram *program, Options *o, const char *flag, c
     return set_split(o, text, f);
   if (!strcmp(flag, "set"))
     return set_named(program, o, text, f);
-  const char **to = !strcmp(flag, "out")       ? &o->out
-                    : !strcmp(flag, "load")    ? &o->load
-                    : !strcmp(flag, "data")    ? &o->data
-                    : !strcmp(flag, "history") ? &o->history
-                    : !strcmp(flag, "csv")     ? &o->csv
-                                               : &o->block;
+  const char **to = !strcmp(flag, "out")        ? &o->out
+                    : !strcmp(flag, "load")     ? &o->load
+                    : !strcmp(flag, "data")     ? &o->data
+                    : !strcmp(flag, "history")  ? &o->history
+                    : !strcmp(flag, "csv")      ? &o->csv
+                    : !strcmp(flag, "pictures") ? &o->pictures
+                                                : &o->block;
   return set_text(flag, text, to, f);
 }
 
@@ -218,6 +220,8 @@ static bool check_together(const NnrtProgram *program, const Options *options, F
   if (options->csv && options->command != COMMAND_PREDICT)
     return failf(failure,
                  "--csv: only predict writes csv; --history FILE writes the figures of training");
+  if (options->pictures && options->command != COMMAND_PREDICT && options->command != COMMAND_TRAIN)
+    return failf(failure, "--pictures: only train and predict draw");
   if (options->history && options->command != COMMAND_TRAIN)
     return failf(failure, "--history: only training has one");
   if (options->out && options->load && options->command == COMMAND_EVAL)

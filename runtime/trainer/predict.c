@@ -4,7 +4,7 @@
 #include <string.h>
 #include "trainer.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, PICTURES = 16 }; // PICTURES: rows that are drawn if no --limit is given
 
 typedef struct {
   const Run *run;
@@ -26,7 +26,8 @@ static bool print_table(Predictor *p, const Split *split, const char *file, bool
     if (n < 0 || (n && !call_run(p->call, n, failure)))
       return false;
     for (int64_t i = 0; i < n; i++)
-      print_row(&p->printer, i, file_is_row ? -1 : p->call->place[i], file);
+      if (!print_row(&p->printer, i, file_is_row ? -1 : p->call->place[i], file, failure))
+        return false;
     p->left -= n;
   }
   return true;
@@ -254,7 +255,8 @@ static bool predict_draws(Predictor *p, Failure *failure) {
     if (!call_run(p->call, n, failure))
       return false;
     for (int64_t i = 0; i < n; i++)
-      print_row(&p->printer, i, first + i, NULL);
+      if (!print_row(&p->printer, i, first + i, NULL, failure))
+        return false;
     p->left -= n;
   }
   return true;
@@ -322,6 +324,13 @@ static bool find_needed(Predictor *p, Failure *failure) {
   return true;
 }
 
+static bool gives_pictures(const NnrtPredict *predict) {
+  for (uint32_t i = 0; i < predict->n_output; i++)
+    if (predict->output[i].form == NNRT_AS_PICTURE)
+      return true;
+  return false;
+}
+
 bool command_predict(const Run *run, int *status, Failure *failure) {
   (void)status;
   const Options *options = run->options;
@@ -339,7 +348,10 @@ bool command_predict(const Run *run, int *status, Failure *failure) {
   p.printer = (Printer){.predict = p.predict,
                         .call = &call,
                         .log = log_form(options),
-                        .to_csv = options->csv != NULL};
+                        .to_csv = options->csv != NULL,
+                        .drawings = &run->drawings};
+  if (options->count < 0 && gives_pictures(p.predict))
+    p.left = PICTURES;
   bool good =
       (!options->csv || file_check_writable(options->csv, failure)) && find_needed(&p, failure) &&
       values_open(&values, run->program, options, failure) &&
@@ -351,6 +363,7 @@ bool command_predict(const Run *run, int *status, Failure *failure) {
     good = predict_rows(&p, failure) && (!options->csv || write_csv(&p, failure));
   }
   string_free(&p.printer.csv);
+  string_free(&p.printer.path);
   call_close(&call);
   nnrt_close(model);
   values_close(&values);

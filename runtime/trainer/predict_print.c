@@ -26,6 +26,7 @@ typedef struct {
   const NnrtOutput *output;
   const void *values;
   int64_t first, count;
+  const char *path; // of its picture
 } Cell;
 
 static double cell_value(const Cell *cell, int64_t i) {
@@ -49,9 +50,7 @@ static int64_t next_greatest(const Cell *cell, int64_t before) {
   return best;
 }
 
-// What value k is called: its number, if it has no name. NULL: nothing (padding).
-static const char *name_of(const Cell *cell, int64_t k, char number[NUMBER_TEXT]) {
-  const NnrtWords *words = &cell->output->words;
+const char *word_name(const NnrtWords *words, int64_t k, char number[NUMBER_TEXT]) {
   const char *at = words->words;
   int64_t first = words->coding == NNRT_AS_TOKENS ? 2 : 0;
   if (first && k < first)
@@ -63,6 +62,10 @@ static const char *name_of(const Cell *cell, int64_t k, char number[NUMBER_TEXT]
   for (k -= first; k > 0; k--)
     at += strlen(at) + 1;
   return at;
+}
+
+static const char *name_of(const Cell *cell, int64_t k, char number[NUMBER_TEXT]) {
+  return word_name(&cell->output->words, k, number);
 }
 
 // A name among others on one line.
@@ -118,6 +121,9 @@ static void put_plain(String *line, const Cell *cell) {
   case NNRT_AS_TEXT:
     put_text(line, cell);
     break;
+  case NNRT_AS_PICTURE:
+    string_put(line, cell->path);
+    break;
   default:
     for (int64_t i = 0; i < cell->count; i++)
       string_printf(line, "%s%s", i ? " " : "", figure_text(cell_value(cell, i), number));
@@ -132,6 +138,10 @@ static void put_json(String *line, const Cell *cell) {
   }
   if (cell->output->form == NNRT_AS_TEXT) {
     put_json_text(line, cell);
+    return;
+  }
+  if (cell->output->form == NNRT_AS_PICTURE) {
+    string_put_json(line, cell->path);
     return;
   }
   bool list = cell->output->form == NNRT_AS_TOP || cell->count != 1 || cell->output->type.rank;
@@ -179,6 +189,10 @@ static void put_csv_cell(String *csv, const Cell *cell) {
     string_put_csv(csv, text.at ? text.at : "");
     string_free(&text);
     return;
+  case NNRT_AS_PICTURE:
+    string_put(csv, ",");
+    string_put_csv(csv, cell->path);
+    return;
   }
   for (int64_t i = 0; i < cell->count; i++)
     string_printf(csv, ",%.9g", cell_value(cell, i));
@@ -194,17 +208,49 @@ static void put_csv_names(String *csv, const Cell *cell) {
   for (int64_t i = 0; i < cell->count; i++) {
     string_put(csv, ",");
     string_put(csv, name);
-    if (cell->output->form == NNRT_AS_TEXT)
+    if (cell->output->form == NNRT_AS_TEXT || cell->output->form == NNRT_AS_PICTURE)
       return;
     if (cell->count > 1)
       string_printf(csv, "_%lld", (long long)i);
   }
 }
 
-static Cell cell_of(const Printer *printer, uint32_t output, int64_t row) {
+// Saliency-0007.png of a row, Saliency-photo.png of a file.
+static const char *picture_path(Printer *printer, uint32_t output, int64_t row, const char *file) {
+  String *path = &printer->path;
+  string_clear(path);
+  string_put(path, drawings_folder(printer->drawings));
+  string_put(path, printer->predict->output[output].name);
+  if (file) {
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file,
+               *dot = strrchr(name, '.');
+    string_printf(path, "-%.*s", (int)(dot && dot > name ? dot - name : (long)strlen(name)), name);
+  }
+  if (row >= 0)
+    string_printf(path, "-%04lld", (long long)row);
+  string_put(path, ".png");
+  return path->at ? path->at : "";
+}
+
+static Cell cell_of(Printer *printer, uint32_t output, int64_t i, int64_t row, const char *file) {
   const NnrtOutput *o = &printer->predict->output[output];
   int64_t count = type_elements(&o->type);
-  return (Cell){o, call_result(printer->call, NNRT_OUTPUT, output), row * count, count};
+  const char *path = o->form == NNRT_AS_PICTURE ? picture_path(printer, output, row, file) : NULL;
+  return (Cell){o, call_result(printer->call, NNRT_OUTPUT, output), i * count, count, path};
+}
+
+static bool write_pictures(Printer *printer, int64_t i, int64_t row, const char *file,
+                           Failure *failure) {
+  for (uint32_t k = 0; k < printer->predict->n_output; k++) {
+    const NnrtOutput *o = &printer->predict->output[k];
+    if (o->form != NNRT_AS_PICTURE)
+      continue;
+    Cell cell = cell_of(printer, k, i, row, file);
+    if (!picture_write(o, (const float *)cell.values + cell.first, o->type.dim[0], cell.path,
+                       failure))
+      return false;
+  }
+  return true;
 }
 
 static void put_csv_row(Printer *printer, int64_t i, int64_t row, const char *file) {
@@ -213,7 +259,7 @@ static void put_csv_row(Printer *printer, int64_t i, int64_t row, const char *fi
   if (!printer->rows) {
     string_put(csv, file ? "file,row" : "row");
     for (uint32_t k = 0; k < outputs; k++) {
-      Cell cell = cell_of(printer, k, i);
+      Cell cell = cell_of(printer, k, i, row, file);
       put_csv_names(csv, &cell);
     }
     string_put(csv, "\n");
@@ -224,14 +270,13 @@ static void put_csv_row(Printer *printer, int64_t i, int64_t row, const char *fi
   }
   string_printf(csv, "%lld", (long long)(row < 0 ? 0 : row));
   for (uint32_t k = 0; k < outputs; k++) {
-    Cell cell = cell_of(printer, k, i);
+    Cell cell = cell_of(printer, k, i, row, file);
     put_csv_cell(csv, &cell);
   }
   string_put(csv, "\n");
 }
 
-static void put_json_row(String *line, const Printer *printer, int64_t i, int64_t row,
-                         const char *file) {
+static void put_json_row(String *line, Printer *printer, int64_t i, int64_t row, const char *file) {
   string_put(line, "{");
   if (file) {
     string_put(line, "\"file\":");
@@ -240,7 +285,7 @@ static void put_json_row(String *line, const Printer *printer, int64_t i, int64_
   }
   string_printf(line, "\"row\":%lld", (long long)(row < 0 ? 0 : row));
   for (uint32_t k = 0; k < printer->predict->n_output; k++) {
-    Cell cell = cell_of(printer, k, i);
+    Cell cell = cell_of(printer, k, i, row, file);
     string_put(line, ",");
     string_put_json(line, cell.output->name);
     string_put(line, ":");
@@ -249,7 +294,7 @@ static void put_json_row(String *line, const Printer *printer, int64_t i, int64_
   string_put(line, "}");
 }
 
-static void put_plain_row(String *line, const Printer *printer, int64_t i, int64_t row,
+static void put_plain_row(String *line, Printer *printer, int64_t i, int64_t row,
                           const char *file) {
   if (file)
     string_printf(line, "%s%s", file, row < 0 ? "" : " ");
@@ -257,7 +302,7 @@ static void put_plain_row(String *line, const Printer *printer, int64_t i, int64
     string_printf(line, "row %lld", (long long)row);
   string_put(line, ":");
   for (uint32_t k = 0; k < printer->predict->n_output; k++) {
-    Cell cell = cell_of(printer, k, i);
+    Cell cell = cell_of(printer, k, i, row, file);
     string_printf(line, "%s ", k ? ";" : "");
     if (printer->predict->n_output > 1)
       string_printf(line, "%s ", cell.output->name);
@@ -265,8 +310,10 @@ static void put_plain_row(String *line, const Printer *printer, int64_t i, int64
   }
 }
 
-void print_row(Printer *printer, int64_t i, int64_t row, const char *file) {
+bool print_row(Printer *printer, int64_t i, int64_t row, const char *file, Failure *failure) {
   String line = {0};
+  if (!write_pictures(printer, i, row, file, failure))
+    return false;
   if (printer->to_csv)
     put_csv_row(printer, i, row, file);
   else if (printer->log == LOG_JSON)
@@ -277,4 +324,5 @@ void print_row(Printer *printer, int64_t i, int64_t row, const char *file) {
     puts(line.at ? line.at : "");
   printer->rows++;
   string_free(&line);
+  return true;
 }

@@ -153,6 +153,7 @@ typedef struct {
   SplitKind split;                                    // SPLIT_NONE: not given
   LogForm log;
   const char *out, *load, *data, *history, *csv; // NULL: not given
+  const char *pictures;                          // the folder for them, or NULL
   const char *block;                             // train or predict block by name, or NULL
   float *config;                                 // one per program.config
   const char *const *file;                       // predict: the files
@@ -382,6 +383,21 @@ void figures_print(const Figures *figures, SplitKind kind, const char *block, Lo
 void fits_need(Dataset *dataset);
 bool fits_estimate(Values *values, Dataset *dataset, NnrtPool *pool, Failure *failure);
 
+// ---- Pictures that programs draw (drawing.c) --------------------------------------------------
+
+typedef struct {
+  String folder; // with its slash; where they are written
+} Drawings;
+bool drawings_open(Drawings *drawings, const NnrtProgram *program, const Options *options,
+                   Failure *failure);
+void drawings_close(Drawings *drawings);
+const char *drawings_folder(const Drawings *drawings);
+// `count` pictures of an output NNRT_AS_PICTURE in its grid.
+bool picture_write(const NnrtOutput *output, const float *values, int64_t count, const char *path,
+                   Failure *failure);
+bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const char *path,
+                  Failure *failure);
+
 // ---- Cross-validation (folds.c) ---------------------------------------------------------------
 
 typedef struct { // the last validation figures of each block, over the folds
@@ -430,6 +446,7 @@ typedef struct {
   const Options *options;
   NnrtPool *pool;
   const char *self; // argv[0]
+  Drawings drawings;
 } Run;
 
 // Exit status through *status (0 unless said otherwise); false: failure says why.
@@ -451,10 +468,15 @@ typedef struct {
   bool to_csv;
   String csv;   // everything, if to_csv
   int64_t rows; // printed so far
+  const Drawings *drawings;
+  String path; // of the row's picture, where it is to be printed
 } Printer;
 // Row `i` of the call's results, called `row` of `file` (NULL: of the data). row -1: the file is
 // the row.
-void print_row(Printer *printer, int64_t i, int64_t row, const char *file);
+bool print_row(Printer *printer, int64_t i, int64_t row, const char *file, Failure *failure);
+// What value k of an index with these names is called: its number, if it has none. NULL: nothing
+// (padding).
+const char *word_name(const NnrtWords *words, int64_t k, char number[NUMBER_TEXT]);
 
 // ---- CPU (cpu.c) ------------------------------------------------------------------------------
 
