@@ -9,6 +9,21 @@
 
 // ---- small ones -------------------------------------------------------------------------------
 
+// The numbers that the names in a condition stand for: ": rate is 1.5".
+static void put_values(Elab *e, Scope *scope, const Node *n, Text *out) {
+  const Entry *entry = n && n->kind == N_NAME && scope ? scope_find(scope, n->name) : NULL;
+  const Val *v = entry && entry->ready ? &entry->val : NULL;
+  if (v && (v->kind == V_INT || v->kind == V_FLOAT) &&
+      !strstr(out->at ? out->at : "", arena_printf(e->s->perm, " %s is ", n->name)))
+    text_printf(out, "%s %s is %g", out->n ? "," : ":", n->name, number_of(*v));
+  if (!n || n->kind == N_NAME)
+    return;
+  put_values(e, scope, n->a, out);
+  put_values(e, scope, n->b, out);
+  for (uint32_t i = 0; n->kind != N_CALL && i < n->list.n; i++)
+    put_values(e, scope, n->list.at[i], out);
+}
+
 static Val do_assert(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)want;
   if (arg[0].v.kind != V_BOOL) {
@@ -18,8 +33,11 @@ static Val do_assert(Elab *e, const Builtin *b, Arg *arg, Span span, const Type 
   }
   if (arg[0].v.i)
     return val_kind(V_NONE);
-  elab_error(e, span, "assertion", "%s",
-             arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold");
+  Text values = {.arena = e->s->perm};
+  put_values(e, arg[0].scope, arg[0].node, &values);
+  elab_error(e, span, "assertion", "%s%s",
+             arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold",
+             values.n ? values.at : "");
   return val_error();
 }
 

@@ -217,7 +217,8 @@ static Arg *arguments(Elab *e, Scope *scope, NodeList list, Val f, uint32_t befo
     Node *value = a->kind == N_ARG ? a->a : a;
     Arg *to = &arg[before + i];
     const Type *type = argument_type(f, before + i, want);
-    *to = (Arg){.v = elab_expr(e, scope, value, type), .span = value->span, .node = value};
+    *to = (Arg){
+        .v = elab_expr(e, scope, value, type), .span = value->span, .node = value, .scope = scope};
     if (a->kind == N_ARG && a->name)
       to->name = a->name, to->name_span = a->name_span;
     if (a->kind == N_ARG && a->is_path)

@@ -22,7 +22,8 @@ struct Entry {
 struct Scope {
   Scope *parent;
   Entry *first, *last;
-  bool is_file; // names are declared once
+  bool is_file; // names are declared once, and found by `index`
+  struct ScopeIndex *index;
   bool is_loop; // of a scan: what lies outside can't be assigned inside
 };
 
@@ -44,10 +45,9 @@ struct Context {
   uint32_t id;
 };
 
-enum { N_BUCKETS = 1024 };
 typedef struct ContextTable {
-  Context *bucket[N_BUCKETS];
-  uint32_t n;
+  Context **bucket;
+  uint32_t n, size;
 } ContextTable;
 
 // The values of parts and lets of one application.
@@ -96,7 +96,8 @@ typedef struct {
   Val v;
   const char *name; // keyword, or NULL
   Span span, name_span;
-  Node *node; // or NULL
+  Node *node;   // or NULL
+  Scope *scope; // in which the node stands
 } Arg;
 
 // What is saved around the elaboration of a body that lies elsewhere.

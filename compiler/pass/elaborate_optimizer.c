@@ -1,5 +1,6 @@
 // Updates: the body of an optimizer, elaborated once per parameter; its `state`s become slots, one
 // tensor each, that live from step to step.
+#include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -186,7 +187,12 @@ bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p
   e->state_ctx = &u;
   e->call = elab_loc(e, m->node->b ? m->node->b->span : m->node->span);
   uint32_t errors = e->s->n_error;
+  Frame frame;
+  if (m->node->b)
+    frame_push(e, &frame, decl, m->node->b, m->node->b->span);
   unused_result(e, decl, elab_block(e, u.scope, decl->body, NULL));
+  if (m->node->b)
+    e->frame = frame.up;
   bool good = e->s->n_error == errors && push_results(e, &u, p, params, slots);
   e->make_state = make;
   e->state_ctx = ctx;

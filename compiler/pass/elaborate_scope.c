@@ -110,7 +110,23 @@ Scope *scope_new(Elab *e, Scope *parent) {
   return scope;
 }
 
+struct ScopeIndex {
+  NameNumbers number; // of a name: the place of its last entry, from 1
+  BUF(Entry *) entry;
+};
+
+static void index_entry(Elab *e, Scope *scope, Entry *entry) {
+  if (!scope->index)
+    scope->index = arena_new(e->s->perm, struct ScopeIndex);
+  buf_push(e->s->perm, &scope->index->entry, entry);
+  names_set(e->s->perm, &scope->index->number, entry->name, scope->index->entry.n);
+}
+
 Entry *scope_own(const Scope *scope, const char *name) {
+  if (scope->is_file) {
+    uint32_t number = scope->index ? names_get(&scope->index->number, name) : 0;
+    return number ? scope->index->entry.at[number - 1] : NULL;
+  }
   Entry *found = NULL; // the last one: `let` may shadow
   for (Entry *n = scope->first; n; n = n->next)
     if (n->name == name)
@@ -140,6 +156,8 @@ Entry *scope_put(Elab *e, Scope *scope, const char *name, Val v, Span where) {
   else
     scope->first = n;
   scope->last = n;
+  if (scope->is_file)
+    index_entry(e, scope, n);
   return n;
 }
 
@@ -232,11 +250,31 @@ void place_enter_top(Elab *e) {
   e->block = block;
 }
 
+static Context **context_bucket(const ContextTable *t, const Context *up, const Node *site,
+                                int64_t turn) {
+  uintptr_t hash = ((uintptr_t)up >> 4) * 31 + ((uintptr_t)site >> 4) * 7 + (uintptr_t)turn;
+  return &t->bucket[hash % t->size];
+}
+
+static void grow_contexts(Elab *e, ContextTable *t) {
+  ContextTable old = *t;
+  t->size = old.size ? 4 * old.size + 1 : 1021;
+  t->bucket = arena_array(e->s->perm, Context *, t->size);
+  for (uint32_t i = 0; i < old.size; i++)
+    for (Context *c = old.bucket[i], *next; c; c = next) {
+      Context **slot = context_bucket(t, c->up, c->site, c->turn);
+      next = c->next;
+      c->next = *slot;
+      *slot = c;
+    }
+}
+
 Context *context_in(Elab *e, Context *up, const Node *site, int64_t turn) {
   if (!e->contexts)
     e->contexts = arena_new(e->s->perm, ContextTable);
-  uintptr_t hash = ((uintptr_t)up >> 4) * 31 + ((uintptr_t)site >> 4) * 7 + (uintptr_t)turn;
-  Context **slot = &e->contexts->bucket[hash % N_BUCKETS];
+  if (e->contexts->n >= e->contexts->size)
+    grow_contexts(e, e->contexts);
+  Context **slot = context_bucket(e->contexts, up, site, turn);
   for (Context *c = *slot; c; c = c->next)
     if (c->up == up && c->site == site && c->turn == turn)
       return c;

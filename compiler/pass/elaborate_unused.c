@@ -243,10 +243,11 @@ static bool has_body(const Node *decl) {
 
 void warn_unused(Elab *e, Node *file) {
   NameNumbers seen = {0};
+  bool others = only_for_others(file);
   count_mentions(e, file, &seen);
   for (uint32_t i = 0; i < file->list.n; i++) {
     const Node *decl = file->list.at[i];
-    if (!only_for_others(file))
+    if (!others)
       warn_declaration(e, file, decl, &seen);
     if (has_body(decl) || decl->kind == N_TRAIN)
       warn_lets(e, decl, decl);

@@ -47,7 +47,7 @@ layer Block{i}(units: int = 32)(x: f32[in]) -> f32[in] {{
     chain = "".join(f"    |> Block{i}\n" for i in range(0, layers, 10))
     return out + "model M(x: f32[32]) -> f32 {\n    x\n" + chain + "    |> Dense(1)\n}\n" + TRAIN
 
-def run(name, text, *options):  # processor seconds, MB, output
+def run(name, text, *options, wrong=False):  # processor seconds, MB, output
     path = f"{work}/{name}.nn"
     if text:
         open(path, "w").write(text)
@@ -56,7 +56,7 @@ def run(name, text, *options):  # processor seconds, MB, output
                          stderr=subprocess.PIPE, text=True, cwd=work)
     out, err = p.communicate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if p.returncode:
+    if p.returncode and not wrong:
         print(f"FAIL speed {name}: {err.strip().splitlines()[:2]}")
         sys.exit()
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss / 1024, out
@@ -68,6 +68,19 @@ text = long(5000)
 t, mb, _ = min(run("long", text, "check") for _ in range(3))
 n = text.count("\n")
 verdict("5,000 lines are checked", n >= 4900 and t < 0.5, f"{n} lines in {1e3 * t:.0f} ms")
+
+# Lines of megabytes, and files of many declarations.
+LONG = {
+    "one line of numbers": (50000, lambda n: "const a = [" + ", ".join(["1"] * n) + "]\n"),
+    "comments of C without end": (20000, lambda n: "/* a " * n + "\n"),
+    "quotes without end": (20000, lambda n: 'a "b ' * n + "\n"),
+    "declarations": (5000, lambda n: "".join(f"const a{i} = {i}\n" for i in range(n))),
+    "calls": (5000, lambda n: "fn f(x: f32) -> f32 { x }\npredict P(x: f32) { sum([" + "f(x), " * n + "f(x)]) }\n"),
+}
+for kind, (n, make) in LONG.items():
+    times = {k: min(run("long", make(k * n), "check", wrong=True)[0] for _ in range(2)) for k in (1, 4)}
+    verdict(f"checking is linear in {kind}", times[4] < max(8 * times[1], 0.5),
+            f"{n}: {1e3 * times[1]:.0f} ms, {4 * n}: {1e3 * times[4]:.0f} ms")
 
 for kind, make in (("a loop", looped), ("lets", written)):
     times = {n: min(run(f"layers{n}", make(n), "--emit=schedule", "-o", "/dev/null")[0] for _ in range(2))
