@@ -38,7 +38,13 @@ static const Habit names[] = {
     {"DataLoader TensorDataset", "rows are named in the data block, `batch 32` in the train block"},
     {"StandardScaler Normalization", "write `row[0..4] |> standardize`"},
     {"MinMaxScaler", "write `row[0..4] |> min_max`"},
+    // gradients
+    {"gradient gradients GradientTape autograd backward", "write `grad(e, x)`, an expression; "
+                                                          "`minimize` takes gradients by itself"},
+    {"detach no_grad", "write `stop_gradient(x)`"},
     // layers
+    {"TimeDistributed",
+     "layers act on the last axis: Dense(1) of a sequence is one for each place"},
     {"Sequential", "layers are joined by the pipe: x |> Dense(16, activation = relu) |> Dense(3)"},
     {"Input InputLayer",
      "inputs are parameters of the model: model Net(x: f32[4]) -> f32[3] {...}"},
@@ -110,6 +116,11 @@ static const Habit arguments[] = {
 };
 
 static const Habit extras[] = {
+    {"stateful", "what lives from batch to batch is a state of a layer around a scan: state kept: "
+                 "f32[units] = per_row(zeros)"},
+    {"batch_first time_major", "a sequence is f32[time, features], the batch is no axis: leave it "
+                               "out"},
+    {"return_state", "a scan over a cell gives both: let (h, all) = scan ... { ... yield h }"},
     {"input_shape input_dim in_features batch_input_shape",
      "a layer takes the shape of its input by itself: leave it out"},
     {"name", "a layer is named by `let` or `as`: x |> Dense(16) as hidden"},

@@ -38,13 +38,24 @@ static const char *other_order(Elab *e, const Node *type, const Type *t) {
   return order.at;
 }
 
+// f32[T, in], as the library calls the axes of a sequence.
+static bool wants_sequence(const Node *type) {
+  return type->list.n == 2 && type->list.at[0]->kind == N_NAME &&
+         strcmp(type->list.at[0]->name, "T") == 0;
+}
+
 static const char *tensor_advice(Elab *e, const Node *type, const Type *t, const Fit *fit) {
+  if (t->range && t->rank && wants_sequence(type))
+    return "a label is a name, not a number: `|> Embedding(units)` makes a vector of each";
   if (t->range && strcmp(type->name, "f32") == 0)
     return "a label is a name, not a number; declare the field f32 to have it as a number";
   if (strcmp(type->name, "index") == 0 && !t->range && elem_is_float(t->elem))
     return "numbers in the data become labels where the field is declared index<n>";
   if (has_batch_axis(type, t))
     return "programs are written for one example: the batch is no axis, leave its size out";
+  if (wants_sequence(type) && t->rank == 1)
+    return "a sequence of vectors is wanted, this is one vector: recurrent layers give all their "
+           "states with `sequences = true`; x[.., _] is a sequence of numbers";
   const char *order = other_order(e, type, t);
   if (order)
     return arena_printf(e->s->perm, "the axes are in another order: transpose(x, [%s])", order);
@@ -118,6 +129,11 @@ bool note_elsewhere(Elab *e, Diagnostic *d, const char *name) {
   const Node *own = e->frame ? e->frame->decl : NULL, *found = NULL;
   if (own && (found = binding_in(own->body, name))) {
     diag_note(e->s, d, found->span, "it is declared here, and known from the next line on");
+    return true;
+  }
+  if (!own && e->block && e->block->kind == N_TRAIN && (found = binding_in(e->block, name))) {
+    diag_note(e->s, d, found->span, "declared here, it is known in this step alone");
+    diag_note(e->s, d, (Span){0}, "a `let` before the steps is known in all of them");
     return true;
   }
   for (uint32_t i = 0; e->file && i < e->file->list.n; i++) {

@@ -38,6 +38,14 @@ void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, 
                                val_text(e, v));
     if (binding->b)
       diag_note(e->s, d, binding->b->span, "the value");
+    if (v.kind == V_TENSOR && binding->b && binding->b->kind == N_SCAN)
+      diag_note(e->s, d, (Span){0},
+                "the value of a scan is what it carries, then what it yields: `yield` stacks one "
+                "value of each turn");
+    else if (v.kind == V_TENSOR)
+      diag_note(e->s, d, (Span){0},
+                "it is one tensor, not a tuple: one name takes it, v[0] is its "
+                "first element");
   }
   for (uint32_t i = 0; i < pattern->list.n; i++)
     bind_one(e, scope, pattern->list.at[i], parts ? v.list[i] : val_error(), assignable, remember);

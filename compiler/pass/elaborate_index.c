@@ -303,8 +303,11 @@ static Val no_member(Elab *e, Node *node, const char *of, const char *const *nam
   Diagnostic *d =
       elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
   const char *near = nearest_name(node->name, names, n);
+  const char *advice = foreign_name(node->name);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
   return val_error();
 }
 

@@ -72,6 +72,10 @@ static bool other_places(const Loss *c, const Type *scores, const Type *label) {
   if (scores->rank > 1 && !label->rank)
     diag_note(c->e->s, d, (Span){0},
               "for one label per example make one axis of all: `|> Flatten` before the last Dense");
+  else if (label->rank >= scores->rank)
+    diag_note(c->e->s, d, (Span){0},
+              "a label for each place of a sequence wants scores for each place: recurrent layers "
+              "keep them with `sequences = true`");
   return false;
 }
 
