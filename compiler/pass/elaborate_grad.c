@@ -70,6 +70,19 @@ static Walk walk_from(Elab *e, const Value *x, Region *region) {
   return w;
 }
 
+// Does the body of a scan read a value that is computed from x, outside?
+static bool reaches_outside(Elab *e, const Value *x, const Region *body) {
+  if (x->region == body)
+    return false;
+  Region *outer = x->region;
+  Walk w = walk_from(e, x, outer);
+  for (const Inst *i = body->first; i; i = i->next)
+    for (uint32_t k = 0; k < i->n_args; k++)
+      if (i->arg[k]->region == outer && w.reaches[place_of(&w, i->arg[k])])
+        return true;
+  return false;
+}
+
 static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Span span) {
   if (w->carries[place_of(w, loss)])
     return true;
@@ -79,6 +92,16 @@ static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Spa
     diag_note(e->s, d, arg[1].span,
               "e changes with this only in jumps: through comparisons, argmax, floor, sign or "
               "stop_gradient");
+    return false;
+  }
+  if (reaches_outside(e, w->x, w->region)) {
+    d = elab_error(e, span, "zero-gradient",
+                   "inside this scan the first value is computed from the second only through what "
+                   "is computed before the scan");
+    diag_note(e->s, d, arg[1].span, "this lies outside of the scan");
+    diag_note(e->s, d, (Span){0},
+              "each turn differentiates its own body: compute what lies between in the body, or "
+              "carry the sum of the e, and take its gradient after the scan");
     return false;
   }
   d = elab_error(e, span, "zero-gradient", "the first value is not computed from the second");
