@@ -623,12 +623,15 @@ bool command_train(const Run *run, int *status, Failure *failure) {
   const Options *options = run->options;
   const NnrtProgram *program = run->program;
   Values values = {0};
-  Progress progress = {
-      .program = program, .log = log_form(options), .history_path = options->history};
+  Progress progress = {.program = program,
+                       .log = log_form(options),
+                       .history_path = options->history,
+                       .curves = {.path = options->curves}};
   char *path = weights_path(program, options);
   int64_t seed = options->seed != INT64_MIN ? options->seed : program->train[0].seed;
   bool good = path ? file_check_writable(path, failure) : failf(failure, "not enough memory");
   good = good && (!options->history || file_check_writable(options->history, failure)) &&
+         (!options->curves || file_check_writable(options->curves, failure)) &&
          values_open(&values, program, options, failure) &&
          (options->load ? weights_load(&values, options->load, failure)
                         : values_initialise(&values, run->pool, seed, failure));

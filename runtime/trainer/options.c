@@ -15,6 +15,7 @@ const Flag trainer_flags[] = {
     {"data", "DIR", "look for data files here first, then in $NN_DATA"},
     {"log", "FORM", "plain, json or bar (default: bar on a terminal, else plain)"},
     {"history", "FILE", "write the figures of every epoch as csv"},
+    {"curves", "FILE", "draw the figures of every epoch as a PNG"},
     {"csv", "FILE", "predict: write the results as csv"},
     {"pictures", "DIR", "where pictures are written (default: beside the weights)"},
     {"split", "NAME", "eval, predict: train, validate or test"},
@@ -151,6 +152,7 @@ static bool set_flag(const NnrtProgram *program, Options *o, const char *flag, c
                     : !strcmp(flag, "data")     ? &o->data
                     : !strcmp(flag, "history")  ? &o->history
                     : !strcmp(flag, "csv")      ? &o->csv
+                    : !strcmp(flag, "curves")   ? &o->curves
                     : !strcmp(flag, "pictures") ? &o->pictures
                                                 : &o->block;
   return set_text(flag, text, to, f);
@@ -222,6 +224,8 @@ static bool check_together(const NnrtProgram *program, const Options *options, F
                  "--csv: only predict writes csv; --history FILE writes the figures of training");
   if (options->pictures && options->command != COMMAND_PREDICT && options->command != COMMAND_TRAIN)
     return failf(failure, "--pictures: only train and predict draw");
+  if (options->curves && options->command != COMMAND_TRAIN)
+    return failf(failure, "--curves: only training has them");
   if (options->history && options->command != COMMAND_TRAIN)
     return failf(failure, "--history: only training has one");
   if (options->out && options->load && options->command == COMMAND_EVAL)

@@ -43,7 +43,7 @@ static void tick_text(double value, double step, char text[NUMBER_TEXT]) {
 void axes_draw(const Axes *a, const char *title, const char *x_label, bool whole) {
   char text[NUMBER_TEXT];
   int64_t bottom = a->top + a->height, right = a->left + a->width;
-  double step = round_step(a->y[1] - a->y[0], a->height / 50, false);
+  double step = round_step(a->y[1] - a->y[0], a->height / 36, false);
   for (double v = ceil(a->y[0] / step) * step; v <= a->y[1] + step * 1e-6; v += step) {
     int64_t y = lround(axes_y(a, v));
     canvas_fill(a->canvas, a->left, y, a->width, 1, LIGHT);
@@ -61,7 +61,7 @@ void axes_draw(const Axes *a, const char *title, const char *x_label, bool whole
   canvas_fill(a->canvas, a->left, bottom, a->width + 1, 1, GREY);
   canvas_fill(a->canvas, a->left, a->top, 1, a->height, GREY);
   canvas_fill(a->canvas, right, a->top, 1, a->height, GREY);
-  canvas_text(a->canvas, (a->left + right) / 2, a->top - FONT_HEIGHT - 6, CENTRE, title, BLACK);
+  canvas_text(a->canvas, a->left, a->top - FONT_HEIGHT - 6, LEFT, title, BLACK);
   if (x_label)
     canvas_text(a->canvas, (a->left + right) / 2, bottom + 8 + FONT_HEIGHT, CENTRE, x_label, BLACK);
 }

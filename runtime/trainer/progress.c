@@ -242,7 +242,8 @@ bool progress_epoch(Progress *progress, int64_t epoch, int64_t step, const Figur
   }
   print_epoch(progress, epoch, step, figures, validation, seconds);
   progress->epoch_started = seconds_now();
-  return add_history(progress, epoch, step, figures, validation, seconds, failure);
+  return curves_add(&progress->curves, progress->train, epoch, figures, validation, failure) &&
+         add_history(progress, epoch, step, figures, validation, seconds, failure);
 }
 
 void progress_start(Progress *progress, const NnrtTrain *train, int64_t epochs, int64_t steps,
@@ -258,9 +259,12 @@ void progress_start(Progress *progress, const NnrtTrain *train, int64_t epochs, 
 
 bool progress_finish(Progress *progress, Failure *failure) {
   progress_clear_bar(progress);
-  return !progress->history_path || !progress->history.length || write_history(progress, failure);
+  if (progress->history_path && progress->history.length && !write_history(progress, failure))
+    return false;
+  return curves_write(&progress->curves, progress->program, failure);
 }
 
 void progress_close(Progress *progress) {
   string_free(&progress->history);
+  curves_close(&progress->curves);
 }

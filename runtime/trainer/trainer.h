@@ -153,6 +153,7 @@ typedef struct {
   SplitKind split;                                    // SPLIT_NONE: not given
   LogForm log;
   const char *out, *load, *data, *history, *csv; // NULL: not given
+  const char *curves;                            // NULL: not given
   const char *pictures;                          // the folder for them, or NULL
   const char *block;                             // train or predict block by name, or NULL
   float *config;                                 // one per program.config
@@ -412,6 +413,23 @@ void folds_add(Folds *folds, const Figures *figures, int64_t fold, LogForm log);
 void folds_print(const Folds *folds, uint32_t first, uint32_t end, LogForm log);
 void folds_close(Folds *folds);
 
+// ---- Curves of the figures (curves.c) ---------------------------------------------------------
+
+typedef struct {
+  const NnrtTrain *train;
+  uint32_t metric;
+  double epoch, value[2]; // of training and, or NAN, validation rows
+} CurvePoint;
+typedef struct {
+  const char *path; // NULL: none are wanted
+  CurvePoint *at;
+  size_t n, capacity;
+} Curves;
+bool curves_add(Curves *curves, const NnrtTrain *train, int64_t epoch, const Figures *figures,
+                const Figures *validation, Failure *failure);
+bool curves_write(const Curves *curves, const NnrtProgram *program, Failure *failure);
+void curves_close(Curves *curves);
+
 // ---- Progress and history (progress.c) --------------------------------------------------------
 
 typedef struct {
@@ -425,6 +443,7 @@ typedef struct {
   const char *history_path;
   String history;
   double history_written;
+  Curves curves;
 } Progress;
 
 LogForm log_form(const Options *options);

@@ -78,3 +78,8 @@ equal "no folder for pictures" "$(cd_run known predict --pictures none/such | se
 equal "a picture that can't be written costs the training nothing" \
   "$(mkdir -p "$work/full/rows-0002.png"; cd_run known --log plain --epochs 2 --pictures full | grep -o 'warning: draw rows' ; ls "$work/known.safetensors" | wc -l)" \
   "$(printf 'warning: draw rows\n1')"
+
+# ---- curves
+equal "curves of the figures" "$(cd_run known --log plain --curves curves.png > /dev/null; png curves.png)" "430 300 3"
+equal "the key of the curves has their colours" "$(png curves.png 252 17 332 17)" "31 119 180,230 110 10"
+equal "curves are of training" "$(cd_run known predict --curves c.png | sed 's/.*error: //')" "--curves: only training has them"
