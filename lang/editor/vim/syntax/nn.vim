@@ -7,24 +7,24 @@ syntax keyword nnKeyword and else fn for if let not or over param scan state wit
 syntax match nnKeyword /\(^\|[{;]\)\s*\zs\(as\|config\|const\|data\|draw\|every\|from\|in\|layer\|maximize\|minimize\|model\|on\|optimizer\|predict\|report\|step\|stop\|train\|use\|when\|where\)\ze\s\+[^=:.,)]/
 syntax match nnKeyword /\s\zs\(on\|from\|as\|in\|every\|when\)\ze\s/
 syntax keyword nnFunction abs accuracy adadelta adagrad adam adamax adamw all any argmax assert at_label attention
-syntax keyword nnFunction auc batch_mean batch_roll batch_sum bce bce_probability bernoulli binary_accuracy
-syntax keyword nnFunction categorical_hinge causal causal_mask ceil celu clip coloured column_norms concat constant
-syntax keyword nnFunction constrained contrastive cos cosine cosine_loss cosine_restarts cosine_similarity
-syntax keyword nnFunction cross_entropy cross_entropy_normalized cross_entropy_probability decayed div dot elu erf
-syntax keyword nnFunction exp expm1 exponential exponential_decay f1 fan_in fan_out flatten floor focal ftrl gelu
-syntax keyword nnFunction gelu_tanh glorot_normal glorot_uniform glu grad grid hard_shrink hard_sigmoid hard_swish
-syntax keyword nnFunction hard_tanh he_normal he_uniform heaviside hinge huber identity integer integers
-syntax keyword nnFunction inverse_time iota kl_divergence known l1 l1_l2 l2 leading leaky_relu lecun_normal
-syntax keyword nnFunction lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid log_softmax
-syntax keyword nnFunction macro_f1 mae mape mask masked masked_mean max max_norm mean min min_max min_max_norm mish
-syntax keyword nnFunction mod mse msle nadam non_negative norm normal normalized one_cycle one_hot ones orthogonal
-syntax keyword nnFunction over_weights overlay pad pick picture plane plane_point poisson polynomial_decay pow
-syntax keyword nnFunction precision quantile r2 rank recall relu relu6 reshape reverse rmse rmsprop round rsqrt
-syntax keyword nnFunction same scatter select selu sgd shape sigmoid sign sin sinusoids size soft_shrink softmax
-syntax keyword nnFunction softplus softsign split sqrt squared_hinge standardize step steps_down stop_gradient sum
-syntax keyword nnFunction sum_of_sizes sum_of_squares swapped swish tanh tanh_shrink threshold top top_k_accuracy
-syntax keyword nnFunction total transpose triplet truncated_normal uniform unit_norm valid variance_scaling warm_up
-syntax keyword nnFunction weights zeros
+syntax keyword nnFunction auc augmented batch_mean batch_roll batch_sum bce bce_probability bernoulli
+syntax keyword nnFunction binary_accuracy categorical_hinge causal causal_mask ceil celu clip coloured column_norms
+syntax keyword nnFunction concat constant constrained contrastive cos cosine cosine_loss cosine_restarts
+syntax keyword nnFunction cosine_similarity cross_entropy cross_entropy_normalized cross_entropy_probability
+syntax keyword nnFunction decayed div dot elu erf exp expm1 exponential exponential_decay f1 fan_in fan_out flatten
+syntax keyword nnFunction floor focal ftrl gelu gelu_tanh glorot_normal glorot_uniform glu grad grid hard_shrink
+syntax keyword nnFunction hard_sigmoid hard_swish hard_tanh he_normal he_uniform heaviside hinge huber identity
+syntax keyword nnFunction integer integers inverse_time iota kl_divergence known l1 l1_l2 l2 leading leaky_relu
+syntax keyword nnFunction lecun_normal lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid
+syntax keyword nnFunction log_softmax macro_f1 mae mape mask masked masked_mean max max_norm mean min min_max
+syntax keyword nnFunction min_max_norm mish mod mse msle nadam non_negative norm normal normalized one_cycle
+syntax keyword nnFunction one_hot ones orthogonal over_weights overlay pad pick picture plane plane_point poisson
+syntax keyword nnFunction polynomial_decay pow precision quantile r2 rank recall relu relu6 reshape reverse rmse
+syntax keyword nnFunction rmsprop round rsqrt same sample scatter select selu sgd shape sigmoid sign sin sinusoids
+syntax keyword nnFunction size soft_shrink softmax softplus softsign split sqrt squared_hinge standardize step
+syntax keyword nnFunction steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish tanh tanh_shrink
+syntax keyword nnFunction threshold top top_k_accuracy total transpose triplet truncated_normal uniform unit_norm
+syntax keyword nnFunction valid variance_scaling warm_up weights zeros
 syntax keyword nnType f32 f64 int index bool
 syntax keyword nnBoolean true false training
 syntax match nnLayer /\<[A-Z][A-Za-z0-9_]*\>/
