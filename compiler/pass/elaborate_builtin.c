@@ -318,6 +318,8 @@ static Val do_ceil(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *w
 
 // ---- the table --------------------------------------------------------------------------------
 
+#define CONV "x, kernel, stride=, padding=, dilation=, groups="
+
 static const Builtin table[] = {
     {"sum", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
     {"mean", "x, axes=, keep=, axis=", shape_reduce, N_OPS, false, false},
@@ -336,6 +338,12 @@ static const Builtin table[] = {
     {"concat", "parts, b=, c=, d=, axis=", shape_concat, N_OPS, false, false},
     {"split", "x, n, axis=", shape_split, N_OPS, false, false},
     {"pad", "x, low, high=, value=", shape_pad, N_OPS, false, false},
+    {"conv1d", CONV, image_conv, N_OPS, false, false},
+    {"conv2d", CONV, image_conv, N_OPS, false, false},
+    {"conv1d_transpose", CONV ", output_padding=", image_conv_transpose, N_OPS, false, false},
+    {"conv2d_transpose", CONV ", output_padding=", image_conv_transpose, N_OPS, false, false},
+    {"max_pool1d", "x, window, stride=, padding=", image_max_pool, N_OPS, false, false},
+    {"max_pool2d", "x, window, stride=, padding=", image_max_pool, N_OPS, false, false},
     {"iota", "n", shape_iota, N_OPS, false, false},
     {"shape", "x", shape_of, N_OPS, false, false},
     {"size", "x", shape_of, N_OPS, false, false},
@@ -408,7 +416,7 @@ uint32_t builtin_names(Elab *e, const char *const **names) {
 
 // ---- arguments by the signature ---------------------------------------------------------------
 
-enum { MAX_PARAMS = 6 };
+enum { MAX_PARAMS = 7 };
 typedef struct {
   const char *name[MAX_PARAMS];
   bool optional[MAX_PARAMS];

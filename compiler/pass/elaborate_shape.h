@@ -22,6 +22,11 @@ HANDLER(iota);
 HANDLER(of); // shape, size, rank, len
 HANDLER(f32);
 
+// ---- elaborate_image.c
+Val image_conv(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val image_conv_transpose(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val image_max_pool(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+
 // ---- elaborate_weights.c
 Val weights_known(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 Val weights_list(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
