@@ -71,6 +71,7 @@ example a5b-mnist-dropout/mnist-dropout 669706 test   accuracy        0.95  "--e
 example a6-small-mnist/small-mnist   50890   validate accuracy        0.93  "--epochs 1"  0.97
 example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--epochs 1"  0.97
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
+example b3-mnist-cnn/small-cnn       104202  test     accuracy        0.85  "--steps 150" 0.988
 example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
 example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "--epochs 1" "<0.0945"
 example d1-autoencoder/denoising     209968  test     cleaned         "<0.05" "--epochs 1" "<0.025"
