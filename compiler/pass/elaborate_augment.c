@@ -219,7 +219,7 @@ void make_previews(Elab *e) {
     DataInfo *data = p->used.at[i];
     bool field = false;
     for (uint32_t k = 0; k < data->field.n; k++)
-      field |= data->augmented == &data->field.at[k];
+      field |= data->augmented && data->augmented->name == data->field.at[k].name;
     data->preview = field ? make_preview(e, data) : NNRT_NONE;
   }
 }

@@ -195,12 +195,16 @@ static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, N
   return f;
 }
 
+static const Field *field_called(const DataInfo *data, const char *name) {
+  for (uint32_t i = 0; data && i < data->field.n; i++)
+    if (data->field.at[i].name == name)
+      return &data->field.at[i];
+  return NULL;
+}
+
 // `image: _` of data from other data: the field as it is there.
 static const Field *inherited(const DataInfo *data, const Node *item) {
-  for (uint32_t i = 0; data->base && !item->a && i < data->base->field.n; i++)
-    if (data->base->field.at[i].name == item->name)
-      return &data->base->field.at[i];
-  return NULL;
+  return item->a ? NULL : field_called(data->base, item->name);
 }
 
 static void resolve_field(Elab *e, DataInfo *data, Node *item) {
@@ -282,6 +286,12 @@ static void resolve_checks(Elab *e, DataInfo *data) {
                    "nothing is left to train on: there are %lld rows", (long long)train->rows);
     diag_note(e->s, d, data->train.span, "the rows");
     data->bad = true;
+  }
+  if (train->kind == NNRT_FOLDERS && data->validate_last > 0 && !train->shuffled) {
+    Diagnostic *d = diag_warning(e->s, data->validate_span, "ordered-rows",
+                                 "the last rows of folders are of the last classes alone");
+    diag_note(e->s, d, data->train.span,
+              "the rows in any order: folders(...) |> shuffled(seed = 1)");
   }
   files_look(e, data, &data->train);
   files_look(e, data, &data->validate);
@@ -453,8 +463,11 @@ static Val outside(Elab *e, void *ctx) {
   return v;
 }
 
-// `row`, the lets and fields; `outer` gets the fields as they are seen from outside.
-static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
+// `row`, the lets, and the fields as `of` declares them: data itself, or what it is from. In the
+// formula of a field its own name is the field that it replaces: `image: _ = image |>
+// augment(...)`.
+static Scope *fields_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope *outer) {
+  Scope *below = of->base ? fields_scope(e, data, of->base, NULL) : NULL;
   Scope *inner = scope_new(e, data->scope);
   Span at = data->decl->name_span;
   if (data->train.s.kind == NNRT_GENERATED)
@@ -465,14 +478,30 @@ static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
     const Field *f = &data->let.at[i];
     scope_add_lazy(e, inner, f->name, compute, computing(e, data, inner, f), f->node->span);
   }
-  for (uint32_t i = 0; i < data->field.n; i++) {
-    const Field *f = &data->field.at[i];
-    void *ctx = computing(e, data, inner, f);
-    scope_add_lazy(e, inner, f->name, compute, ctx, f->node->span);
+  for (uint32_t i = 0; i < of->field.n; i++) {
+    const Field *f = &of->field.at[i], *replaced = field_called(of->base, f->name);
+    Computing *c = computing(e, data, inner, f);
     if (outer)
-      scope_add_lazy(e, outer, f->name, outside, ctx, f->node->span);
+      scope_add_lazy(e, outer, f->name, outside, c, f->node->span);
+    if (replaced && replaced->node == f->node) { // as it is there
+      c = computing(e, data, below, replaced);
+      scope_add_lazy(e, inner, f->name, outside, c, f->node->span);
+      continue;
+    }
+    Computing *own = computing(e, data, inner, f);
+    scope_add_lazy(e, inner, f->name, compute, own, f->node->span);
+    if (!replaced)
+      continue;
+    own->inner = scope_new(e, inner);
+    c = computing(e, data, below, replaced);
+    scope_add_lazy(e, own->inner, f->name, outside, c, replaced->node->span);
   }
   return inner;
+}
+
+// `outer` gets the fields as they are seen from outside.
+static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
+  return fields_scope(e, data, data, outer);
 }
 
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {

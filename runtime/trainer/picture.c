@@ -149,13 +149,14 @@ bool picture_fit(const char *path, const Picture *picture, const NnrtColumn *col
   return resize(picture, to) || failf(failure, "%s: not enough memory to resize it", path);
 }
 
-bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, Failure *failure) {
+bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, bool *fits,
+                  Failure *failure) {
   Bytes file = {0};
   Picture picture = {0};
   bool good = file_read(path, &file, failure) &&
-              picture_decode(path, &file, to->channels, &picture, failure) &&
-              picture_fit(path, &picture, column, to, failure);
+              picture_decode(path, &file, to->channels, &picture, failure);
+  *fits = !good || picture_fit(path, &picture, column, to, failure);
   free(picture.at);
   free(file.at);
-  return good;
+  return good && *fits;
 }

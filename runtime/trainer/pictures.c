@@ -9,7 +9,7 @@
 #include "trainer.h"
 
 enum { KEPT_BYTES = 1 << 28, MOST_THREADS = 8 };
-enum { NOT_READ, IN_WORK, READ, BROKEN };
+enum { NOT_READ, IN_WORK, READ, BROKEN, MISFIT };
 
 struct Pictures {
   const PictureFiles *files;
@@ -20,7 +20,7 @@ struct Pictures {
   int64_t slots, batch; // slots: pictures that fit into store; fewer than rows: a ring
   int64_t *slot;        // per row: where it is, if READ
   uint8_t *state;       // per row
-  char **why;           // per row, if BROKEN; said once, then NULL
+  char **why;           // per row, if BROKEN or MISFIT; said once, then NULL
   pthread_t thread[MOST_THREADS];
   int n_thread, at_work;
   bool leave;
@@ -60,10 +60,11 @@ static void read_one(Pictures *p, int64_t row, int64_t slot) {
   Picture to = p->shape;
   to.at = p->store + (size_t)slot * p->size;
   pthread_mutex_unlock(&p->lock);
-  bool good = picture_read(p->files->path[row], p->column, &to, &failure);
+  bool fits = true;
+  bool good = picture_read(p->files->path[row], p->column, &to, &fits, &failure);
   pthread_mutex_lock(&p->lock);
   p->slot[row] = slot;
-  p->state[row] = good ? READ : BROKEN;
+  p->state[row] = good ? READ : fits ? BROKEN : MISFIT;
   if (!good)
     p->why[row] = strdup(failure.text);
 }
@@ -220,6 +221,10 @@ bool pictures_prepare(Pictures *p, const Split *split, const Shuffle *shuffle, i
         if (next >= 0)
           read_one(p, next, slot);
       }
+  for (int64_t i = first; good && i < first + n; i++)
+    if (p->state[row_at(p, i)] == MISFIT)
+      good =
+          failf(failure, "%s", p->why[row_at(p, i)] ? p->why[row_at(p, i)] : "not enough memory");
   pthread_mutex_unlock(&p->lock);
   return good;
 }

@@ -105,7 +105,9 @@ bool picture_shape(const NnrtType *type, Picture *shape);
 // Into `to`, whose channels the picture has: as it is, or resized if the column says so.
 bool picture_fit(const char *path, const Picture *picture, const NnrtColumn *column,
                  const Picture *to, Failure *failure);
-bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, Failure *failure);
+// fits: false if the picture is good, but isn't what the column wants.
+bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, bool *fits,
+                  Failure *failure);
 
 typedef struct { // of folders: one a row
   char **path;

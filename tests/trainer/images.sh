@@ -70,7 +70,7 @@ show() { run pixels predict --log json --block "$1"; }
 equal "pixels are as they are in the file" "$(show OfRamp)" '{"row":0,"OfRamp.0":[70,0,255],"OfRamp.1":[0,100,255]}'
 # Rows 0..5 to 3: 3/8 of each of the two in the middle, 1/8 of their neighbours; 3/7, 3/7, 1/7 at the border.
 equal "resize is a triangle filter" "$(show OfHalf)" '{"row":0,"OfHalf.0":[14,50,86],"OfHalf.1":[7,25,45,63]}'
-holds "a picture of another size needs resize" "$(show OfWrong)" '6 x 8 pixels, expected "image", which is 5x5x3'
+holds "a picture of another size needs resize" "$(show OfWrong)" 'error: ramp/a/ramp.png: the picture is 6 x 8 pixels, expected "image", which is 5x5x3'
 equal "JPEG in colour" "$(show OfColour)" '{"row":0,"OfColour.0":[42,22,241],"OfColour.1":[219,214,150]}'
 holds "grey JPEG as colour" "$(show OfGrey2)" '{"row":0,'
 equal "colour as grey" "$(show OfGrey)" '{"row":0,"OfGrey":[52,59,82,85]}'
@@ -138,6 +138,16 @@ equal "off in predict" "$(run augment predict --log json)" '{"row":0,"P.0":[0.27
 equal "mirrored half of the time, exactly" "$(sed -n 's/.*"sum":\([^,}]*\).*/\1/p' "$work/a.json" | sort -nu | paste -sd' ' -)" "0 325"
 holds "preview writes a PNG" "$(run augment preview --out eight.png)" "8 variants"
 equal "of 4 x 2 pictures" "$(od -An -tu1 -j16 -N8 "$work/eight.png" | tr -s ' ')" " 0 0 0 38 0 0 0 14"
+compiled from << 'EOP'
+data D { train = folders("ramp"); image: f32[6, 8, 3] = row.image / 255 }
+data A from D { image: _ = image |> augment(rotate = 90) }
+data B from A { image: _; twice: f32[6, 8, 3] = 2 * image }
+model Net(image: f32[6, 8, 3]) -> f32 { param w: f32 = zeros; sum(image) + 0 * w }
+train Fit on B { minimize Net(image) with sgd(0.0); report half = sum(twice) / 2; epochs 3 }
+predict P on B { (image[0, 7], twice[0, 7]) }
+EOP
+equal "a field over the one of its name in other data" "$(run from --log json | sed -n 's/.*"loss":\([^,]*\),"half":\([^,}]*\).*/\1 \2/p' | awk '$1 == $2' | sort -u | wc -l)" 3
+equal "off in predict there too" "$(run from predict --log json)" '{"row":0,"P.0":[0.274509817,0,1],"P.1":[0.549019635,0,2]}'
 holds "preview wants something to show" "$(run net preview)" "no data of this program"
 
 # ---- the library is there only where it is used
