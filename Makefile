@@ -86,7 +86,7 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.ta
 # Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
 # its own target in the place of this one, and NNRT_LEVEL says which it will be. Variables become
 # values already here: then what a constant argument makes dead is dropped while it is inlined.
-$(BUILD)/kernels-v%.bc: $(KERNELS) Makefile runtime/kernels/kernel.h $(wildcard runtime/include/*.h)
+$(BUILD)/kernels-v%.bc: $(KERNELS) Makefile $(wildcard runtime/kernels/*.h runtime/include/*.h)
 	@mkdir -p $(BUILD)/bc-v$*
 	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \

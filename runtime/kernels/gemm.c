@@ -3,7 +3,7 @@
 // through the epilogue. A tile's sums go through a small buffer in scratch (row-major, tile_cols
 // wide), so that one copy of the epilogue serves every block height, and long sums can be taken in
 // pieces.
-#include "kernel.h"
+#include "block.h"
 #include "nnrt_gemm.h"
 
 // The register block: HEIGHT(nr) rows by nr vectors of 16 lanes, nr <= WIDTH. Heights divide 16
@@ -22,7 +22,6 @@
 #define GEMM_HEIGHT(nr) 2
 #endif
 enum {
-  MAX_HEIGHT = 16,
   WIDTH = GEMM_WIDTH,
   ROW_WIDTH = NNRT_LEVEL >= 3 ? 4 : 2, // of a product of one row
 };
@@ -38,45 +37,6 @@ typedef struct {
   int64_t ld;           // of sum
   int64_t M, tile_rows; // constants that tell whether rows can be left over
 } Block;
-
-// Straight-line code for rows 0..15 and vectors 0..3 of a block, of which constants keep what is
-// used: loops to be unrolled would take LLVM more than half of the time that it spends on a
-// product.
-#define ROWS(X)                                                                                    \
-  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-#define VECTORS(X) X(0) X(1) X(2) X(3)
-
-typedef struct {
-  v16f at[4];
-} Row;
-
-KERNEL v16f load(const float *p) {
-  return *(const v16f *)p;
-}
-
-KERNEL Row load_row(const float *p, int nr) {
-  Row r = {{{0}}};
-#define LOAD(j)                                                                                    \
-  if (j < nr)                                                                                      \
-    r.at[j] = load(p + LANES * j);
-  VECTORS(LOAD)
-  return r;
-}
-
-KERNEL void store_row(const Row *r, float *p, int nr) {
-#define STORE(j)                                                                                   \
-  if (j < nr)                                                                                      \
-    *(v16f *)(p + LANES * j) = r->at[j];
-  VECTORS(STORE)
-}
-
-KERNEL void multiply_row(Row *sum, float a, const Row *b, int nr) {
-  v16f v = SPLAT(a);
-#define MULTIPLY(j)                                                                                \
-  if (j < nr)                                                                                      \
-    sum->at[j] = FMA(v, b->at[j], sum->at[j]);
-  VECTORS(MULTIPLY)
-}
 
 // sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
 KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
@@ -156,21 +116,6 @@ KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N, boo
     strip(p, WIDTH, rows, n);
   else
     strip(p, 1, rows, n);
-}
-
-// 4 x 4 of B with neighbours along k, transposed into the panel.
-KERNEL void transpose_4(const float *const *column, int64_t k, float *panel, int64_t ld) {
-  typedef float v4f __attribute__((vector_size(16), aligned(4)));
-  v4f x = *(const v4f *)(column[0] + k), y = *(const v4f *)(column[1] + k);
-  v4f z = *(const v4f *)(column[2] + k), w = *(const v4f *)(column[3] + k);
-  v4f xz = __builtin_shufflevector(x, z, 0, 4, 1, 5),
-      yw = __builtin_shufflevector(y, w, 0, 4, 1, 5);
-  *(v4f *)panel = __builtin_shufflevector(xz, yw, 0, 4, 1, 5);
-  *(v4f *)(panel + ld) = __builtin_shufflevector(xz, yw, 2, 6, 3, 7);
-  xz = __builtin_shufflevector(x, z, 2, 6, 3, 7);
-  yw = __builtin_shufflevector(y, w, 2, 6, 3, 7);
-  *(v4f *)(panel + 2 * ld) = __builtin_shufflevector(xz, yw, 0, 4, 1, 5);
-  *(v4f *)(panel + 3 * ld) = __builtin_shufflevector(xz, yw, 2, 6, 3, 7);
 }
 
 // panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns, in

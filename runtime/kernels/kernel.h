@@ -156,4 +156,23 @@ void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const flo
                    float *c, int64_t ldc, int64_t M, int64_t N, int64_t K, int64_t tile_rows,
                    int64_t tile_cols, NnrtEpilogue epilogue);
 
+// ---- Direct convolutions (direct.c, directfilter.c)
+// -------------------------------------------------------- Shape and tile (nnrt_direct_tile() of
+// nnrt_direct.h) are constants in memory; N is that of the call. The row that the epilogue is given
+// is a pixel's number, or (kh, kw, channel) of the filter; the result may be NULL where only the
+// epilogue's own are wanted. One chain of FMAs per element, in the order of the filter (of pixels
+// for the filter's gradient): the same bits for any blocking.
+struct NnrtDirect;
+struct NnrtDirectTile;
+void nnrt_direct_out_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
+                         const float *filter, float *out, int64_t N, const struct NnrtDirect *shape,
+                         const struct NnrtDirectTile *tile, NnrtEpilogue epilogue);
+void nnrt_direct_in_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *out,
+                        const float *filter, float *in, int64_t N, const struct NnrtDirect *shape,
+                        const struct NnrtDirectTile *tile, NnrtEpilogue epilogue);
+void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
+                            const float *out, float *filter, int64_t N,
+                            const struct NnrtDirect *shape, const struct NnrtDirectTile *tile,
+                            NnrtEpilogue epilogue);
+
 #endif

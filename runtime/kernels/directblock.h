@@ -1,0 +1,120 @@
+// The register block of convolutions, forward and both backward: `across` x `along` entries (pixels
+// of an image, or rows of a filter) by nr vectors of channels, each the sum over three nested
+// steps of one number of x times a packed row of channels.
+#ifndef NNRT_DIRECTBLOCK_H
+#define NNRT_DIRECTBLOCK_H
+
+#include "block.h"
+
+#if NNRT_LEVEL == 4 // 32 registers: 28 sums, 2 of channels, 1 of x
+enum { CONV_HEIGHT = 14, CONV_WIDTH = 2 };
+#elif NNRT_LEVEL == 3 // 16 registers of 8 lanes: 12 sums, 2 of channels, 1 of x
+enum { CONV_HEIGHT = 6, CONV_WIDTH = 1 };
+#else                 // 16 registers of 4 lanes: 8 sums, 4 of channels, 1 of x, 1 product
+enum { CONV_HEIGHT = 2, CONV_WIDTH = 1 };
+#endif
+
+typedef struct {
+  const float *x;
+  int64_t x_along, x_across; // from entry to entry
+  int64_t n[3], step[3];     // steps of the sum, the outermost first, and how far x goes in each
+  const float *row;          // of channels, one per step,
+  int64_t row_step;          // so far apart
+  float *sum;
+  int64_t sum_along, sum_across;
+  bool first; // else go on from the sums in `sum`
+} ConvBlock;
+
+#ifndef DIRECT_BLOCK // a test of any size compiles it once
+#define DIRECT_BLOCK KERNEL
+#endif
+// across, along and nr are constants after inlining.
+DIRECT_BLOCK void conv_block(const ConvBlock *p, int across, int along, int nr) {
+  Row acc[MAX_HEIGHT];
+  const float *row = p->row;
+  const int entries = across * along;
+#define BEGIN(i)                                                                                   \
+  if (i < entries)                                                                                 \
+    acc[i] = load_row(p->sum + i / along * p->sum_across + i % along * p->sum_along,               \
+                      p->first ? 0 : nr);
+  ROWS(BEGIN)
+#pragma clang loop unroll(disable)
+  for (int64_t i0 = 0; i0 < p->n[0]; i0++)
+#pragma clang loop unroll(disable)
+    for (int64_t i1 = 0; i1 < p->n[1]; i1++) {
+      const float *x = p->x + i0 * p->step[0] + i1 * p->step[1];
+#pragma clang loop unroll(disable)
+      for (int64_t i2 = p->n[2]; i2 > 0; i2--) {
+        Row channels = load_row(row, nr);
+#define STEP(i)                                                                                    \
+  if (i < entries)                                                                                 \
+    multiply_row(&acc[i], x[i / along * p->x_across + i % along * p->x_along], &channels, nr);
+        ROWS(STEP)
+        x += p->step[2];
+        row += p->row_step;
+      }
+    }
+#define END(i)                                                                                     \
+  if (i < entries)                                                                                 \
+    store_row(&acc[i], p->sum + i / along * p->sum_across + i % along * p->sum_along, nr);
+  ROWS(END)
+#undef BEGIN
+#undef STEP
+#undef END
+}
+
+// How many entries of a line go in one block: blocks of a line are alike.
+KERNEL int conv_along(int64_t line) {
+  return (int)((line - 1) / ((line + CONV_HEIGHT - 1) / CONV_HEIGHT) + 1);
+}
+
+// And how many short lines.
+KERNEL int conv_across(int64_t lines, int along) {
+  int64_t most = CONV_HEIGHT / along;
+  return (int)((lines - 1) / ((lines + most - 1) / most) + 1);
+}
+
+KERNEL v16f load_first(const float *p, int64_t lanes) {
+  return lanes > 0 ? load(p) : (v16f){0};
+}
+
+KERNEL void conv_zero(float *p, int64_t n) {
+#pragma clang loop unroll(disable)
+  for (int64_t i = 0; i < n; i++)
+    p[i] = 0;
+}
+
+// Where an image lies and which window of it is wanted: `rows` x `cols` pixels from row `top` and
+// column `left`, either of which may lie outside.
+typedef struct {
+  const float *x;
+  int64_t H, W, pixel, channels; // floats from pixel to pixel; those that are wanted
+  int64_t top, left, rows, cols;
+} Window;
+
+// Pixels side by side, zeros where there is no image.
+KERNEL void conv_window(const Window *w, float *to) {
+  const int64_t n = w->channels, line = w->cols * n;
+  int64_t before = w->left < 0 ? -w->left : 0;
+  before = before < w->cols ? before : w->cols;
+  int64_t from = w->left > 0 ? w->left : 0, cols = w->W - from;
+  cols = cols < w->cols - before ? cols : w->cols - before;
+#pragma clang loop unroll(disable)
+  for (int64_t y = w->top; y < w->top + w->rows; y++, to += line) {
+    if (y < 0 || y >= w->H || cols <= 0) {
+      conv_zero(to, line);
+      continue;
+    }
+    const float *x = w->x + (y * w->W + from) * w->pixel;
+    conv_zero(to, before * n);
+    if (w->pixel == n)
+      __builtin_memcpy(to + before * n, x, (size_t)(cols * n) * sizeof(float));
+    else
+#pragma clang loop unroll(disable)
+      for (int64_t i = 0; i < cols; i++)
+        __builtin_memcpy(to + (before + i) * n, x + i * w->pixel, (size_t)n * sizeof(float));
+    conv_zero(to + (before + cols) * n, (w->cols - before - cols) * n);
+  }
+}
+
+#endif

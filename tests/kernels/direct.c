@@ -1,0 +1,263 @@
+// Convolutions and both of their gradients against naive sums in double: strides, padding,
+// dilation, groups, few and many channels, any cut into ranges of tiles, guard bands around every
+// result and scratch, an epilogue that counts what it sees.
+#include "test.h"
+#define DIRECT_BLOCK static __attribute__((noinline)) // of any size: compiled once
+#include "../../runtime/kernels/direct.c"
+#define Tile FilterTile
+#define finish filter_finish
+#define tile_at filter_tile_at
+#include "../../runtime/kernels/directfilter.c"
+#undef Tile
+
+static int failed, cases;
+enum { GUARD = 64 };
+
+static float *guarded(int64_t n, float guard) {
+  float *p = aligned_alloc(64, (size_t)((n + 2 * GUARD) * 4 + 63) / 64 * 64);
+  for (int64_t i = 0; i < n + 2 * GUARD; i++)
+    p[i] = guard;
+  return p + GUARD;
+}
+
+static bool guards_stand(const float *p, int64_t n, float guard) {
+  for (int64_t i = 0; i < GUARD; i++)
+    if (p[-1 - i] != guard || p[n + i] != guard)
+      return false;
+  return true;
+}
+
+static float *numbers(int64_t n, uint64_t *state) {
+  float *p = guarded(n, NAN);
+  for (int64_t i = 0; i < n; i++)
+    p[i] = (float)(test_random(state) * 2 - 1);
+  return p;
+}
+
+// result += the product of the other two, for every (pixel of out, tap, channel of in, of out).
+static void naive(const NnrtDirect *s, NnrtDirectOf of, const float *in, const float *filter,
+                  const float *out, double *result) {
+  int64_t C = s->C / s->groups, F = s->F / s->groups;
+  for (int64_t pixel = 0; pixel < s->N * s->OH * s->OW; pixel++)
+    for (int64_t tap = 0; tap < s->KH * s->KW; tap++) {
+      int64_t n = pixel / s->OW / s->OH, oy = pixel / s->OW % s->OH, ox = pixel % s->OW;
+      int64_t y = oy * s->stride_h + tap / s->KW * s->dilation_h - s->pad_top;
+      int64_t x = ox * s->stride_w + tap % s->KW * s->dilation_w - s->pad_left;
+      if (y < 0 || x < 0 || y >= s->H || x >= s->W)
+        continue;
+      for (int64_t c = 0; c < s->C; c++)
+        for (int64_t f = c / C * F; f < (c / C + 1) * F; f++) {
+          int64_t i = ((n * s->H + y) * s->W + x) * s->C + c, o = pixel * s->F + f;
+          int64_t w = (tap * C + c % C) * s->F + f;
+          if (of == NNRT_DIRECT_OUT)
+            result[o] += (double)in[i] * (double)filter[w];
+          else if (of == NNRT_DIRECT_IN)
+            result[i] += (double)out[o] * (double)filter[w];
+          else
+            result[w] += (double)in[i] * (double)out[o];
+        }
+    }
+}
+
+// Adds what tells the place; what is stored twice is seen twice.
+KERNEL v16f place(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int32_t lanes) {
+  float *seen = args->buf[0];
+  for (int i = 0; i < lanes; i++)
+    seen[row * args->size[0] + col + i] += 1;
+  return acc + SPLAT(row % 7) - SPLAT(col);
+}
+
+static __attribute__((noinline)) void bare(const NnrtArgs *args, int64_t tile0, int64_t tile1,
+                                           NnrtDirectOf of, const float *a, const float *b,
+                                           float *c, const NnrtDirect *s, const NnrtDirectTile *t) {
+  if (of == NNRT_DIRECT_OUT)
+    nnrt_direct_out_f32(args, tile0, tile1, a, b, c, s->N, s, t, NULL);
+  else if (of == NNRT_DIRECT_IN)
+    nnrt_direct_in_f32(args, tile0, tile1, a, b, c, s->N, s, t, NULL);
+  else
+    nnrt_direct_filter_f32(args, tile0, tile1, a, b, c, s->N, s, t, NULL);
+}
+
+static __attribute__((noinline)) void with_epilogue(const NnrtArgs *args, int64_t tile0,
+                                                    int64_t tile1, NnrtDirectOf of, const float *a,
+                                                    const float *b, float *c, const NnrtDirect *s,
+                                                    const NnrtDirectTile *t) {
+  if (of == NNRT_DIRECT_OUT)
+    nnrt_direct_out_f32(args, tile0, tile1, a, b, c, s->N, s, t, place);
+  else if (of == NNRT_DIRECT_IN)
+    nnrt_direct_in_f32(args, tile0, tile1, a, b, c, s->N, s, t, place);
+  else
+    nnrt_direct_filter_f32(args, tile0, tile1, a, b, c, s->N, s, t, place);
+}
+
+static void fail(const NnrtDirect *s, NnrtDirectOf of, const char *what) {
+  static const char *const name[] = {"out", "in", "filter"};
+  failed++;
+  printf("FAIL %s: %s of %ldx%ldx%ldx%ld, filter %ldx%ldx%ld groups %ld, stride %ld %ld dilation "
+         "%ld %ld pad %ld %ld -> %ldx%ld\n",
+         what, name[of], (long)s->N, (long)s->H, (long)s->W, (long)s->C, (long)s->KH, (long)s->KW,
+         (long)s->F, (long)s->groups, (long)s->stride_h, (long)s->stride_w, (long)s->dilation_h,
+         (long)s->dilation_w, (long)s->pad_top, (long)s->pad_left, (long)s->OH, (long)s->OW);
+}
+
+typedef struct {
+  int64_t n, width, terms; // elements, of a row; terms of a sum
+} Size;
+
+static Size size_of(const NnrtDirect *s, NnrtDirectOf of) {
+  int64_t C = s->C / s->groups, F = s->F / s->groups, taps = s->KH * s->KW;
+  return of == NNRT_DIRECT_OUT  ? (Size){s->N * s->OH * s->OW * s->F, s->F, taps * C}
+         : of == NNRT_DIRECT_IN ? (Size){s->N * s->H * s->W * s->C, s->C, taps * F}
+                                : (Size){taps * C * s->F, s->F, s->N * s->OH * s->OW};
+}
+
+// One result, in `ranges` ranges of tiles.
+static void check_one(const NnrtDirect *s, NnrtDirectOf of, const float *const *operand, int ranges,
+                      bool epilogue) {
+  NnrtDirectTile t = nnrt_direct_tile(s, of);
+  Size size = size_of(s, of);
+  int64_t tiles = nnrt_direct_tiles(&t, s->N), scratch_n = t.scratch / 4;
+  float *result = guarded(size.n, 77), *scratch = guarded(scratch_n, 55);
+  for (int64_t i = 0; i < scratch_n; i++)
+    scratch[i] = NAN;
+  for (int64_t i = 0; i < size.n; i++)
+    result[i] = NAN;
+  float *seen = calloc((size_t)size.n + 1, sizeof *seen);
+  double *want = calloc((size_t)size.n + 1, sizeof *want);
+  void *buf[] = {seen};
+  int64_t sizes[] = {size.width};
+  NnrtArgs args = {.buf = buf, .size = sizes, .n = s->N, .scratch = scratch};
+  const float *a = operand[of == NNRT_DIRECT_IN ? 2 : 0],
+              *b = operand[of == NNRT_DIRECT_FILTER ? 2 : 1];
+  for (int i = 0; i < ranges; i++)
+    (epilogue ? with_epilogue : bare)(&args, tiles * i / ranges, tiles * (i + 1) / ranges, of, a, b,
+                                      result, s, &t);
+  naive(s, of, operand[0], operand[1], operand[2], want);
+  double worst = 0;
+  for (int64_t i = 0; i < size.n; i++) {
+    if (epilogue) {
+      want[i] += (double)(i / size.width % 7) - (double)(i % size.width);
+      // The number of lanes of a call begins at its column.
+      want[i] += (double)(i % size.width % (size.width / s->groups) % LANES);
+      if (seen[i] != 1)
+        worst = INFINITY;
+    }
+    double error = fabs((double)result[i] - want[i]);
+    worst = error <= worst ? worst : isnan(error) ? INFINITY : error;
+  }
+  if (worst > 1e-6 * (double)(size.terms + 16))
+    fail(s, of, "values");
+  if (!guards_stand(result, size.n, 77) || !guards_stand(scratch, scratch_n, 55))
+    fail(s, of, "guards");
+  cases++;
+  free(result - GUARD), free(scratch - GUARD), free(seen), free(want);
+}
+
+static void check(NnrtDirect s) {
+  uint64_t state = (uint64_t)(s.H * 31 + s.C * 7 + s.F);
+  int64_t h = s.H + 2 * s.pad_top - (s.KH - 1) * s.dilation_h - 1;
+  int64_t w = s.W + 2 * s.pad_left - (s.KW - 1) * s.dilation_w - 1;
+  if (h < 0 || w < 0)
+    return;
+  s.OH = h / s.stride_h + 1, s.OW = w / s.stride_w + 1;
+  float *operand[] = {numbers(s.N * s.H * s.W * s.C, &state),
+                      numbers(s.KH * s.KW * s.C / s.groups * s.F, &state),
+                      numbers(s.N * s.OH * s.OW * s.F, &state)};
+  for (NnrtDirectOf of = NNRT_DIRECT_OUT; of <= NNRT_DIRECT_FILTER; of++)
+    for (int ranges = 1; ranges <= 3; ranges += 2)
+      check_one(&s, of, (const float *const *)operand, ranges, ranges == 3);
+  for (int i = 0; i < 3; i++)
+    free(operand[i] - GUARD);
+}
+
+static void check_geometry(void) {
+  static const int64_t channels[][3] = {{1, 5, 1},  {3, 32, 1},  {5, 17, 1},   {32, 48, 1},
+                                        {6, 10, 2}, {34, 70, 2}, {12, 12, 12}, {70, 33, 1}};
+  for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+    for (int64_t k = 1; k <= 3; k++)
+      for (int64_t stride = 1; stride <= 3; stride++)
+        for (int64_t pad = 0; pad <= 2; pad++)
+          for (int64_t dilation = 1; dilation <= 2; dilation++)
+            check((NnrtDirect){.N = 3,
+                               .H = 7,
+                               .W = 9 + pad,
+                               .C = channels[c][0],
+                               .F = channels[c][1],
+                               .KH = k,
+                               .KW = 1 + k % 3,
+                               .groups = channels[c][2],
+                               .stride_h = stride,
+                               .stride_w = 1 + stride % 3,
+                               .dilation_h = dilation,
+                               .dilation_w = dilation,
+                               .pad_top = pad,
+                               .pad_left = k > 1 ? pad : 0});
+}
+
+// Rows just below and above a register block, several tiles of rows, of columns and of channels.
+static void check_sizes(void) {
+  for (int64_t width = 1; width <= 31; width++)
+    check((NnrtDirect){.N = 2,
+                       .H = width % 9 + 1,
+                       .W = width,
+                       .C = 4,
+                       .F = 33,
+                       .KH = 3,
+                       .KW = 3,
+                       .groups = 1,
+                       .stride_h = 1,
+                       .stride_w = 1,
+                       .dilation_h = 1,
+                       .dilation_w = 1,
+                       .pad_top = 1,
+                       .pad_left = 1});
+  check((NnrtDirect){.N = 2,
+                     .H = 30,
+                     .W = 29,
+                     .C = 66,
+                     .F = 130,
+                     .KH = 3,
+                     .KW = 3,
+                     .groups = 1,
+                     .stride_h = 1,
+                     .stride_w = 1,
+                     .dilation_h = 1,
+                     .dilation_w = 1,
+                     .pad_top = 1,
+                     .pad_left = 1});
+  check((NnrtDirect){.N = 2,
+                     .H = 57,
+                     .W = 58,
+                     .C = 130,
+                     .F = 40,
+                     .KH = 3,
+                     .KW = 3,
+                     .groups = 1,
+                     .stride_h = 2,
+                     .stride_w = 2,
+                     .dilation_h = 1,
+                     .dilation_w = 1,
+                     .pad_top = 1,
+                     .pad_left = 1});
+  check((NnrtDirect){.N = 1,
+                     .H = 9,
+                     .W = 9,
+                     .C = 520,
+                     .F = 300,
+                     .KH = 1,
+                     .KW = 1,
+                     .groups = 1,
+                     .stride_h = 2,
+                     .stride_w = 2,
+                     .dilation_h = 1,
+                     .dilation_w = 1});
+}
+
+int main(void) {
+  if (!test_can_run("direct"))
+    return 0;
+  check_geometry();
+  check_sizes();
+  printf("%d convolutions, %d failed\n", cases, failed);
+  return failed != 0;
+}
