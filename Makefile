@@ -165,7 +165,15 @@ $(BUILD)/tests/bench/products: tests/bench/products.c $(KERNELS) runtime/kernels
 	$(call SHORT,cc $<)$(KERNEL_CC) -D_GNU_SOURCE -march=native $< $(CORE_OBJ) -o $@ -lopenblas -lm -lpthread
 bench-kernels: $(BUILD)/tests/bench/products
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $<
-.PHONY: bench-kernels
+# Needs libdnnl-dev. Tiles are constants of the kernels that are measured: printed first.
+$(BUILD)/tests/bench/convolutions: tests/bench/convolutions.c $(KERNELS) $(wildcard runtime/kernels/*.h) \
+  runtime/include/nnrt_direct.h
+	@mkdir -p $(@D)
+	$(call SHORT,cc $<)$(CC) -DTILES -Iruntime/include $< -o $(@D)/tiles && $(@D)/tiles > $(@D)/tiles.h && \
+	  $(KERNEL_CC) -I$(@D) -march=native $< -o $@ -ldnnl -lm
+bench-convolutions: $(BUILD)/tests/bench/convolutions
+	OMP_NUM_THREADS=1 $<
+.PHONY: bench-kernels bench-convolutions
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 fmt-check:

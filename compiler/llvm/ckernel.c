@@ -145,7 +145,37 @@ static void must_be_f32(const Call *c, const Value *v) {
     ice("codegen: %s of %s", op_table[c->inst->op]->name, elem_name(v->type.elem));
 }
 
+// Its tiles are the kernel's own (tables.c counts them).
+static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const NnrtDirectTile *t) {
+  ConvShape shape = conv_shape(c->inst);
+  const Dim size[] = {0,           s->H,        s->W,          s->C,          s->OH,
+                      s->OW,       s->F,        s->KH,         s->KW,         s->groups,
+                      s->stride_h, s->stride_w, s->dilation_h, s->dilation_w, s->pad_top,
+                      s->pad_left};
+  const Dim tile[] = {t->rows,   t->columns, t->depth,  t->per_image,  t->blocks,
+                      t->window, t->sum,     t->images, t->image_rows, t->scratch};
+  LLVMValueRef args[] = {k->args,
+                         k->tile0,
+                         k->tile1,
+                         argument(k, c, 0),
+                         argument(k, c, 1),
+                         c->out,
+                         kernel_dim(k, shape.images),
+                         shape_argument(k, size, sizeof size / sizeof *size),
+                         shape_argument(k, tile, sizeof tile / sizeof *tile),
+                         LLVMConstNull(k->g->ptr)};
+  static const char *const name[] = {"nnrt_direct_out_f32", "nnrt_direct_in_f32",
+                                     "nnrt_direct_filter_f32"};
+  must_call(k, name[shape.wrt], args, sizeof args / sizeof *args);
+}
+
 static void call_conv(Kernel *k, const Call *c) {
+  NnrtDirect direct;
+  NnrtDirectTile direct_tile;
+  if (conv_direct(c->inst, &direct, &direct_tile)) {
+    call_direct(k, c, &direct, &direct_tile);
+    return;
+  }
   ConvShape s = conv_shape(c->inst);
   must_be_f32(c, c->inst->result[0]);
   const Dim number[] = {s.images,      s.channels,    s.features,  s.groups,

@@ -3,6 +3,7 @@
 #include "llvm/codegen.h"
 #include "nnrt_gemm.h"
 #include "nnrt_random.h"
+#include "ops/conv.h"
 #include "ops/op.h"
 #include "pass/groups.h"
 #include "pass/partition.h"
@@ -166,6 +167,14 @@ static void count_tiles(NnrtLaunch *l, Dim n, Dim tile) {
 
 static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile, const Type *space) {
   l->tiles_fixed = 1;
+  NnrtDirect direct;
+  NnrtDirectTile own; // of a kernel that has its own tiles
+  if (s->anchor && conv_direct(s->anchor, &direct, &own)) {
+    count_tiles(l, own.per_image ? conv_shape(s->anchor).images * own.per_image : 1, 1);
+    l->tiles_fixed *= own.blocks;
+    l->scratch = (uint32_t)own.scratch;
+    return;
+  }
   if (s->kind == G_LOOP && tile->n == 2) {
     count_tiles(l, space->dim[0], tile->dims[0]);
     count_tiles(l, space->dim[1], tile->dims[1]);

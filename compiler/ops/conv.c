@@ -74,6 +74,36 @@ ConvShape conv_shape(const Inst *inst) {
   return measure(&inst->arg[0]->type, &inst->arg[1]->type, inst->attr, inst->attr[A_GROUPS].i);
 }
 
+bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
+  if (inst->op != OP_conv || inst->result[0]->type.elem != TY_F32)
+    return false;
+  ConvShape s = conv_shape(inst);
+  *shape = (NnrtDirect){.H = s.in[0],
+                        .W = s.in[1],
+                        .C = s.channels,
+                        .OH = s.out[0],
+                        .OW = s.out[1],
+                        .F = s.features,
+                        .KH = s.filter[0],
+                        .KW = s.filter[1],
+                        .groups = s.groups,
+                        .stride_h = s.stride[0],
+                        .stride_w = s.stride[1],
+                        .dilation_h = s.dilation[0],
+                        .dilation_w = s.dilation[1],
+                        .pad_top = s.low[0],
+                        .pad_left = s.low[1]};
+  if (s.groups <= 0 || s.channels <= 0 || s.features <= 0 || nnrt_direct_depthwise(shape))
+    return false;
+  for (int i = 0; i < 2; i++)
+    if (s.in[i] <= 0 || s.out[i] <= 0 || s.filter[i] <= 0)
+      return false;
+  *tile = nnrt_direct_tile(shape, s.wrt == CONV_OUT  ? NNRT_DIRECT_OUT
+                                  : s.wrt == CONV_IN ? NNRT_DIRECT_IN
+                                                     : NNRT_DIRECT_FILTER);
+  return true;
+}
+
 static const char *check_conv_attributes(Module *m, const Attr *attr) {
   const char *wrong;
   ConvRole wrt;

@@ -3,6 +3,7 @@
 #define NNC_CONV_H
 
 #include "ir/ir.h"
+#include "nnrt_direct.h"
 
 typedef enum { CONV_OUT, CONV_IN, CONV_FILTER } ConvRole; // which of the three tensors is made
 
@@ -16,6 +17,9 @@ typedef struct {
   Dim stride[2], dilation[2], low[2], high[2];
 } ConvShape;
 ConvShape conv_shape(const Inst *inst);
+// True if the kernels of runtime/kernels/direct.c make this; their shape, without the number of
+// images, and their tile.
+bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile);
 
 typedef struct { // of an operation on windows: in [images, in[0], in[1], channels]
   Dim images, channels, in[2], out[2];

@@ -81,7 +81,10 @@ static Partition by_examples(Dim tile, Dim columns, uint32_t n) {
 
 // True if the group is cut by examples.
 static bool cut_by_examples(const Inst *group, const GroupShape *s, bool in_loop, Partition *p) {
-  if (!all_per_example(group) || s->kind == G_COLUMN || s->rows >= 0)
+  NnrtDirect direct;
+  NnrtDirectTile own;
+  if (!all_per_example(group) || s->kind == G_COLUMN || s->rows >= 0 ||
+      (s->anchor && conv_direct(s->anchor, &direct, &own)))
     return false;
   Dim each = -s->rows; // rows of the space that belong to one example
   switch (s->kind) {

@@ -56,21 +56,21 @@ KERNEL void finish(const Target *t, const View *v, int64_t at, int64_t column, i
       }
 }
 
-KERNEL void pixels(const Target *t, const View *v, const ConvBlock *from, const float *x,
+KERNEL void pixels(const Target *t, const View *v, const DirectBlock *from, const float *x,
                    int64_t at, int64_t column, int across, int along) {
   const bool direct = !t->epilogue && t->out && t->of % (LANES * t->nr) == 0;
-  ConvBlock b = *from;
+  DirectBlock b = *from;
   b.x = x;
   b.sum = direct ? t->out + at * t->ld + t->first + column : t->sum;
   b.sum_along = direct ? v->at_right * t->ld : LANES * t->nr;
   b.sum_across = direct ? v->at_down * t->ld : LANES * t->nr * along;
-  conv_block(&b, across, along, t->nr);
+  direct_block(&b, across, along, t->nr);
   if (!direct)
     finish(t, v, at, column, across, along);
 }
 
 // One line of blocks: whole ones, then what is left.
-KERNEL void line(const Target *t, const View *v, const ConvBlock *b, int64_t row, int64_t column,
+KERNEL void line(const Target *t, const View *v, const DirectBlock *b, int64_t row, int64_t column,
                  int across) {
   const float *x = b->x + row * b->x_across;
   int64_t at = v->at + row * v->at_down, u = 0;
@@ -104,8 +104,8 @@ KERNEL void view(const Target *t, const View *v) {
   const int64_t pixel = v->copied ? v->channels : v->pixel;
   const int64_t line_width = (v->copied ? w.cols : v->W) * pixel;
   if (v->copied && v->taps_h > 0 && v->taps_w > 0)
-    conv_window(&w, t->window);
-  ConvBlock b = {
+    direct_window(&w, t->window);
+  DirectBlock b = {
       .x = v->copied ? t->window : v->x + (v->top * v->W + v->left) * pixel,
       .x_along = v->stride_w * pixel,
       .x_across = v->stride_h * line_width,
@@ -166,7 +166,7 @@ EXPORT void nnrt_direct_out_f32(const NnrtArgs *args, int64_t tile0, int64_t til
                                 const float *filter, float *out, int64_t N, const NnrtDirect *s,
                                 const NnrtDirectTile *t, NnrtEpilogue epilogue) {
   const int64_t C = s->C / s->groups, F = s->F / s->groups, terms = s->KH * s->KW * C;
-  const int nr = F <= LANES ? 1 : CONV_WIDTH, along = conv_along(s->OW);
+  const int nr = F <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(s->OW);
   float *const panel = args->scratch;
   int64_t packed = -1;
 #pragma clang loop unroll(disable)
@@ -196,7 +196,7 @@ EXPORT void nnrt_direct_out_f32(const NnrtArgs *args, int64_t tile0, int64_t til
               .copied = !nnrt_direct_inside(s),
               .rows = at.rows,
               .cols = s->OW,
-              .across = conv_across(t->rows, along),
+              .across = direct_across(t->rows, along),
               .along = along,
               .tail = s->OW % along,
               .at = (at.image * s->OH + at.row) * s->OW,
@@ -269,7 +269,7 @@ EXPORT void nnrt_direct_in_f32(const NnrtArgs *args, int64_t tile0, int64_t tile
                                const NnrtDirectTile *t, NnrtEpilogue epilogue) {
   const int64_t C = s->C / s->groups, F = s->F / s->groups;
   const int64_t widest = (s->W + s->stride_w - 1) / s->stride_w;
-  const int nr = C <= LANES ? 1 : CONV_WIDTH, along = conv_along(widest);
+  const int nr = C <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(widest);
   const bool one = s->stride_h == 1 && s->stride_w == 1; // then all about phases is constant
   float *const scratch = args->scratch;
   int64_t packed = -1;
@@ -320,7 +320,7 @@ EXPORT void nnrt_direct_in_f32(const NnrtArgs *args, int64_t tile0, int64_t tile
                   .rows = (at.rows - p + s->stride_h - 1) / s->stride_h,
                   .cols = (s->W - q + s->stride_w - 1) / s->stride_w,
                   .across =
-                      conv_across(t->rows / s->stride_h + (t->rows % s->stride_h != 0), along),
+                      direct_across(t->rows / s->stride_h + (t->rows % s->stride_h != 0), along),
                   .along = along,
                   .tail = s->W % s->stride_w == 0 ? s->W / s->stride_w % along : -1,
                   .at = (at.image * s->H + at.row + p) * s->W + q,

@@ -7,11 +7,11 @@
 #include "block.h"
 
 #if NNRT_LEVEL == 4 // 32 registers: 28 sums, 2 of channels, 1 of x
-enum { CONV_HEIGHT = 14, CONV_WIDTH = 2 };
+enum { DIRECT_HEIGHT = 14, DIRECT_WIDTH = 2 };
 #elif NNRT_LEVEL == 3 // 16 registers of 8 lanes: 12 sums, 2 of channels, 1 of x
-enum { CONV_HEIGHT = 6, CONV_WIDTH = 1 };
+enum { DIRECT_HEIGHT = 6, DIRECT_WIDTH = 1 };
 #else                 // 16 registers of 4 lanes: 8 sums, 4 of channels, 1 of x, 1 product
-enum { CONV_HEIGHT = 2, CONV_WIDTH = 1 };
+enum { DIRECT_HEIGHT = 2, DIRECT_WIDTH = 1 };
 #endif
 
 typedef struct {
@@ -23,13 +23,13 @@ typedef struct {
   float *sum;
   int64_t sum_along, sum_across;
   bool first; // else go on from the sums in `sum`
-} ConvBlock;
+} DirectBlock;
 
 #ifndef DIRECT_BLOCK // a test of any size compiles it once
 #define DIRECT_BLOCK KERNEL
 #endif
 // across, along and nr are constants after inlining.
-DIRECT_BLOCK void conv_block(const ConvBlock *p, int across, int along, int nr) {
+DIRECT_BLOCK void direct_block(const DirectBlock *p, int across, int along, int nr) {
   Row acc[MAX_HEIGHT];
   const float *row = p->row;
   const int entries = across * along;
@@ -64,13 +64,13 @@ DIRECT_BLOCK void conv_block(const ConvBlock *p, int across, int along, int nr) 
 }
 
 // How many entries of a line go in one block: blocks of a line are alike.
-KERNEL int conv_along(int64_t line) {
-  return (int)((line - 1) / ((line + CONV_HEIGHT - 1) / CONV_HEIGHT) + 1);
+KERNEL int direct_along(int64_t line) {
+  return (int)((line - 1) / ((line + DIRECT_HEIGHT - 1) / DIRECT_HEIGHT) + 1);
 }
 
 // And how many short lines.
-KERNEL int conv_across(int64_t lines, int along) {
-  int64_t most = CONV_HEIGHT / along;
+KERNEL int direct_across(int64_t lines, int along) {
+  int64_t most = DIRECT_HEIGHT / along;
   return (int)((lines - 1) / ((lines + most - 1) / most) + 1);
 }
 
@@ -78,7 +78,7 @@ KERNEL v16f load_first(const float *p, int64_t lanes) {
   return lanes > 0 ? load(p) : (v16f){0};
 }
 
-KERNEL void conv_zero(float *p, int64_t n) {
+KERNEL void direct_zero(float *p, int64_t n) {
 #pragma clang loop unroll(disable)
   for (int64_t i = 0; i < n; i++)
     p[i] = 0;
@@ -93,7 +93,7 @@ typedef struct {
 } Window;
 
 // Pixels side by side, zeros where there is no image.
-KERNEL void conv_window(const Window *w, float *to) {
+KERNEL void direct_window(const Window *w, float *to) {
   const int64_t n = w->channels, line = w->cols * n;
   int64_t before = w->left < 0 ? -w->left : 0;
   before = before < w->cols ? before : w->cols;
@@ -102,18 +102,18 @@ KERNEL void conv_window(const Window *w, float *to) {
 #pragma clang loop unroll(disable)
   for (int64_t y = w->top; y < w->top + w->rows; y++, to += line) {
     if (y < 0 || y >= w->H || cols <= 0) {
-      conv_zero(to, line);
+      direct_zero(to, line);
       continue;
     }
     const float *x = w->x + (y * w->W + from) * w->pixel;
-    conv_zero(to, before * n);
+    direct_zero(to, before * n);
     if (w->pixel == n)
       __builtin_memcpy(to + before * n, x, (size_t)(cols * n) * sizeof(float));
     else
 #pragma clang loop unroll(disable)
       for (int64_t i = 0; i < cols; i++)
         __builtin_memcpy(to + (before + i) * n, x + i * w->pixel, (size_t)n * sizeof(float));
-    conv_zero(to + (before + cols) * n, (w->cols - before - cols) * n);
+    direct_zero(to + (before + cols) * n, (w->cols - before - cols) * n);
   }
 }
 

@@ -43,7 +43,7 @@ KERNEL void entries(const Task *k, const Tile *at, const Piece *p, int64_t tap, 
                     const float *x, int across, int along) {
   const NnrtDirect *s = k->s;
   const int64_t line = s->KW * at->channels * k->t->columns;
-  ConvBlock b = {
+  DirectBlock b = {
       .x = x,
       .x_along = 1,
       .x_across = s->dilation_h * p->x_line,
@@ -58,7 +58,7 @@ KERNEL void entries(const Task *k, const Tile *at, const Piece *p, int64_t tap, 
   };
 #pragma clang loop unroll(disable)
   for (int64_t c = 0; c < at->columns; c += LANES * k->nr) {
-    conv_block(&b, across, along, k->nr);
+    direct_block(&b, across, along, k->nr);
     b.row += p->strip_step;
     b.sum += LANES * k->nr;
   }
@@ -67,7 +67,7 @@ KERNEL void entries(const Task *k, const Tile *at, const Piece *p, int64_t tap, 
 // `n` entries that are neighbours in x; `of`: n where it is constant, else -1.
 KERNEL void run(const Task *k, const Tile *at, const Piece *p, int64_t tap, int64_t entry,
                 const float *x, int64_t n, int64_t of, int across) {
-  const int along = of > 0 ? conv_along(of) : CONV_HEIGHT;
+  const int along = of > 0 ? direct_along(of) : DIRECT_HEIGHT;
   int64_t i = 0;
 #pragma clang loop unroll(disable)
   for (; i + along <= n; i += along)
@@ -77,7 +77,7 @@ KERNEL void run(const Task *k, const Tile *at, const Piece *p, int64_t tap, int6
   if (of > 0)
     return;
 #define REST(m)                                                                                    \
-  if (m < CONV_HEIGHT && i + m <= n) {                                                             \
+  if (m < DIRECT_HEIGHT && i + m <= n) {                                                           \
     entries(k, at, p, tap, entry + i, x + i, across, m);                                           \
     i += m;                                                                                        \
   }
@@ -90,9 +90,9 @@ KERNEL void piece(const Task *k, const Tile *at, const Piece *p) {
   const NnrtDirect *s = k->s;
   const bool even = k->C % k->t->depth == 0;
   const bool joined = s->dilation_w == 1 && p->x_pixel == at->channels; // columns are neighbours
-  if (even && k->t->depth == k->C && s->dilation_w == 1 && s->KW * k->C <= CONV_HEIGHT / 2 &&
+  if (even && k->t->depth == k->C && s->dilation_w == 1 && s->KW * k->C <= DIRECT_HEIGHT / 2 &&
       k->t->rows == s->KH && joined) {
-    const int line = (int)(s->KW * k->C), across = conv_across(s->KH, line);
+    const int line = (int)(s->KW * k->C), across = direct_across(s->KH, line);
     int64_t tap = 0;
 #pragma clang loop unroll(disable)
     for (; tap + across <= s->KH; tap += across)
@@ -137,7 +137,7 @@ KERNEL void copy_in(const Task *k, const Tile *at, Piece *p, int64_t image, int6
 #pragma clang loop unroll(disable)
   for (int64_t i = 0; i < p->images; i++) {
     w.x = in + (image + i) * s->H * s->W * s->C;
-    conv_window(&w, k->window + i * p->x_image);
+    direct_window(&w, k->window + i * p->x_image);
   }
 }
 
@@ -210,7 +210,7 @@ EXPORT void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t 
             .sum = scratch + t->sum,
             .C = s->C / s->groups,
             .F = s->F / s->groups};
-  k.nr = k.F <= LANES ? 1 : CONV_WIDTH;
+  k.nr = k.F <= LANES ? 1 : DIRECT_WIDTH;
   k.in_copied = !nnrt_direct_inside(s) || s->C * s->stride_w > NEAR;
   k.out_packed = k.F % (LANES * k.nr) != 0 || s->F > NEAR;
 #pragma clang loop unroll(disable)
