@@ -3,6 +3,7 @@
 // constant; the rest of the body becomes an internal function on 16 neighbours of a row that is
 // inlined into the kernel's store loop. Products of other element types are a plain loop.
 #include "llvm/gen.h"
+#include "nnrt_gemm.h"
 
 static const Inst *find_dot(Kernel *k) {
   for (const Inst *inst = k->body->first; inst; inst = inst->next)
@@ -132,6 +133,8 @@ static void own_product(Kernel *k, const Inst *dot) {
                          s.K,
                          gen_i64(g, tile->dims[0]),
                          gen_i64(g, tile->dims[1]),
+                         gen_i64(g, nnrt_gemm_depth(s.dim_k)),
+                         LLVMConstInt(g->i1, nnrt_gemm_packs(s.dim_m, s.dim_n, s.dim_b_n != 1), 0),
                          epilogue};
   if (!gen_call(g, "nnrt_gemm_f32", args, sizeof args / sizeof *args))
     ice("codegen: runtime/kernels has no nnrt_gemm_f32 of this form");

@@ -1,5 +1,6 @@
 // Reading the shape of a group from its body.
 #include "pass/groups.h"
+#include "nnrt_gemm.h"
 #include "ops/op.h"
 
 #include <string.h>
@@ -48,7 +49,8 @@ static void dot_shape(GroupShape *s) {
   s->rows = to->dim[lead];
   s->columns = to->dim[lead + 1];
   s->depth = a->dim[inst_attr(s->anchor, "ca")->dims[0]];
-  s->packed = inst_attr(s->anchor, "cb")->dims[0] == lead + 1 && s->columns != 1;
+  bool transposed = inst_attr(s->anchor, "cb")->dims[0] == lead + 1;
+  s->packed = nnrt_gemm_packs(s->rows, s->columns, transposed);
 }
 
 GroupShape group_shape(const Inst *group) {

@@ -14,7 +14,7 @@ typedef struct {
   Dim rows, columns;
   Dim batch, depth;   // dot: B matrices, K terms; rows = M, columns = N
   const Inst *anchor; // dot, kernel: the operation; row, column: the first reduction; loop: NULL
-  bool packed;        // dot: the right side's neighbours lie along K
+  bool packed;        // dot: panels of the right side are copied (nnrt_gemm_packs)
 } GroupShape;
 
 GroupKind group_kind(const Inst *group);

@@ -7,27 +7,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Terms of the sum that are taken at a time: a panel of B of so many rows stays in the L2 cache.
-enum { NNRT_GEMM_DEPTH = 1024 };
-
 typedef struct {
   int64_t rows, cols; // of C that one tile makes; cols is a multiple of 16
   uint32_t scratch;   // bytes per thread
 } NnrtGemmTile;
 
+// Terms of the sum that are taken at a time: a panel of B of so many rows stays in the L2 cache.
+// K < 0: -K terms an example; batches of few terms need little room.
 static inline int64_t nnrt_gemm_depth(int64_t K) {
-  return K >= 0 && K < NNRT_GEMM_DEPTH ? K : NNRT_GEMM_DEPTH;
+  enum { MOST = 2048, OF_BATCHES = 512 };
+  return K == 0 ? 1 : K > 0 && K < MOST ? K : K < 0 && K > -16 ? OF_BATCHES : MOST;
 }
 
-// Bytes of scratch: the tile's sums, and the packed panel of B where B's columns lie apart (b_n !=
-// 1). K < 0: not known.
+// Are panels copied into scratch? Of B, where its columns lie apart (`transposed`: B[k, n] has its
+// neighbours along k) it must be; else it pays where many row blocks use it and rows of B are so
+// long that the lines of a panel would push each other out of the caches; then of A too where it
+// lies transposed. M < 0: -M rows an example.
+static inline bool nnrt_gemm_packs(int64_t M, int64_t N, bool transposed) {
+  return N != 1 && (transposed || (N >= 256 && (M >= 256 || M <= -32)));
+}
+
+// Bytes of scratch: the tile's sums, and the panels.
 static inline uint32_t nnrt_gemm_scratch(int64_t rows, int64_t cols, int64_t K, bool packed) {
-  int64_t panel = packed ? ((nnrt_gemm_depth(K) + 15) / 16 * 16) * cols : 0;
-  return (uint32_t)((rows * cols + panel) * (int64_t)sizeof(float));
+  int64_t depth = packed ? (nnrt_gemm_depth(K) + 15) / 16 * 16 : 0;
+  return (uint32_t)((rows * cols + depth * (cols + rows)) * (int64_t)sizeof(float));
 }
 
 // Tile of C[M, N] = sum over K. M, K < 0: not known (they depend on the number of rows of a call).
-// packed: B[k, n] has its neighbours along k, so panels of it are transposed into scratch.
+// packed: what nnrt_gemm_packs says.
 static inline NnrtGemmTile nnrt_gemm_tile(int64_t M, int64_t N, int64_t K, bool packed) {
   // As small as costs nothing, so that two threads share even 32 x 64. Columns are split rather
   // than rows: a thread keeps to its columns of a weight, forward, in the gradient and in the

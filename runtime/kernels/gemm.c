@@ -137,6 +137,14 @@ KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *pa
       }
 }
 
+// The same of a B whose rows have their neighbours along n.
+KERNEL void copy(const float *b, int64_t b_k, int64_t K, int64_t cols, float *panel, int64_t ld) {
+#pragma clang loop unroll(disable)
+  for (int64_t k = 0; k < K; k++)
+    for (int64_t n = 0; n < cols; n += LANES)
+      *(v16f *)(panel + k * ld + n) = load(b + k * b_k + n);
+}
+
 // Rows [row, row + rows) of C from the tile's sums.
 KERNEL void finish(const NnrtArgs *args, const float *sum, int64_t ld, float *c, int64_t ldc,
                    int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t N,
@@ -196,14 +204,17 @@ KERNEL void column_sums(const Block *p, int64_t rows) {
 EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a,
                           int64_t a_i, int64_t a_m, int64_t a_k, const float *b, int64_t b_i,
                           int64_t b_k, int64_t b_n, float *c, int64_t ldc, int64_t M, int64_t N,
-                          int64_t K, int64_t tile_rows, int64_t tile_cols, NnrtEpilogue epilogue) {
+                          int64_t K, int64_t tile_rows, int64_t tile_cols, int64_t depth,
+                          bool packs, NnrtEpilogue epilogue) {
   const int64_t row_tiles = (M + tile_rows - 1) / tile_rows,
                 col_tiles = (N + tile_cols - 1) / tile_cols;
   const bool column = N == 1 && (a_m == 1 || (a_k == 1 && b_k == 1)); // K in one piece
-  const bool packed = b_n != 1 && !column;
+  const bool packed = packs && !column;
   // Without an epilogue, and where no strip reaches past the last column, sums are made in C.
   const bool direct = !epilogue && c && !column && N % (LANES * WIDTH) == 0;
+  const bool packs_a = packed && a_m == 1 && a_k != 1 && b_n == 1;
   float *const scratch = args->scratch, *const panel = scratch + tile_rows * tile_cols;
+  float *const panel_a = panel + (depth + LANES - 1) / LANES * LANES * tile_cols;
   int64_t in_panel = -1; // the column block that lies packed
   for (int64_t tile = tile0; tile < tile1; tile++) {
     int64_t block_column = tile / row_tiles, matrix = block_column / col_tiles;
@@ -213,8 +224,8 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
     float *const sum = direct ? c + (matrix * M + m0) * ldc + n0 : scratch;
     const int64_t ld = direct ? ldc : tile_cols;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
-    for (int64_t k = 0; k == 0 || k < K; k += NNRT_GEMM_DEPTH) { // once where K <= NNRT_GEMM_DEPTH
-      int64_t terms = column || K - k < NNRT_GEMM_DEPTH ? K - k : NNRT_GEMM_DEPTH;
+    for (int64_t k = 0; k == 0 || k < K; k += depth) { // once where K <= depth
+      int64_t terms = column || K - k < depth ? K - k : depth;
       Block p = {at + k * a_k, a_m, a_k, bt + k * b_k, b_k, terms, k == 0, sum, ld, M, tile_rows};
       if (column) {
         if (a_m == 1)
@@ -224,11 +235,17 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
         break;
       }
       if (packed) {
-        if (in_panel != block_column || K > NNRT_GEMM_DEPTH)
-          pack(p.b, b_n, terms, cols, panel, tile_cols);
+        if (in_panel != block_column || K > depth)
+          b_n == 1 ? copy(p.b, b_k, terms, cols, panel, tile_cols)
+                   : pack(p.b, b_n, terms, cols, panel, tile_cols);
         in_panel = block_column;
         p.b = panel;
         p.b_k = tile_cols;
+      }
+      if (packs_a) {
+        copy(p.a, a_k, terms, rows, panel_a, tile_rows);
+        p.a = panel_a;
+        p.a_k = tile_rows;
       }
       tile_sums(&p, rows, cols, N, packed);
     }

@@ -154,7 +154,7 @@ KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
 void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a, int64_t a_i,
                    int64_t a_m, int64_t a_k, const float *b, int64_t b_i, int64_t b_k, int64_t b_n,
                    float *c, int64_t ldc, int64_t M, int64_t N, int64_t K, int64_t tile_rows,
-                   int64_t tile_cols, NnrtEpilogue epilogue);
+                   int64_t tile_cols, int64_t depth, bool packs, NnrtEpilogue epilogue);
 
 // ---- Direct convolutions (direct.c, directfilter.c)
 // -------------------------------------------------------- Shape and tile (nnrt_direct_tile() of

@@ -18,7 +18,7 @@ typedef void Product(const NnrtArgs *args, int64_t tiles, const float *a, const 
 
 static double now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); // others may want the core
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -31,17 +31,21 @@ static double now(void) {
   X(NN, 32, 64, 37) X(TN, 37, 64, 32) X(NN, 128, 10, 512) X(TN, 512, 10, 128) \
   X(NT, 128, 512, 10) X(NN, 32, 10, 64) X(NN, 32, 1, 64) X(TN, 64, 1, 32) \
   X(NT, 32, 64, 1) X(NN, 1, 512, 784) X(NN, 1, 10, 512) X(NN, 1024, 1024, 1024) \
-  X(NT, 1024, 1024, 1024)
+  X(NT, 1024, 1024, 1024) X(NN, 2048, 1536, 384) X(NN, 2048, 384, 1536) X(NN, 2048, 384, 384) \
+  X(NT, 2048, 384, 1536) X(NT, 2048, 1536, 384) X(TN, 384, 1536, 2048) X(TN, 1536, 384, 2048) X(TN, 128, 512, 2560)
 // clang-format on
+enum { TN_TERMS = 32 }; // of one example, as in sequences
+#define PACKS(form, M, N) nnrt_gemm_packs(M, N, (form) == NT)
 #define DEFINE(form, M_, N, K_)                                                                    \
   static __attribute__((noinline)) void form##_##M_##_##N##_##K_(                                  \
       const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t M,    \
       int64_t K) {                                                                                 \
-    NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M_ : -1, N, form == TN ? -1 : K_, form == NT);    \
+    bool packs = PACKS(form, M_, N);                                                               \
+    NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M_ : -1, N, form == TN ? -TN_TERMS : K_, packs);  \
     int64_t rows = form == TN ? M_ : M, depth = form == TN ? K : K_;                               \
     nnrt_gemm_f32(args, 0, tiles, a, 0, form == TN ? 1 : K_, form == TN ? M_ : 1, b, 0,            \
                   form == NT ? 1 : N, form == NT ? K_ : 1, c, N, rows, N, depth, t.rows, t.cols,   \
-                  NULL);                                                                           \
+                  nnrt_gemm_depth(form == TN ? -TN_TERMS : K_), packs, NULL);                      \
   }
 PRODUCTS(DEFINE)
 
@@ -53,7 +57,8 @@ static float *numbers(int64_t n) {
 }
 
 static void compare(Form form, Product *product, int64_t M, int64_t N, int64_t K) {
-  NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M : -1, N, form == TN ? -1 : K, form == NT);
+  bool packs = PACKS(form, M, N);
+  NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M : -1, N, form == TN ? -TN_TERMS : K, packs);
   float *a = numbers(M * K), *b = numbers(K * N), *c = numbers(M * N),
         *scratch = numbers(t.scratch / 4);
   NnrtArgs args = {NULL, NULL, M, scratch};

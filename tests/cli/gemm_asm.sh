@@ -12,7 +12,7 @@ KERNEL v16f bias(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int32
 #define PRODUCT(name, a_m, a_k, b_k, b_n, M, N, K)                                                       \
   void name(const NnrtArgs *x, int64_t from, int64_t to) {                                               \
     nnrt_gemm_f32(x, from, to, x->buf[0], 0, a_m, a_k, x->buf[1], 0, b_k, b_n, x->buf[2], N, M, N, K, 32, \
-                  N < 64 ? (N + 15) / 16 * 16 : 64, bias);                                               \
+                  N < 64 ? (N + 15) / 16 * 16 : 64, 1024, b_n != 1, bias);                                               \
   }
 PRODUCT(forward, 784, 1, 512, 1, x->n, 512, 784)
 PRODUCT(weights, 1, 784, 512, 1, 784, 512, x->n)

@@ -25,21 +25,28 @@ KERNEL v16f place(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int3
 
 KERNEL void call(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a, const float *b,
                  float *c, Form form, int64_t M, int64_t N, int64_t K, NnrtGemmTile tile,
-                 NnrtEpilogue epilogue) {
+                 int64_t depth, bool packs, NnrtEpilogue epilogue) {
   bool a_turned = form == TN || form == TT, b_turned = form == NT || form == TT;
   nnrt_gemm_f32(args, tile0, tile1, a, M * K, a_turned ? 1 : K, a_turned ? M : 1, b, K * N,
-                b_turned ? 1 : N, b_turned ? K : 1, c, N, M, N, K, tile.rows, tile.cols, epilogue);
+                b_turned ? 1 : N, b_turned ? K : 1, c, N, M, N, K, tile.rows, tile.cols, depth,
+                packs, epilogue);
+}
+
+static bool is_packed(const Shape *s) {
+  return nnrt_gemm_packs(s->M, s->N, s->form == NT || s->form == TT);
 }
 
 static __attribute__((noinline)) void any_size(const NnrtArgs *args, int64_t tile0, int64_t tile1,
                                                const float *a, const float *b, float *c,
                                                const Shape *s, NnrtGemmTile tile) {
-  call(args, tile0, tile1, a, b, c, s->form, s->M, s->N, s->K, tile, NULL);
+  call(args, tile0, tile1, a, b, c, s->form, s->M, s->N, s->K, tile, nnrt_gemm_depth(s->K),
+       is_packed(s), NULL);
 }
 static __attribute__((noinline)) void with_epilogue(const NnrtArgs *args, int64_t tile0,
                                                     int64_t tile1, const float *a, const float *b,
                                                     float *c, const Shape *s, NnrtGemmTile tile) {
-  call(args, tile0, tile1, a, b, c, s->form, s->M, s->N, s->K, tile, place);
+  call(args, tile0, tile1, a, b, c, s->form, s->M, s->N, s->K, tile, nnrt_gemm_depth(s->K),
+       is_packed(s), place);
 }
 
 // As the code generator calls it: the weight's sizes are constants, the batch is not.
@@ -47,9 +54,11 @@ static __attribute__((noinline)) void with_epilogue(const NnrtArgs *args, int64_
   static __attribute__((noinline)) void name(const NnrtArgs *args, int64_t tile0, int64_t tile1,   \
                                              const float *a, const float *b, float *c,             \
                                              const Shape *s, NnrtGemmTile tile) {                  \
-    tile = nnrt_gemm_tile(FORM == TN ? M_ : -1, N_, FORM == TN ? -1 : K_, FORM == NT);             \
+    bool packs = nnrt_gemm_packs(FORM == TN ? M_ : -1, N_, FORM == NT);                            \
+    int64_t K = FORM == TN ? -1 : K_;                                                              \
+    tile = nnrt_gemm_tile(FORM == TN ? M_ : -1, N_, K, packs);                                     \
     call(args, tile0, tile1, a, b, c, FORM, FORM == TN ? M_ : s->M, N_, FORM == TN ? s->K : K_,    \
-         tile, NULL);                                                                              \
+         tile, nnrt_gemm_depth(K), packs, NULL);                                                   \
   }
 #define CONSTANTS(X)                                                                               \
   X(nn_37_64, NN, 32, 64, 37)                                                                      \
@@ -59,6 +68,7 @@ static __attribute__((noinline)) void with_epilogue(const NnrtArgs *args, int64_
   X(tn_37_64, TN, 37, 64, 32)                                                                      \
   X(tn_64_1, TN, 64, 1, 33)                                                                        \
   X(tn_50_130, TN, 50, 130, 128)                                                                   \
+  X(tn_300_260, TN, 300, 260, 530)                                                                 \
   X(nt_64_37, NT, 32, 37, 64)                                                                      \
   X(nt_10_64, NT, 33, 64, 10)                                                                      \
   X(nt_1_64, NT, 5, 64, 1)
@@ -113,10 +123,9 @@ static const char *wrong(const Shape *s, const float *a, const float *b, const f
 }
 
 static const char *run(const Shape *s, Product *product, bool epilogue, bool known) {
-  bool packed = s->form == NT || s->form == TT;
-  NnrtGemmTile tile =
-      known ? nnrt_gemm_tile(s->form == TN ? s->M : -1, s->N, s->form == TN ? -1 : s->K, packed)
-            : nnrt_gemm_tile(s->M, s->N, s->K, packed);
+  int64_t M = known && s->form != TN ? -1 : s->M, K = known && s->form == TN ? -1 : s->K;
+  bool packed = nnrt_gemm_packs(M, s->N, s->form == NT || s->form == TT);
+  NnrtGemmTile tile = nnrt_gemm_tile(M, s->N, K, packed);
   int64_t na = s->batch * s->M * s->K, nb = s->batch * s->K * s->N, nc = s->batch * s->M * s->N;
   int64_t ns = tile.scratch / 4,
           tiles = s->batch * nnrt_gemm_tiles(s->M, s->N, tile.rows, tile.cols);
@@ -168,9 +177,12 @@ static void test_form(Form form) {
         if ((i + j + k) % 7 == 0)
           test("batch", &s, any_size, false, false);
       }
-  static const Shape odd[] = {
-      {NN, 1, 130, 131, 257}, {NN, 1, 3, 70, 2500}, {NN, 2, 40, 33, 1025}, {NN, 1, 1, 513, 784}};
-  for (int i = 0; i < 4; i++) {
+  static const Shape odd[] = {{NN, 1, 130, 131, 257},
+                              {NN, 1, 3, 70, 2500},
+                              {NN, 2, 40, 33, 1025},
+                              {NN, 1, 1, 513, 784},
+                              {NN, 1, 261, 275, 2090}};
+  for (int i = 0; i < 5; i++) {
     Shape s = odd[i];
     s.form = form;
     test("large", &s, any_size, false, false);
