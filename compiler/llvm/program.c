@@ -103,9 +103,11 @@ LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, heade
        ARRAY(NnrtColumn, place, n_place, u32_layout),
        ARRAY(NnrtColumn, words.words, words.n_byte, bytes_layout),
        ARRAY(NnrtColumn, words.code, words.n_word, f64_layout));
+static const Layout part_layout = {sizeof(NnrtPart), 0, NULL};
 LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train),
        SOURCE(NnrtData, validate), SOURCE(NnrtData, test),
-       ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path));
+       ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path),
+       ARRAY(NnrtData, part, n_part, part_layout));
 LAYOUT(metric_layout, NnrtMetric, TEXT(NnrtMetric, name));
 static const Layout total_layout = {sizeof(NnrtTotal), 0, NULL};
 static const Layout stop_input_layout = {sizeof(NnrtStopInput), 0, NULL};

@@ -241,8 +241,10 @@ static bool resolve_item(Elab *e, DataInfo *data, Node *item) {
     resolve_let(e, data, item);
     return true;
   case N_WHERE:
-    not_yet(e, item->span, "`where` in a data block");
-    return false;
+    if (data->where)
+      diag_error(e->s, item->span, "duplicate-setting", "`where` is given twice: join with `and`");
+    data->where = item;
+    return true;
   default: // N_ERROR: the parser said so
     return false;
   }
@@ -315,6 +317,10 @@ static bool resolve_from(Elab *e, DataInfo *data) {
   data_resolve(e, base);
   if (base->bad)
     return false;
+  if (base->part.n) {
+    not_yet(e, from->span, "data from data that is joined or chosen");
+    return false;
+  }
   if (base->decl->span.file != data->decl->span.file) // names of its formulas are of that file
     data->scope = base->scope;
   data->base = base;
@@ -333,15 +339,14 @@ void data_resolve(Elab *e, DataInfo *data) {
     return;
   data->resolved = true;
   Node *decl = data->decl;
-  if (decl->b)
-    not_yet(e, decl->b->span, "data joined of other data");
-  if (decl->b || (decl->a && !resolve_from(e, data))) {
+  if (decl->b ? !joined_resolve(e, data) : decl->a && !resolve_from(e, data))
     data->bad = true;
+  if (decl->b || data->bad)
     return;
-  }
   for (uint32_t i = 0; i < decl->list.n; i++)
     data->bad |= !resolve_item(e, data, decl->list.at[i]);
   resolve_checks(e, data);
+  data->bad |= !data->bad && data->where && !chosen_resolve(e, data);
 }
 
 void data_use(Elab *e, DataInfo *data) {
@@ -507,7 +512,10 @@ static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {
   data_use(e, data);
   Scope *scope = scope_new(e, parent);
-  inner_scope(e, data, scope);
+  if (data->part.n)
+    joined_scope(e, data, scope);
+  else
+    inner_scope(e, data, scope);
   return scope;
 }
 

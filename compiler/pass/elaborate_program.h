@@ -115,8 +115,11 @@ struct DataInfo {
   bool named;             // a column has been called after it
   BUF(Fitted) fit;
   BUF(NodeWords) words;
-  const Field *augmented; // the first field or let with augment(...), or NULL
-  uint32_t preview;       // its function, or NNRT_NONE
+  const Field *augmented;      // the first field or let with augment(...), or NULL
+  uint32_t preview;            // its function, or NNRT_NONE
+  Node *where;                 // N_WHERE, or NULL
+  BUF(struct DataInfo *) part; // joined or chosen: what its rows are of
+  const NnrtPart *parts;       // as tables, at the end
 };
 
 typedef struct {
@@ -301,6 +304,12 @@ bool files_content(Elab *e, FileFacts *facts, size_t most); // false: it can't b
 void files_look(Elab *e, DataInfo *data, DataSource *source);
 bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
                         Span span);
+
+// elaborate_joined.c: data made of data
+bool joined_resolve(Elab *e, DataInfo *data); // false after an error
+bool chosen_resolve(Elab *e, DataInfo *data);
+void joined_scope(Elab *e, DataInfo *data, Scope *scope);
+void make_parts(Elab *e);
 
 // elaborate_data.c
 void data_resolve(Elab *e, DataInfo *data);

@@ -263,6 +263,8 @@ static void fill_data(Elab *e, NnrtProgram *n) {
                          .take = d->take,
                          .column = d->column.at.at,
                          .n_column = d->column.at.n,
+                         .part = d->parts,
+                         .n_part = d->part.n,
                          .path = absolute_path(e, e->s->source.at[d->decl->span.file].path)};
   }
   n->data = data;
@@ -358,6 +360,9 @@ void elab_program(Elab *e, Scope *scope) {
   for (uint32_t i = 0; i < p->data.n; i++)
     if (p->data.at[i]->decl->span.file == file)
       data_check_fields(e, p->data.at[i]);
+  if (e->s->n_error)
+    return;
+  make_parts(e);
   if (e->s->n_error)
     return;
   make_fits(e);

@@ -145,7 +145,8 @@ typedef enum {
   NNRT_GENERATED,
   NNRT_TEXT,    // one text; its rows are windows of `window` characters
   NNRT_FOLDERS, // pictures class/name.jpg: columns "image" and "class"
-  NNRT_CIFAR    // CIFAR-10 records, likewise
+  NNRT_CIFAR,   // CIFAR-10 records, likewise
+  NNRT_COMPUTED // of other data, by data.part: column k is output k of their functions
 } NnrtSourceKind;
 typedef struct {
   uint32_t kind;
@@ -208,6 +209,11 @@ typedef struct {
   NnrtWords words;
 } NnrtColumn;
 
+// Rows of other data: one after the last column, an output says which rows are chosen, if not all.
+typedef struct {
+  uint32_t data, function; // program.data[], program.function[]
+} NnrtPart;
+
 typedef struct {
   const char *name;
   NnrtSource train, validate, test; // kind NNRT_NO_SOURCE where not given
@@ -216,8 +222,10 @@ typedef struct {
   int64_t skip, take;   // of the training rows: those left out first; at most so many (0: all)
   const NnrtColumn *column;
   uint32_t n_column;
-  const char *path;       // of the .nn file that declares it: for the search of files
-  uint32_t preview, zero; // function whose output 0 is a variant of a picture; NNRT_NONE: none
+  const char *path;     // of the .nn file that declares it: for the search of files
+  const NnrtPart *part; // NNRT_COMPUTED: in this order; validation and test rows are of the first
+  uint32_t n_part;
+  uint32_t preview; // function whose output 0 is a variant of a picture; NNRT_NONE: none
 } NnrtData;
 
 // What is estimated on the training rows before training, into program.state[state[k]].

@@ -70,7 +70,9 @@ static bool load(Dataset *dataset, SplitKind kind, Failure *failure) {
     return true;
   dataset->table[kind].first_example = first_example(dataset, kind);
   dataset->loaded[kind] =
-      table_load(&dataset->table[kind], source_of(dataset, kind), &request, failure);
+      source_of(dataset, kind)->kind == NNRT_COMPUTED
+          ? computed_load(&dataset->table[kind], dataset, kind, failure)
+          : table_load(&dataset->table[kind], source_of(dataset, kind), &request, failure);
   return dataset->loaded[kind];
 }
 
@@ -127,7 +129,7 @@ static bool order_fold(Dataset *dataset, int64_t *kept, Failure *failure) {
 
 // `take = first(1000)`, `take = rest(1000)`: a part of the training rows.
 static bool take_rows(const NnrtData *data, Split *split, Failure *failure) {
-  if (data->skip >= split->rows)
+  if (data->skip && data->skip >= split->rows)
     return failf(failure, "%s: take leaves none of %lld training rows", data->name,
                  (long long)split->rows);
   split->first += data->skip;

@@ -200,6 +200,8 @@ static bool eval_block(const Run *run, const Values *values, const NnrtTrain *tr
   SplitKind kind;
   bool good = train->data == NNRT_NONE ||
               dataset_open(&dataset, program, train->data, run->options, failure);
+  dataset.values = values;
+  dataset.pool = run->pool;
   if (good && dataset.data)
     dataset_need(&dataset, &program->function[train->eval]);
   good = good && model_open(&model, program, run->pool, batch, functions, count, failure) &&

@@ -292,6 +292,8 @@ static bool check_step(const Run *run, Values *values, const NnrtTrain *train, c
   bool good = true;
   if (train->data != NNRT_NONE) {
     good = dataset_open(&dataset, program, train->data, run->options, failure);
+    dataset.values = values;
+    dataset.pool = run->pool;
     if (good)
       dataset_need(&dataset, &program->function[step->grad]);
   }

@@ -54,6 +54,8 @@ static bool open_data(Trainer *t, Failure *failure) {
     return true;
   if (!dataset_open(&t->dataset, t->program, train->data, t->run->options, failure))
     return false;
+  t->dataset.values = t->values;
+  t->dataset.pool = t->run->pool;
   for (uint32_t i = 0; i < train->n_step; i++)
     dataset_need(&t->dataset, &t->program->function[train->step[i].step]);
   if (train->eval != NNRT_NONE)

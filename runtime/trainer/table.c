@@ -197,6 +197,7 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
   case NNRT_CIFAR:
     good = cifar_load(table, source, request, failure);
     break;
+  case NNRT_COMPUTED: // computed_load
   case NNRT_NO_SOURCE:
     failf(failure, "%s: no source of rows is given", request->data_name);
   }

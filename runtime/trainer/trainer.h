@@ -259,8 +259,11 @@ typedef struct {
   bool *needed;   // per column
   Table table[3]; // by SplitKind; validate's is empty if it is the end of train
   bool loaded[3];
-  int64_t *order[3]; // of the rows of each table, NULL: as they lie
-  int64_t fold;      // from 1: it validates; 0: none does, all rows train
+  int64_t *order[3];           // of the rows of each table, NULL: as they lie
+  int64_t fold;                // from 1: it validates; 0: none does, all rows train
+  bool is_part; // of other data: it may have no rows
+  const struct Values *values; // what computed rows are computed with
+  NnrtPool *pool;
 } Dataset;
 
 bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data,
@@ -274,12 +277,13 @@ bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *fail
 // The split asked for by --split, else the first there is of test, validate, train.
 SplitKind dataset_default_split(const Dataset *dataset, const Options *options);
 void dataset_close(Dataset *dataset);
+bool computed_load(Table *table, const Dataset *dataset, SplitKind kind, Failure *failure);
 const char *split_name(SplitKind kind);
 
 // ---- Weights and calls (values.c, call.c, weights.c) ------------------------------------------
 
 // Everything that lives between calls, in one block.
-typedef struct {
+typedef struct Values {
   const NnrtProgram *program;
   void **param, **slot, **state;
   float *config;

@@ -73,6 +73,7 @@ example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--e
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
 example b3-mnist-cnn/small-cnn       104202  test     accuracy        0.85  "--steps 150" 0.988
 example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
+example d5-pseudo-labels/pseudo-labels 203530 test  accuracy        0.85  "--epochs 4"  0.885
 example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "--epochs 1" "<0.0945"
 example d1-autoencoder/denoising     209968  test     cleaned         "<0.05" "--epochs 1" "<0.025"
 example d4-toy-gan/ring              2467    train    generator.distance "<0.1" ""         "<0.1"
