@@ -50,8 +50,8 @@ static bool run_part(Table *table, Dataset *of, const NnrtPart *part, SplitKind 
     call_set(&call, 1, 1, 0);
   for (int64_t first = 0; good && first < split.rows; first += BATCH) {
     int64_t n = split.rows - first < BATCH ? split.rows - first : BATCH;
-    call_gather(&call, &split, NULL, first, n);
-    good = call_run(&call, n, failure);
+    n = call_gather(&call, &split, NULL, first, n, failure);
+    good = n >= 0 && (n == 0 || call_run(&call, n, failure));
     if (good)
       append(table, &call, n);
   }
