@@ -266,7 +266,7 @@ static void move_instructions(Back *back, Inst *yield) {
   ScanGrad *g = back->g;
   for (Inst *i = first_backward(g), *next; i != g->scan->body->last; i = next) {
     next = i->next;
-    bool sum = i->result[0]->id == UINT32_MAX; // of yields_of
+    bool sum = i->n_results && i->result[0]->id == UINT32_MAX; // of yields_of
     if (!sum && !is_needed(g, i)) {
       ir_remove(i);
       continue;

@@ -1,7 +1,7 @@
-// Random functions, one in five with loops, compiled and run against the reference evaluator: what
-// simplify, hoist, fuse, schedule, the planner and the code generator do to them must not show. A
-// failure names the seed; `compiled_random SEED` runs that one alone and prints it,
-// `compiled_random FIRST COUNT` a range.
+// Random functions, some with loops and gradients, compiled and run against the reference
+// evaluator: what simplify, hoist, fuse, schedule, the planner and the code generator do to them
+// must not show. A failure names the seed; `compiled_random SEED` runs that one alone and prints
+// it, `compiled_random FIRST COUNT` a range.
 #include "compiled.h"
 #include "optest.h"
 #include "random_graph.h"
@@ -15,7 +15,8 @@ static RandomGraph kind_of(uint64_t seed) {
   return (RandomGraph){.operations = 4 + (uint32_t)(seed * 7 % 13),
                        .updates = seed % 3 == 0,
                        .big = seed % 10 == 0,
-                       .scans = seed % 5 == 1};
+                       .scans = seed % 5 == 1,
+                       .gradients = seed % 4 == 1};
 }
 
 static CodegenOptions options_for(uint64_t first) {
@@ -60,7 +61,8 @@ static Module *random_module(Session *s, uint64_t first, uint64_t n) {
 
 // Of every second module: loops are taken apart, what is equal is merged.
 static const char *optimise(Module *m) {
-  void (*const pass[])(Module *) = {pass_simplify, pass_hoist, pass_cse, pass_simplify};
+  void (*const pass[])(Module *) = {pass_simplify, pass_hoist, pass_grad,    pass_simplify,
+                                    pass_cse,      pass_hoist, pass_simplify};
   const char *wrong = NULL;
   for (size_t i = 0; i < sizeof pass / sizeof *pass && !wrong; i++) {
     pass[i](m);
@@ -81,7 +83,9 @@ static uint32_t test_module(const Backend *backend, uint64_t first, uint64_t n) 
   CodegenOptions options = options_for(first);
   Compiled c;
   uint32_t failed = 0;
+  pass_grad(before);
   const char *why = first / PER_MODULE % 2 ? optimise(m) : NULL;
+  pass_grad(m);
   if (!why)
     why = make_groups(m);
   if (n == 1) {

@@ -410,6 +410,20 @@ static void update_some(Graph *g, uint32_t one_in) {
   }
 }
 
+// Of the loss by up to four arguments.
+static void add_gradients(Graph *g, Value *loss) {
+  Value *arg[5] = {loss};
+  uint32_t n = 1;
+  for (uint32_t i = 0; i < g->f->body->n_arg && n < 5; i++)
+    if (g->f->body->arg[i]->type.elem == TY_F32)
+      arg[n++] = g->f->body->arg[i];
+  const Inst *grad = ir_inst(&g->b, OP_grad, arg, n, NULL, 0);
+  for (uint32_t i = 0; i + 1 < n; i++) {
+    const char *name = intern(g->b.m->s, arena_printf(g->b.m->arena, "d%u", i));
+    add_result(g, grad->result[i], (Port){NNRT_OUTPUT, 10 + i, name});
+  }
+}
+
 static void finish(Graph *g) {
   uint32_t outputs = 1 + below(g, 3), axes[MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
   for (uint32_t i = 0; i < outputs; i++) {
@@ -419,8 +433,10 @@ static void finish(Graph *g) {
   if (g->kind.updates)
     update_some(g, 2);
   Value *v = any_value(g);
-  add_result(g, ir_sum(&g->b, v, axes, v->type.rank),
-             (Port){NNRT_METRIC, 0, intern(g->b.m->s, "loss")});
+  Value *loss = ir_sum(&g->b, v, axes, v->type.rank);
+  add_result(g, loss, (Port){NNRT_METRIC, 0, intern(g->b.m->s, "loss")});
+  if (g->kind.gradients)
+    add_gradients(g, loss);
   ir_return(&g->b, g->result.at, g->port.at, g->result.n);
 }
 

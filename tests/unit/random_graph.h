@@ -10,6 +10,7 @@ typedef struct {
   bool updates;        // some params and slots are overwritten
   bool big;            // larger axes, so that there are several tiles
   bool scans;          // loops among the operations, also in each other
+  bool gradients;      // results are gradients, too: pass grad is needed
 } RandomGraph;
 
 // Elementwise operations, broadcasts, reductions, products, transposes, reshapes, slices, pads,
