@@ -261,7 +261,7 @@ typedef struct {
   bool loaded[3];
   int64_t *order[3];           // of the rows of each table, NULL: as they lie
   int64_t fold;                // from 1: it validates; 0: none does, all rows train
-  bool is_part; // of other data: it may have no rows
+  bool is_part;                // of other data: it may have no rows
   const struct Values *values; // what computed rows are computed with
   NnrtPool *pool;
 } Dataset;

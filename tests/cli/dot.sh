@@ -1,7 +1,7 @@
 # --emit=dot: the network by layers, and the IR, as Graphviz reads them.
 work=$BUILD/tests/log/dot-work
 rm -rf "$work" && mkdir -p "$work" || exit 1
-command -v dot >/dev/null || echo "SKIP dot: no Graphviz here (apt-get install graphviz)"
+command -v nop >/dev/null || echo "SKIP dot: no Graphviz here (apt-get install graphviz)"
 
 # Without Graphviz: every box that an edge names is there, and braces pair.
 sound() {
@@ -21,8 +21,8 @@ for path in examples/*/*.nn; do
       wrong=$(head -2 "$work/said" | tr '\n' ' ')
     else
       wrong=$(sound "$work/out.dot")
-      if command -v dot >/dev/null; then
-        dot -Tcanon "$work/out.dot" > /dev/null 2> "$work/said" || wrong="$wrong dot: $(head -1 "$work/said")"
+      if command -v nop >/dev/null; then
+        nop -p "$work/out.dot" > /dev/null 2> "$work/said" || wrong="$wrong nop: $(head -1 "$work/said")"
       fi
     fi
     if [ -z "$wrong" ]; then echo "PASS dot $path $stage"; else echo "FAIL dot $path $stage: $wrong"; fi

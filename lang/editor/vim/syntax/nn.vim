@@ -16,15 +16,15 @@ syntax keyword nnFunction floor focal ftrl gelu gelu_tanh glorot_normal glorot_u
 syntax keyword nnFunction hard_sigmoid hard_swish hard_tanh he_normal he_uniform heaviside hinge huber identity
 syntax keyword nnFunction integer integers inverse_time iota kl_divergence known l1 l1_l2 l2 leading leaky_relu
 syntax keyword nnFunction lecun_normal lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid
-syntax keyword nnFunction log_softmax macro_f1 mae mape mask masked masked_mean max max_norm mean min min_max
-syntax keyword nnFunction min_max_norm mish mod mse msle nadam non_negative norm normal normalized one_cycle
-syntax keyword nnFunction one_hot ones orthogonal over_weights overlay pad pick picture plane plane_point poisson
-syntax keyword nnFunction polynomial_decay pow precision quantile r2 rank recall relu relu6 reshape reverse rmse
-syntax keyword nnFunction rmsprop round rsqrt same sample scatter select selu sgd shape sigmoid sign sin sinusoids
-syntax keyword nnFunction size soft_shrink softmax softplus softsign split sqrt squared_hinge standardize step
-syntax keyword nnFunction steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish tanh tanh_shrink
-syntax keyword nnFunction threshold top top_k_accuracy total transpose triplet truncated_normal uniform unit_norm
-syntax keyword nnFunction valid variance_scaling warm_up weights zeros
+syntax keyword nnFunction log_softmax macro_f1 mae mape mask masked masked_mean max max_norm max_pool1d max_pool2d
+syntax keyword nnFunction mean min min_max min_max_norm mish mod mse msle nadam non_negative norm normal normalized
+syntax keyword nnFunction one_cycle one_hot ones orthogonal over_weights overlay pad pick picture plane plane_point
+syntax keyword nnFunction poisson polynomial_decay pow precision quantile r2 rank recall relu relu6 reshape reverse
+syntax keyword nnFunction rmse rmsprop round rsqrt same sample scatter select selu sgd shape sigmoid sign sin
+syntax keyword nnFunction sinusoids size soft_shrink softmax softplus softsign split sqrt squared_hinge standardize
+syntax keyword nnFunction step steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish tanh
+syntax keyword nnFunction tanh_shrink threshold top top_k_accuracy total transpose triplet truncated_normal uniform
+syntax keyword nnFunction unit_norm valid variance_scaling warm_up weights zeros
 syntax keyword nnType f32 f64 int index bool
 syntax keyword nnBoolean true false training
 syntax match nnLayer /\<[A-Z][A-Za-z0-9_]*\>/
