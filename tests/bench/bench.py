@@ -27,7 +27,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(name, None)
 
 PERCEPTRON = """
-use std.layers: Dense, Dropout
+use std.layers: {imports}
 data Rows {{
     train = idx("x.gz", "y.gz")
     x: f32[{inputs}] = row[0] / 255
@@ -101,7 +101,7 @@ train Gpt on Rows {
 def perceptron(inputs, layers, batch, regression=False):
     """The program, and its columns: shape of one row, IDX type, numbers below."""
     program = PERCEPTRON.format(
-        inputs=inputs, layers=layers, batch=batch, target="f32" if regression else "index<10>",
+        imports="Dense, Dropout" if "Dropout" in layers else "Dense", inputs=inputs, layers=layers, batch=batch, target="f32" if regression else "index<10>",
         result="f32" if regression else "f32[10]", loss="mse" if regression else "cross_entropy")
     return program, [([inputs], "B", 256), ([], "B", 10)]
 
@@ -219,11 +219,13 @@ def wall(command, runs=11, **kw):
 
 
 def peak_memory(command):
-    """Peak resident KiB of one process."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = status
-    return usage.ru_maxrss
+    """Peak resident KiB of one process, as it says itself while it runs (getrusage counts this one's, too)."""
+    child, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
+    while child.poll() is None:
+        with open(f"/proc/{child.pid}/status") as f:
+            peak = max([peak] + [int(line.split()[1]) for line in f if line.startswith("VmHWM")])
+        time.sleep(0.005)
+    return peak
 
 
 def main():
@@ -241,7 +243,7 @@ def main():
         print(f"predict one row 784-512-10: {ms:.4f} ms, torch {torch_predict:.4f} ms (bar 0.0174 ms)")
         weights = os.path.join(folder, "w.safetensors")
         data_bytes = 1024 * 785
-        kib = peak_memory([exe784, "--data", data, "--steps", "20", "--out", weights])
+        kib = peak_memory([exe784, "--data", data, "--steps", "1000", "--out", weights])
         print(f"peak memory 784-512-10 b128: {kib / 1024:.1f} MiB with {data_bytes / 2**20:.1f} MiB of data (bar 20 MB)")
         digits = os.path.join(ROOT, "examples/digits/digits.nn")
         exe = os.path.join(folder, "digits")
