@@ -6,7 +6,7 @@ rm -rf "$work" && mkdir -p "$work" || exit 1
 [ -z "$SAN" ] || { echo "SKIP speed: sanitizers"; exit 0; }
 python3 - "$work" <<'PY'
 import os, re, resource, subprocess, sys, time
-nnc, work = os.environ["NNC"], sys.argv[1]
+nnc, work = os.environ["NNC"], os.path.abspath(sys.argv[1])
 
 DATA = """use std.layers: Dense
 data D {
