@@ -231,9 +231,8 @@ static void add_launch(Tables *t, const Inst *group, uint32_t loop) {
   GroupShape s = group_shape(group);
   const Attr *tile = inst_attr(group, "tile");
   l.phase = (uint32_t)inst_attr(group, "phase")->i;
-  l.turns = turns_of(t, loop);
   Linear flops = group_flops(group), bytes = add_bindings(t, &l, group);
-  double turns = (double)l.turns;
+  double turns = (double)turns_of(t, loop);
   l.flops_fixed = turns * flops.fixed, l.flops_per_n = turns * flops.per_n;
   l.bytes_fixed = turns * bytes.fixed, l.bytes_per_n = turns * bytes.per_n;
   set_tiles(&l, &s, tile, &group->result[0]->type);

@@ -96,8 +96,8 @@ typedef struct {
   // after the other: a launch that needs another one's results has as many tiles and needs only the
   // same tile.
   uint32_t phase;
-  uint32_t loop; // number of the loop around it; 0: none
-  int64_t turns; // how often it runs: those of all loops around it; 1: in none
+  uint32_t
+      loop; // number of the loop around it; 0: none. Operations and bytes are those of all turns
   uint32_t loc;
 } NnrtLaunch;
 

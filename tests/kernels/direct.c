@@ -195,62 +195,31 @@ static void check_geometry(void) {
 }
 
 // Rows just below and above a register block, several tiles of rows, of columns and of channels.
+// A square filter of k, the same on both axes; one group.
+static NnrtDirect square(int64_t N, int64_t H, int64_t W, int64_t C, int64_t F, int64_t k,
+                         int64_t stride) {
+  return (NnrtDirect){.N = N,
+                      .H = H,
+                      .W = W,
+                      .C = C,
+                      .F = F,
+                      .KH = k,
+                      .KW = k,
+                      .groups = 1,
+                      .stride_h = stride,
+                      .stride_w = stride,
+                      .dilation_h = 1,
+                      .dilation_w = 1,
+                      .pad_top = k / 2,
+                      .pad_left = k / 2};
+}
+
 static void check_sizes(void) {
   for (int64_t width = 1; width <= 31; width++)
-    check((NnrtDirect){.N = 2,
-                       .H = width % 9 + 1,
-                       .W = width,
-                       .C = 4,
-                       .F = 33,
-                       .KH = 3,
-                       .KW = 3,
-                       .groups = 1,
-                       .stride_h = 1,
-                       .stride_w = 1,
-                       .dilation_h = 1,
-                       .dilation_w = 1,
-                       .pad_top = 1,
-                       .pad_left = 1});
-  check((NnrtDirect){.N = 2,
-                     .H = 30,
-                     .W = 29,
-                     .C = 66,
-                     .F = 130,
-                     .KH = 3,
-                     .KW = 3,
-                     .groups = 1,
-                     .stride_h = 1,
-                     .stride_w = 1,
-                     .dilation_h = 1,
-                     .dilation_w = 1,
-                     .pad_top = 1,
-                     .pad_left = 1});
-  check((NnrtDirect){.N = 2,
-                     .H = 57,
-                     .W = 58,
-                     .C = 130,
-                     .F = 40,
-                     .KH = 3,
-                     .KW = 3,
-                     .groups = 1,
-                     .stride_h = 2,
-                     .stride_w = 2,
-                     .dilation_h = 1,
-                     .dilation_w = 1,
-                     .pad_top = 1,
-                     .pad_left = 1});
-  check((NnrtDirect){.N = 1,
-                     .H = 9,
-                     .W = 9,
-                     .C = 520,
-                     .F = 300,
-                     .KH = 1,
-                     .KW = 1,
-                     .groups = 1,
-                     .stride_h = 2,
-                     .stride_w = 2,
-                     .dilation_h = 1,
-                     .dilation_w = 1});
+    check(square(2, width % 9 + 1, width, 4, 33, 3, 1));
+  check(square(2, 30, 29, 66, 130, 3, 1));
+  check(square(2, 57, 58, 130, 40, 3, 2));
+  check(square(1, 9, 9, 520, 300, 1, 2));
 }
 
 int main(void) {

@@ -82,7 +82,7 @@ check("stop when reads them", r2[-1] > 0.9 and max(r2[:-1]) <= 0.9, r2)
 check("keep best reads them", abs(found["numbers.r2"] - max(r2)) < 1e-5, found["numbers.r2"])
 EOF
 
-# Of accumulated batches and folds; a repeated step counts its rows each time, log lines have them too.
+# Of folds; a repeated step counts its rows each time, log lines have them too.
 cat > "$work/f.nn" << 'EOF'
 data D { rows = generated(40); let u = uniform; x: f32 = u; y: f32 = 2 * u; validate = kfold(4) }
 model M(x: f32) -> f32 { param w: f32 = 0; w * x }

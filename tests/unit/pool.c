@@ -98,7 +98,7 @@ static const uint32_t launch_buf[] = {0, 1, 1, 2, 2, 3};
 static const int64_t launch_size[] = {WIDE};
 #define ROWS_BY_ONE                                                                                \
   .n_buf = 2, .n_read = 1, .n_size = 1, .tiles_fixed = 1, .tiles_per_n = WIDE, .rows_per_tile = 1, \
-  .flops_per_n = 1e6, .turns = 1
+  .flops_per_n = 1e6
 static const NnrtLaunch launches[] = {
     {.fn = twice, .name = "twice", ROWS_BY_ONE},
     {.fn = reversed, .name = "reversed", .buf0 = 2, ROWS_BY_ONE, .scratch = 4, .phase = 1},
@@ -109,7 +109,6 @@ static const NnrtLaunch launches[] = {
      .n_read = 1,
      .tiles_fixed = 1,
      .flops_fixed = 1,
-     .turns = 1,
      .phase = 2}};
 static const NnrtFunction functions[] = {{.name = "f",
                                           .arg = arguments,
