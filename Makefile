@@ -160,20 +160,25 @@ bless: all
 	BUILD=$(BUILD) sh tests/run.sh --bless $(T)
 bench: deps-test all
 	BUILD=$(BUILD) python3 tests/bench/bench.py
-$(BUILD)/tests/bench/products: tests/bench/products.c $(KERNELS) runtime/kernels/kernel.h $(CORE_OBJ)
+$(BUILD)/tests/bench/products: tests/bench/products.c tests/bench/measure.h $(KERNELS) runtime/kernels/kernel.h \
+  $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(call SHORT,cc $<)$(KERNEL_CC) -D_GNU_SOURCE -march=native $< $(CORE_OBJ) -o $@ -lopenblas -lm -lpthread
 bench-kernels: $(BUILD)/tests/bench/products
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $<
 # Needs libdnnl-dev. Tiles are constants of the kernels that are measured: printed first.
-$(BUILD)/tests/bench/convolutions: tests/bench/convolutions.c $(KERNELS) $(wildcard runtime/kernels/*.h) \
-  runtime/include/nnrt_direct.h
+SHAPES =
+$(BUILD)/tests/bench/tiles: tests/bench/convolutions.c runtime/include/nnrt_direct.h
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(CC) -DTILES -Iruntime/include $< -o $(@D)/tiles && $(@D)/tiles > $(@D)/tiles.h && \
-	  $(KERNEL_CC) -I$(@D) -march=native $< -o $@ -ldnnl -lm
+	$(call SHORT,cc $@)$(CC) -DTILES -Iruntime/include $< -o $@
+$(BUILD)/tests/bench/tiles.h: $(BUILD)/tests/bench/tiles FORCE
+	@$< $(SHAPES) > $@.new && { cmp -s $@.new $@ || cp $@.new $@; }
+$(BUILD)/tests/bench/convolutions: tests/bench/convolutions.c $(BUILD)/tests/bench/tiles.h tests/bench/measure.h \
+  $(KERNELS) $(wildcard runtime/kernels/*.h)
+	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -march=native $< -o $@ -ldnnl -lm
 bench-convolutions: $(BUILD)/tests/bench/convolutions
 	OMP_NUM_THREADS=1 $<
-.PHONY: bench-kernels bench-convolutions
+.PHONY: bench-kernels bench-convolutions FORCE
 fmt:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 fmt-check:

@@ -1,11 +1,13 @@
 // Convolutions of the exercises against oneDNN with the layouts that it likes best, on one thread,
-// in one run, alternating, the best of several short rounds; forward, gradient by the input, by the
+// in one run, alternating, the best of many short rounds; forward, gradient by the input, by the
 // filter; and their share of the FMA peak measured in the same run. Sizes are constants, as in
-// generated code; so are tiles, which this file prints as a header of its own when it is compiled
-// with -DTILES. make bench-convolutions
+// generated code; so are tiles. Compiled with -DTILES this file prints the header of those that are
+// to be measured: whose names begin like one of the arguments, or all.
+// make bench-convolutions [SHAPES="RES_1 B7"]
 #include "nnrt_direct.h"
 
 #include <stdio.h>
+#include <string.h>
 
 // Name, images; size, channels of the image; channels of the result, filter; stride, padding.
 // clang-format off
@@ -49,9 +51,10 @@
                                   .dilation_w = 1,                                                 \
                                   .pad_top = P_,                                                   \
                                   .pad_left = P_};
-CONVOLUTIONS(SHAPE)
 
 #ifdef TILES
+CONVOLUTIONS(SHAPE)
+
 static void print(const char *name, const NnrtDirect *s, NnrtDirectOf of) {
   NnrtDirectTile t = nnrt_direct_tile(s, of);
   printf("static const NnrtDirectTile tile_%s_%d = {%ld, %ld, %ld, %ld, %ld, %ld, %ld, %ld, %ld, "
@@ -60,18 +63,33 @@ static void print(const char *name, const NnrtDirect *s, NnrtDirectOf of) {
          (long)t.window, (long)t.sum, (long)t.images, (long)t.image_rows, (long)t.scratch);
 }
 
-int main(void) {
+static int chosen(const char *name, int n, char **begin) {
+  for (int i = 0; i < n; i++)
+    if (strncmp(name, begin[i], strlen(begin[i])) == 0)
+      return 1;
+  return n == 0;
+}
+
+int main(int argc, char **argv) {
 #define PRINT(name, ...)                                                                           \
-  print(#name, &name, NNRT_DIRECT_OUT);                                                            \
-  print(#name, &name, NNRT_DIRECT_IN);                                                             \
-  print(#name, &name, NNRT_DIRECT_FILTER);
+  if (chosen(#name, argc - 1, argv + 1)) {                                                         \
+    print(#name, &name, NNRT_DIRECT_OUT);                                                          \
+    print(#name, &name, NNRT_DIRECT_IN);                                                           \
+    print(#name, &name, NNRT_DIRECT_FILTER);                                                       \
+  }
   CONVOLUTIONS(PRINT)
+  printf("#define CHOSEN(X)");
+#define NAME(name, ...)                                                                            \
+  if (chosen(#name, argc - 1, argv + 1))                                                           \
+    printf(" \\\n  X(%s, %s)", #name, #__VA_ARGS__);
+  CONVOLUTIONS(NAME)
+  printf("\n");
   return 0;
 }
 
 #else
 #include "tiles.h"
-#include "../../runtime/kernels/kernel.h"
+#include "measure.h"
 #undef EXPORT
 #define EXPORT extern inline __attribute__((gnu_inline, always_inline)) // no copy of unknown size
 #include "../../runtime/kernels/direct.c"
@@ -82,9 +100,6 @@ int main(void) {
 
 #include <dnnl.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 typedef void Convolution(const NnrtArgs *args, int64_t tiles, const float *a, const float *b,
                          float *c, int64_t N);
@@ -101,20 +116,8 @@ typedef void Convolution(const NnrtArgs *args, int64_t tiles, const float *a, co
       const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t N) {  \
     nnrt_direct_filter_f32(args, 0, tiles, a, b, c, N, &name, &tile_##name##_2, NULL);             \
   }
-CONVOLUTIONS(DEFINE)
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static float *numbers(int64_t n) {
-  float *p = aligned_alloc(64, (size_t)(n * 4 + 256) / 64 * 64);
-  for (int64_t i = 0; i < n + 16; i++)
-    p[i] = (float)(rand() % 2001 - 1000) * 1e-3f;
-  return p;
-}
+CHOSEN(SHAPE)
+CHOSEN(DEFINE)
 
 // ---- oneDNN ------------------------------------------------------------------------------------
 
@@ -138,9 +141,7 @@ static dnnl_memory_t memory_of(const Peer *p, const_dnnl_primitive_desc_t pd, dn
   need(dnnl_memory_create(&m, md, p->engine, DNNL_MEMORY_ALLOCATE));
   void *data;
   need(dnnl_memory_get_data_handle(m, &data));
-  float *f = data;
-  for (size_t i = 0; i < dnnl_memory_desc_get_size(md) / 4; i++)
-    f[i] = (float)(rand() % 2001 - 1000) * 1e-3f;
+  fill(data, (int64_t)(dnnl_memory_desc_get_size(md) / 4));
   return m;
 }
 
@@ -196,30 +197,10 @@ static void peer_close(Peer *p) {
 
 // ---- the table ---------------------------------------------------------------------------------
 
-static double peak(void) {
-  enum { CHAINS = 16, STEPS = 20000 };
-  v16f acc[CHAINS], half = SPLAT(0.5f);
-  double best = 1;
-  for (int i = 0; i < CHAINS; i++)
-    acc[i] = SPLAT(i);
-  for (int round = 0; round < 20; round++) {
-    double start = now();
-    for (int k = 0; k < STEPS; k++) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < CHAINS; i++)
-        acc[i] = FMA(acc[i], half, half);
-      __asm__ volatile("");
-    }
-    best = now() - start < best ? now() - start : best;
-  }
-  volatile float keep = 0;
-  for (int i = 0; i < CHAINS; i++)
-    keep = keep + acc[i][i];
-  return CHAINS * LANES * 2.0 * STEPS / best * 1e-9;
-}
-
 static double log_ratio[3], least_ratio[3] = {9, 9, 9};
 static int measured;
+enum { LEAST = 10 }; // rounds
+#define SECONDS 0.25
 
 static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, const NnrtDirectTile *t,
                     Convolution *own_run, double fma) {
@@ -231,9 +212,9 @@ static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, const Nnrt
   float *scratch = numbers(t->scratch / 4);
   NnrtArgs args = {.n = s->N, .scratch = scratch};
   double flops = 2.0 * (double)(out * s->KH * s->KW * s->C), own = 1, theirs = 1;
-  int times = 1 + (int)(2e8 / flops);
+  int times = 1 + (int)(3e7 / flops), rounds = (int)(SECONDS * 1e11 / flops / times);
   peer_open(peer, s, of);
-  for (int round = 0; round < 7; round++) {
+  for (int round = 0; round < LEAST || round < rounds; round++) {
     double start = now();
     for (int i = 0; i < times; i++)
       own_run(&args, nnrt_direct_tiles(t, s->N), a, b, c, s->N);
@@ -253,7 +234,7 @@ static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, const Nnrt
   free(a), free(b), free(c), free(scratch);
 }
 
-int main(int argc, char **argv) {
+int main(void) {
   setenv("OMP_NUM_THREADS", "1", 1);
   Peer peer;
   need(dnnl_engine_create(&peer.engine, dnnl_cpu, 0));
@@ -263,7 +244,7 @@ int main(int argc, char **argv) {
          "%-8s%34s | %-22s | %-22s | %s\n",
          fma, "", "", "forward", "by the input", "by the filter");
 #define RUN(name, N_, H_, C_, F_, K_, S_, P_)                                                      \
-  if (argc < 2 || strncmp(#name, argv[1], strlen(argv[1])) == 0) {                                 \
+  {                                                                                                \
     printf("%-8s %3dx%3dx%3dx%4d -> %4d, %dx%d /%d +%d", #name, N_, H_, H_, C_, F_, K_, K_, S_,    \
            P_);                                                                                    \
     measure(&peer, &name, NNRT_DIRECT_OUT, &tile_##name##_0, name##_0, fma);                       \
@@ -273,7 +254,7 @@ int main(int argc, char **argv) {
     fflush(stdout);                                                                                \
     measured++;                                                                                    \
   }
-  CONVOLUTIONS(RUN)
+  CHOSEN(RUN)
   for (int of = 0; of < 3 && measured; of++)
     printf("%s: geometric mean of ratios %.2f, least %.2f\n",
            of == NNRT_DIRECT_OUT  ? "forward"

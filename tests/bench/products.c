@@ -3,11 +3,10 @@
 // generated code. make bench-kernels
 #include "../../runtime/kernels/gemm.c"
 #include "../../runtime/core/pool.h"
+#include "measure.h"
 
 #include <cblas.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 extern char *openblas_get_corename(void);
 extern void openblas_set_num_threads(int);
@@ -15,12 +14,6 @@ extern void openblas_set_num_threads(int);
 typedef enum { NN, TN, NT } Form;
 typedef void Product(const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c,
                      int64_t M, int64_t K);
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); // others may want the core
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 // The number of rows of a call is known only at run time: M, or K of a weight gradient.
 // clang-format off
@@ -49,13 +42,6 @@ enum { TN_TERMS = 32 }; // of one example, as in sequences
   }
 PRODUCTS(DEFINE)
 
-static float *numbers(int64_t n) {
-  float *p = aligned_alloc(64, (size_t)(n * 4 + 64 + 63) / 64 * 64);
-  for (int64_t i = 0; i < n; i++)
-    p[i] = (float)(rand() % 2001 - 1000) * 1e-3f;
-  return p;
-}
-
 static void compare(Form form, Product *product, int64_t M, int64_t N, int64_t K) {
   bool packs = PACKS(form, M, N);
   NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M : -1, N, form == TN ? -TN_TERMS : K, packs);
@@ -82,28 +68,6 @@ static void compare(Form form, Product *product, int64_t M, int64_t N, int64_t K
   printf("%s %4d x %4d x %4d  %8.2f us %6.1f GFLOP/s  OpenBLAS %6.1f  ratio %.2f\n", name[form],
          (int)M, (int)N, (int)K, own * 1e6, flops / own * 1e-9, flops / blas * 1e-9, blas / own);
   free(a), free(b), free(c), free(scratch);
-}
-
-static double peak(void) {
-  enum { CHAINS = 16, STEPS = 20000 };
-  v16f acc[CHAINS], half = SPLAT(0.5f);
-  double best = 1;
-  for (int i = 0; i < CHAINS; i++)
-    acc[i] = SPLAT(i);
-  for (int round = 0; round < 20; round++) {
-    double start = now();
-    for (int k = 0; k < STEPS; k++) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < CHAINS; i++)
-        acc[i] = FMA(acc[i], half, half);
-      __asm__ volatile("");
-    }
-    best = now() - start < best ? now() - start : best;
-  }
-  volatile float keep = 0;
-  for (int i = 0; i < CHAINS; i++)
-    keep = keep + acc[i][i];
-  return CHAINS * LANES * 2.0 * STEPS / best * 1e-9;
 }
 
 static void empty(void *context, NnrtPlace *place) {
