@@ -340,15 +340,18 @@ Node *ast_loop(Parse *p, NodeKind kind, Span span, Node *pattern, Node *from, No
   return finish(p, n);
 }
 
-Node *parse_source(Session *s, uint32_t file) {
-  Parse p = {.s = s, .file = file};
+Node *parse_part(Session *s, Span part) {
+  Parse p = {.s = s, .file = part.file, .start = part.start, .end = part.end};
   scan_source(&p);
   filter_newlines(&p);
   nn_parse(&p);
   report_strays(&p);
-  Span whole = {file, 0, s->source.at[file].n};
   if (!p.root)
-    p.root = ast_list(&p, N_FILE, whole, NULL);
-  p.root->span = whole;
+    p.root = ast_list(&p, N_FILE, part, NULL);
+  p.root->span = part;
   return p.root;
+}
+
+Node *parse_source(Session *s, uint32_t file) {
+  return parse_part(s, (Span){file, 0, s->source.at[file].n});
 }

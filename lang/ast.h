@@ -97,6 +97,8 @@ struct Node {
 
 // lang/nn.y. Never NULL: what can't be read is reported through `s` and left out or N_ERROR.
 Node *parse_source(Session *s, uint32_t file);
+// Some bytes of a file, whole declarations: an N_FILE of these.
+Node *parse_part(Session *s, Span part);
 // Some file could not be read to the end: what else might be found would be consequences.
 bool has_syntax_errors(const Session *s);
 // `--emit=tokens`: one token a line, as the grammar sees them.

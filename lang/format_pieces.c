@@ -56,7 +56,7 @@ static void find_brackets(Format *f) {
 // Walks the tokens of the grammar beside the pieces: a statement begins after a newline that
 // counts.
 static void find_statements(Format *f) {
-  Parse p = {.s = f->s, .file = f->file};
+  Parse p = parse_whole(f->s, f->file);
   scan_source(&p);
   filter_newlines(&p);
   uint32_t t = 0;
@@ -157,7 +157,7 @@ static void mark(Format *f, const Node *n) {
 }
 
 void format_pieces(Format *f, const Node *root) {
-  Parse p = {.s = f->s, .file = f->file};
+  Parse p = parse_whole(f->s, f->file);
   scan_source(&p);
   buf_push(f->s->perm, &f->piece, (Piece){0});
   uint32_t c = 0;

@@ -202,9 +202,7 @@ static bool is_word(const Token *t) {
 
 // `model X`, `use "file"` in column 1: no expression has it, so brackets still open are unclosed.
 static bool begins_declaration(Filter *f, const Token *t) {
-  uint32_t line, column;
-  source_position(&f->p->s->source.at[f->p->file], t->span.start, &line, &column);
-  if (column != 1)
+  if (t->span.start && f->p->s->source.at[f->p->file].text[t->span.start - 1] != '\n')
     return false;
   switch (t->kind) {
   case T_LET: // in a block it is a statement

@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct {
   Session *s;
-  uint32_t file;
+  uint32_t file, start, end; // what is read: these bytes of it
   BUF(Token) token;
   BUF(Doc) doc;
   BUF(Span) comment;          // every comment in order, `///` too: what a formatter has to keep
@@ -43,9 +43,13 @@ typedef struct {
   Node *root;
 } Parse;
 
+static inline Parse parse_whole(Session *s, uint32_t file) {
+  return (Parse){.s = s, .file = file, .end = s->source.at[file].n};
+}
+
 enum { MAX_SYNTAX_ERRORS = 50, MAX_HEIGHT = 1000 };
 
-// nn.l: appends all raw tokens of the file, and the comments. Reports lexical errors.
+// nn.l: appends all raw tokens, and the comments. Reports lexical errors.
 void scan_source(Parse *p);
 // newline.c: replaces raw tokens by those of the grammar.
 void filter_newlines(Parse *p);

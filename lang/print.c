@@ -154,7 +154,7 @@ void print_ast(const Node *node, Text *out) {
 }
 
 void print_tokens(Session *s, uint32_t file, Text *out) {
-  Parse p = {.s = s, .file = file};
+  Parse p = parse_whole(s, file);
   scan_source(&p);
   filter_newlines(&p);
   const char *source = s->source.at[file].text;

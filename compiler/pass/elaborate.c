@@ -2,7 +2,8 @@
 // tables needs:  parsed files leaves: a module without user errors (the last pass that reports
 // any), or NULL cost:   linear in the expanded program
 //
-// This file: the order of work, files (`use`), top-level names. Names are lazy: a declaration is
+// This file: the order of work, files (`use`), top-level names of the user's files
+// (elaborate_library.c: of the library's). Names are lazy: a declaration is
 // looked at when something names it, so that their order doesn't matter.
 #include "foreign.h"
 #include "pass/elaborate_core.h"
@@ -197,7 +198,7 @@ static void declare_bindings(Elab *e, SourceModule *m, Node *decl) {
 }
 
 // Settings and arguments are in one scope.
-static void check_parameters(Elab *e, const Node *decl) {
+void check_parameters(Elab *e, const Node *decl) {
   uint32_t n = decl->params.n;
   for (uint32_t i = 0; i < n + decl->params2.n; i++)
     for (uint32_t k = 0; k < i; k++) {
@@ -222,61 +223,23 @@ static void declare_function(Elab *e, SourceModule *m, Node *decl) {
 
 // ---- files ------------------------------------------------------------------------------------
 
-static void declare_names(Elab *e, SourceModule *m);
-static void declare_uses(Elab *e, SourceModule *m);
-
-static SourceModule *add_module(Elab *e, const char *path, uint32_t source, Scope *scope,
-                                bool is_std) {
-  SourceModule *m = arena_new(e->s->perm, SourceModule);
-  *m = (SourceModule){.path = path, .scope = scope, .is_std = is_std, .next = e->modules};
-  e->modules = m;
-  m->file = parse_source(e->s, source);
-  if (!has_syntax_errors(e->s))
-    declare_names(e, m);
-  return m;
-}
-
-static Scope *file_scope(Elab *e) {
+Scope *file_scope(Elab *e) {
   Scope *scope = scope_new(e, e->prelude);
   scope->is_file = true;
   return scope;
 }
 
-static SourceModule *find_module(const Elab *e, const char *path) {
+SourceModule *add_module(Elab *e, const char *path, Scope *scope, bool is_std) {
+  SourceModule *m = arena_new(e->s->perm, SourceModule);
+  *m = (SourceModule){.path = path, .scope = scope, .is_std = is_std, .next = e->modules};
+  return e->modules = m;
+}
+
+SourceModule *find_module(const Elab *e, const char *path) {
   for (SourceModule *m = e->modules; m; m = m->next)
     if (m->path == path)
       return m;
   return NULL;
-}
-
-// Files stdlib/NAME.nn and stdlib/NAME/*.nn are the module NAME.
-static bool is_of_module(const StdlibFile *f, const char *name, size_t n) {
-  return strncmp(f->name, name, n) == 0 && (!f->name[n] || f->name[n] == '/');
-}
-
-static const char *module_of(Elab *e, const StdlibFile *f) {
-  return intern_n(e->s, f->name, strcspn(f->name, "/"));
-}
-
-// A module of the standard library: its files share one scope. NULL if there is none.
-static SourceModule *std_module(Elab *e, const char *name) {
-  const char *path = intern(e->s, arena_printf(e->s->perm, "std.%s", name));
-  SourceModule *m = find_module(e, path);
-  if (m)
-    return m;
-  Scope *scope = file_scope(e);
-  if (!e->prelude)
-    e->prelude = scope; // the first module read is the prelude itself
-  SourceModule *before = e->modules;
-  for (const StdlibFile *f = stdlib_files; f->name; f++)
-    if (is_of_module(f, name, strlen(name))) {
-      const char *file = intern(e->s, arena_printf(e->s->perm, "<std>/%s.nn", f->name));
-      m = add_module(e, path, source_add(e->s, file, f->text, f->n), scope, true);
-    }
-  for (SourceModule *k = m; k && k != before && !has_syntax_errors(e->s); k = k->next)
-    if (k->scope == scope)
-      declare_uses(e, k);
-  return m;
 }
 
 static SourceModule *use_std(Elab *e, Node *use) {
@@ -289,7 +252,7 @@ static SourceModule *use_std(Elab *e, Node *use) {
       diag_error(e->s, use->name_span, "unknown-module", "there is no module `%s`", use->name);
   Names names = {0};
   for (const StdlibFile *s = stdlib_files; s->name; s++)
-    buf_push(e->s->perm, &names, module_of(e, s));
+    buf_push(e->s->perm, &names, std_module_of(e, s));
   const char *near = std ? nearest_name(dot + 1, names.at, names.n) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `std.%s`?", near);
@@ -304,9 +267,12 @@ static SourceModule *use_std(Elab *e, Node *use) {
 }
 
 static SourceModule *add_file(Elab *e, const char *path, uint32_t source) {
-  SourceModule *m = add_module(e, path, source, file_scope(e), false);
-  if (!has_syntax_errors(e->s))
-    declare_uses(e, m);
+  SourceModule *m = add_module(e, path, file_scope(e), false);
+  m->file = parse_source(e->s, source);
+  if (has_syntax_errors(e->s))
+    return m;
+  declare_names(e, m);
+  declare_uses(e, m);
   return m;
 }
 
@@ -404,29 +370,15 @@ static void declare(Elab *e, SourceModule *m, Node *decl) {
 }
 
 // `use` comes last: files may use each other.
-static void declare_names(Elab *e, SourceModule *m) {
+void declare_names(Elab *e, SourceModule *m) {
   for (uint32_t i = 0; i < m->file->list.n; i++)
     declare(e, m, m->file->list.at[i]);
 }
 
-static void declare_uses(Elab *e, SourceModule *m) {
+void declare_uses(Elab *e, SourceModule *m) {
   for (uint32_t i = 0; i < m->file->list.n; i++)
     if (m->file->list.at[i]->kind == N_USE)
       declare_use(e, m, m->file->list.at[i]);
-}
-
-// Which module of the standard library declares `name`? A search of the texts: for advice only.
-const char *module_with(Elab *e, const char *name) {
-  for (const StdlibFile *f = stdlib_files; f->name; f++)
-    for (int i = 0; i < 3; i++) {
-      static const char *const words[] = {"layer", "fn", "model"};
-      const char *head = arena_printf(e->s->perm, "\n%s %s", words[i], name);
-      const char *hit = strstr(f->text, head);
-      char after = hit ? hit[strlen(head)] : 'x';
-      if (hit && (after == '(' || after == ' ' || after == '\n'))
-        return module_of(e, f);
-    }
-  return NULL;
 }
 
 // ---- the pass ---------------------------------------------------------------------------------

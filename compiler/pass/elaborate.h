@@ -1,6 +1,7 @@
 // What the parts of `elaborate` share. The pass turns trees into per-example IR and the program
 // tables.
-//   elaborate.c          entry: modules, top-level names, the order of work
+//   elaborate.c          entry: files, top-level names, the order of work
+//   elaborate_library.c  modules of the standard library, parsed as far as they are used
 //   elaborate_expr.c     expressions, blocks, compile-time control, patterns
 //   elaborate_call.c     calls of fn, layer, model, primitives; instances; params
 //   elaborate_type.c     types, dimension variables, unification, broadcasting (rules 3, 4, 11)
@@ -293,6 +294,9 @@ typedef struct {
   size_t n;
 } StdlibFile;
 extern const StdlibFile stdlib_files[]; // embedded by the build; name NULL at the end
+// The declarations of a file of the library, without a parser: each begins with a letter in column
+// 1, and goes on to the next such line. From byte `at` on; false: there is no more.
+bool next_piece(const Source *source, uint32_t at, uint32_t *start, uint32_t *end);
 typedef struct {
   const char *const *define; // "hidden=256"
   uint32_t n_define;

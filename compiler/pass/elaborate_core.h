@@ -283,7 +283,17 @@ Val do_sample(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 uint32_t builtin_names(Elab *e, const char *const **names);
 Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, const Type *want);
 
-// ---- elaborate.c
+// ---- elaborate.c: files
+Scope *file_scope(Elab *e);
+SourceModule *add_module(Elab *e, const char *path, Scope *scope, bool is_std);
+SourceModule *find_module(const Elab *e, const char *path); // NULL: not read so far
+void declare_names(Elab *e, SourceModule *m);               // all but `use`
+void declare_uses(Elab *e, SourceModule *m);
+void check_parameters(Elab *e, const Node *decl);
+
+// ---- elaborate_library.c
+SourceModule *std_module(Elab *e, const char *name); // "layers"; NULL: there is none
+const char *std_module_of(Elab *e, const StdlibFile *f);
 const char *module_with(Elab *e, const char *name); // the standard module that declares it, or NULL
 
 // ---- elaborate_try.c, elaborate_names.c

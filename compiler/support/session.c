@@ -90,16 +90,21 @@ void names_set(Arena *arena, NameNumbers *numbers, const char *name, uint32_t n)
   *slot = (struct NameNumber){name, n};
 }
 
+static void find_lines(Session *s, Source *src) {
+  const char *end = src->text + src->n;
+  uint32_t n = 1;
+  for (const char *c = src->text; (c = memchr(c, '\n', (size_t)(end - c))); c++)
+    n++;
+  src->line = arena_array(s->perm, uint32_t, n);
+  src->n_line = 1;
+  for (const char *c = src->text; (c = memchr(c, '\n', (size_t)(end - c))); c++)
+    src->line[src->n_line++] = (uint32_t)(c - src->text) + 1;
+}
+
 uint32_t source_add(Session *s, const char *path, const char *text, size_t n) {
   Source src = {.path = intern(s, path), .n = (uint32_t)n};
   src.text = arena_strndup(s->perm, text, n);
-  BUF(uint32_t) line = {0};
-  buf_push(s->perm, &line, 0);
-  for (uint32_t i = 0; i < src.n; i++)
-    if (src.text[i] == '\n')
-      buf_push(s->perm, &line, i + 1);
-  src.line = line.at;
-  src.n_line = line.n;
+  find_lines(s, &src);
   buf_push(s->perm, &s->source, src);
   return s->source.n - 1;
 }
