@@ -282,11 +282,17 @@ static EVal value_of_elementwise(Kernel *k, const Inst *inst, const Pos *pos) {
   return v;
 }
 
+const Value *value_root(const Value *v) {
+  while (v->def && v->def->op == OP_reshape)
+    v = v->def->arg[0];
+  return v;
+}
+
 bool body_is_anchor(const Value *v) {
   if (!v->def)
     return false;
   OpKind kind = op_table[v->def->op]->kind;
-  return kind == K_REDUCE || kind == K_CONTRACT;
+  return kind == K_REDUCE || kind == K_CONTRACT || kind == K_WINDOW;
 }
 
 static EVal value_of_anchor(Kernel *k, const Value *v) {

@@ -10,13 +10,13 @@
 typedef struct {
   const Inst *inst;
   LLVMValueRef from, to; // elements of the result
-  LLVMValueRef out;
+  LLVMValueRef out;      // NULL where it isn't stored
+  LLVMValueRef epilogue; // NULL where there is none
 } Call;
 
 // A region argument, maybe behind reshapes.
 static LLVMValueRef argument_buffer(Kernel *k, const Value *v) {
-  while (v->def && v->def->op == OP_reshape)
-    v = v->def->arg[0];
+  v = value_root(v);
   if (v->def)
     ice("codegen: a kernel's argument is computed in its group");
   return k->buf[v->index];
@@ -163,7 +163,7 @@ static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const Nnr
                          kernel_dim(k, shape.images),
                          shape_argument(k, size, sizeof size / sizeof *size),
                          shape_argument(k, tile, sizeof tile / sizeof *tile),
-                         LLVMConstNull(k->g->ptr)};
+                         c->epilogue};
   static const char *const name[] = {"nnrt_direct_out_f32", "nnrt_direct_in_f32",
                                      "nnrt_direct_filter_f32"};
   must_call(k, name[shape.wrt], args, sizeof args / sizeof *args);
@@ -183,15 +183,34 @@ static void call_conv(Kernel *k, const Call *c) {
                         s.out[0],      s.out[1],      s.stride[0], s.stride[1],
                         s.dilation[0], s.dilation[1], s.low[0],    s.low[1]};
   LLVMValueRef width = row_width(k, &c->inst->result[0]->type, s.wrt == CONV_FILTER ? 3 : 2);
-  LLVMValueRef args[] = {shape_argument(k, number, sizeof number / sizeof *number),
+  LLVMValueRef args[] = {k->args,
+                         shape_argument(k, number, sizeof number / sizeof *number),
                          argument(k, c, 0),
                          argument(k, c, 1),
                          c->out,
                          row_from(k, c->from, width),
-                         row_from(k, c->to, width)};
+                         row_from(k, c->to, width),
+                         c->epilogue};
   static const char *const name[] = {"nnrt_conv_out_f32", "nnrt_conv_in_f32",
                                      "nnrt_conv_filter_f32"};
   must_call(k, name[s.wrt], args, sizeof args / sizeof *args);
+}
+
+// What the group yields of a pool_argmax: NULL if nothing.
+static const Value *yielded_places(Kernel *k) {
+  for (uint32_t i = 0; i < k->yield->n_args; i++) {
+    const Value *v = value_root(k->yield->arg[i]);
+    if (v->def && v->def->op == OP_pool_argmax)
+      return k->yield->arg[i];
+  }
+  return NULL;
+}
+
+static LLVMValueRef yield_buffer(Kernel *k, const Value *yielded) {
+  uint32_t i = 0;
+  while (k->yield->arg[i] != yielded)
+    i++;
+  return k->buf[k->group->n_args + i];
 }
 
 static void call_pool(Kernel *k, const Call *c) {
@@ -201,20 +220,19 @@ static void call_pool(Kernel *k, const Call *c) {
   const Dim number[] = {s.images,    s.channels,  s.in[0],     s.in[1],     s.out[0], s.out[1],
                         s.window[0], s.window[1], s.stride[0], s.stride[1], s.low[0], s.low[1]};
   bool extreme = op == OP_pool_max || op == OP_pool_argmax;
-  const Value *places = extreme ? c->inst->result[0] : c->inst->arg[1];
-  LLVMValueRef nothing = LLVMConstNull(k->g->ptr);
+  const Value *places = extreme ? yielded_places(k) : c->inst->arg[1];
   LLVMValueRef width = row_width(k, &c->inst->result[0]->type, 2);
-  LLVMValueRef args[] = {shape_argument(k, number, sizeof number / sizeof *number),
+  LLVMValueRef args[] = {k->args,
+                         shape_argument(k, number, sizeof number / sizeof *number),
                          argument(k, c, 0),
-                         op == OP_pool_max      ? c->out
-                         : op == OP_pool_argmax ? nothing
-                                                : argument(k, c, 1),
-                         op == OP_pool_max      ? nothing
-                         : op == OP_pool_argmax ? c->out
-                                                : small(k, of_bytes(places)),
-                         extreme ? small(k, of_bytes(places)) : c->out,
+                         !extreme ? argument(k, c, 1)
+                         : places ? yield_buffer(k, places)
+                                  : LLVMConstNull(k->g->ptr),
+                         small(k, places && of_bytes(places)),
+                         c->out,
                          row_from(k, c->from, width),
-                         row_from(k, c->to, width)};
+                         row_from(k, c->to, width),
+                         c->epilogue};
   must_call(k,
             extreme                ? "nnrt_pool_max_f32"
             : op == OP_pool_gather ? "nnrt_pool_gather_f32"
@@ -222,17 +240,29 @@ static void call_pool(Kernel *k, const Call *c) {
             args, sizeof args / sizeof *args);
 }
 
-void kernel_c(Kernel *k) {
-  Call c = {.inst = k->body->first};
-  while (c.inst && !op_table[c.inst->op]->kernel)
-    c.inst = c.inst->next;
-  if (!c.inst || k->yield->n_args != 1)
+// The operation whose result goes through the epilogue: of pool_max and pool_argmax the former.
+static const Inst *find_anchor(Kernel *k) {
+  const Inst *found = NULL;
+  for (const Inst *i = k->body->first; i; i = i->next)
+    if (op_table[i->op]->kernel && (!found || found->op == OP_pool_argmax))
+      found = i;
+  if (!found)
     ice("codegen: a kernel group without its operation");
+  return found;
+}
+
+void kernel_c(Kernel *k) {
+  Call c = {.inst = find_anchor(k)};
   LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
   c.from = build_mul(k, k->tile0, tile);
   c.to = build_min(k, build_mul(k, k->tile1, tile),
                    kernel_dim(k, type_count(&c.inst->result[0]->type)));
-  c.out = k->buf[k->group->n_args];
+  if (op_table[c.inst->op]->kind == K_WINDOW) {
+    Epilogue end = epilogue_of(k, c.inst);
+    c.out = end.out;
+    c.epilogue = end.fn;
+  } else
+    c.out = k->buf[k->group->n_args];
   if (c.inst->op == OP_random)
     call_random(k, &c);
   else if (c.inst->op == OP_gather)

@@ -1,7 +1,7 @@
 // Groups of kind `dot`: one product and what is elementwise over its result. The product is the C
 // kernel of runtime/kernels/gemm.c (or OpenBLAS, blas.c), called with constants for all that is
-// constant; the rest of the body becomes an internal function on 16 neighbours of a row that is
-// inlined into the kernel's store loop. Products of other element types are a plain loop.
+// constant; the rest of the body is its epilogue (epilogue.c). Products of other element types are
+// a plain loop.
 #include "llvm/gen.h"
 #include "nnrt_gemm.h"
 
@@ -14,8 +14,7 @@ static const Inst *find_dot(Kernel *k) {
 
 // A region argument, maybe behind reshapes: the buffer is row-major either way.
 static LLVMValueRef operand_buffer(Kernel *k, const Value *v) {
-  while (v->def && v->def->op == OP_reshape)
-    v = v->def->arg[0];
+  v = value_root(v);
   if (v->def)
     ice("codegen: a product of something computed in its group");
   return k->buf[v->index];
@@ -48,73 +47,13 @@ DotShape dot_shape(Kernel *k, const Inst *dot) {
   return s;
 }
 
-// ---- the epilogue ------------------------------------------------------------------------------
-
-// The yield that the product's kernel stores: the first one of floats; UINT32_MAX if there is none.
-static uint32_t stored_yield(Kernel *k) {
-  for (uint32_t i = 0; i < k->yield->n_args; i++)
-    if (k->yield->arg[i]->type.elem == TY_F32)
-      return i;
-  return UINT32_MAX;
-}
-
-// Stores all yields but `returned`, whose value is the result.
-static EVal epilogue_values(Kernel *k, const Inst *dot, EVal acc, const Pos *pos,
-                            uint32_t returned) {
-  uint32_t n = k->yield->n_args;
-  EVal *value = arena_array(k->g->arena, EVal, n + 1);
-  const Pos **at = arena_array(k->g->arena, const Pos *, n + 1);
-  k->anchor[kernel_value_number(k, dot->result[0])] = acc;
-  for (uint32_t i = 0; i < n; i++) {
-    const Type *type = &k->yield->arg[i]->type;
-    bool same = type_same_shape(type, &dot->result[0]->type);
-    at[i] = same ? pos : pos_reshape(k, pos, type);
-    value[i] = body_value(k, k->yield->arg[i], at[i]);
-  }
-  for (uint32_t i = 0; i < n; i++)
-    if (i != returned)
-      body_store_yield(k, i, value[i], at[i]);
-  return returned == UINT32_MAX ? acc : value[returned];
-}
-
-static LLVMValueRef declare_epilogue(Gen *g) {
-  LLVMTypeRef v16f = gen_vector(g->f32);
-  LLVMTypeRef type =
-      LLVMFunctionType(v16f, (LLVMTypeRef[]){v16f, g->ptr, g->i64, g->i64, g->i32}, 5, false);
-  LLVMValueRef fn = LLVMAddFunction(g->module, "epilogue", type);
-  LLVMSetLinkage(fn, LLVMInternalLinkage);
-  gen_function_attributes(g, fn);
-  gen_add_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "alwaysinline");
-  return fn;
-}
-
-static LLVMValueRef build_epilogue(Kernel *outer, const Inst *dot, uint32_t returned) {
-  Gen *g = outer->g;
-  LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
-  LLVMValueRef fn = declare_epilogue(g);
-  Kernel k;
-  kernel_open(&k, g, outer->group, fn, LLVMGetParam(fn, 1));
-  LLVMValueRef mask = lanes_mask(&k, LLVMGetParam(fn, 4));
-  Coord row = coord_at(LLVMGetParam(fn, 2), 0), column = coord_at(LLVMGetParam(fn, 3), 1);
-  const Pos *pos = pos_matrix(&k, &dot->result[0]->type, row, column, mask);
-  EVal acc = {LLVMGetParam(fn, 0), TY_F32};
-  LLVMBuildRet(g->b, epilogue_values(&k, dot, acc, pos, returned).v);
-  LLVMPositionBuilderAtEnd(g->b, back);
-  return fn;
-}
-
-static bool is_bare(Kernel *k, const Inst *dot) {
-  return k->yield->n_args == 1 && k->yield->arg[0] == dot->result[0];
-}
+// ---- own kernel ---------------------------------------------------------------------------------
 
 static void own_product(Kernel *k, const Inst *dot) {
   Gen *g = k->g;
   DotShape s = dot_shape(k, dot);
   const Attr *tile = inst_attr(k->group, "tile");
-  uint32_t stored = stored_yield(k);
-  LLVMValueRef null = LLVMConstNull(g->ptr);
-  LLVMValueRef c = stored == UINT32_MAX ? null : k->buf[k->group->n_args + stored];
-  LLVMValueRef epilogue = is_bare(k, dot) ? null : build_epilogue(k, dot, stored);
+  Epilogue end = epilogue_of(k, dot);
   LLVMValueRef args[] = {k->args,
                          k->tile0,
                          k->tile1,
@@ -126,7 +65,7 @@ static void own_product(Kernel *k, const Inst *dot) {
                          s.b_i,
                          s.b_k,
                          s.b_n,
-                         c,
+                         end.out,
                          s.N,
                          s.M,
                          s.N,
@@ -135,7 +74,7 @@ static void own_product(Kernel *k, const Inst *dot) {
                          gen_i64(g, tile->dims[1]),
                          gen_i64(g, nnrt_gemm_depth(s.dim_k)),
                          LLVMConstInt(g->i1, nnrt_gemm_packs(s.dim_m, s.dim_n, s.dim_b_n != 1), 0),
-                         epilogue};
+                         end.fn};
   if (!gen_call(g, "nnrt_gemm_f32", args, sizeof args / sizeof *args))
     ice("codegen: runtime/kernels has no nnrt_gemm_f32 of this form");
 }
@@ -194,7 +133,7 @@ static void plain_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mas
   EVal acc = {LLVMBuildLoad2(k->g->b, lanes, p->sum, ""), elem};
   const Pos *pos =
       pos_matrix(k, &p->dot->result[0]->type, coord_at(p->row, 0), coord_at(i, 1), mask);
-  epilogue_values(k, p->dot, acc, pos, UINT32_MAX);
+  epilogue_values(k, p->dot, acc, pos, EPILOGUE_STORES);
 }
 
 static void plain_product(Kernel *k, const Inst *dot) {
@@ -219,7 +158,7 @@ static void finish_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef ma
   EVal acc = body_load(k, f->sum, TY_F32, from, mask);
   const Pos *pos =
       pos_matrix(k, &f->dot->result[0]->type, coord_at(f->row, 0), coord_at(i, 1), mask);
-  epilogue_values(k, f->dot, acc, pos, UINT32_MAX);
+  epilogue_values(k, f->dot, acc, pos, EPILOGUE_STORES);
 }
 
 void dot_finish(Kernel *k, DotFinish *f, const DotTile *t) {

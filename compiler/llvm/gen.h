@@ -139,7 +139,7 @@ struct Kernel {
   bool *read_only;                        // per group argument: no yield takes its storage
   Memo **memo;                            // by value number; forgotten at each new block of code
   PosMemo *maps;
-  EVal *anchor; // by value number: reductions and products that are made; v NULL: not yet
+  EVal *anchor; // by value number: anchors that are made; v NULL: not yet
   uint32_t n_value;
 };
 
@@ -152,7 +152,8 @@ EVal body_load(Kernel *k, LLVMValueRef buffer, ElemType elem, Coord at, LLVMValu
 void body_store(Kernel *k, LLVMValueRef buffer, EVal value, Coord at, LLVMValueRef mask);
 // Stores yield i at pos, whose flat index it shares.
 void body_store_yield(Kernel *k, uint32_t i, EVal value, const Pos *pos);
-bool body_is_anchor(const Value *v); // a reduction or a product
+const Value *value_root(const Value *v);
+bool body_is_anchor(const Value *v); // a reduction, a product, an operation on images
 
 // ---- flow.c: loops -----------------------------------------------------------------------------
 
@@ -222,6 +223,18 @@ LLVMValueRef kernel_declare(Gen *g, const char *name);
 // key.c: equal texts mean equal kernels.
 const char *kernel_key(Arena *arena, const Inst *group);
 uint32_t region_number(const Region *r); // Value.id, dense, arguments first; how many there are
+
+// ---- epilogue.c --------------------------------------------------------------------------------
+
+enum { EPILOGUE_STORES = UINT32_MAX }; // in place of a yield: none is returned
+// Sets the value of the anchor's 16 elements at pos and stores all yields but `returned`, whose
+// value is the result.
+EVal epilogue_values(Kernel *k, const Inst *anchor, EVal acc, const Pos *pos, uint32_t returned);
+typedef struct {    // what a kernel in C takes, NULL where there is none
+  LLVMValueRef out; // the buffer that it stores to
+  LLVMValueRef fn;  // NnrtEpilogue
+} Epilogue;
+Epilogue epilogue_of(Kernel *k, const Inst *anchor);
 
 // ---- products: dot.c, blas.c -------------------------------------------------------------------
 

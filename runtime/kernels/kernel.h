@@ -88,42 +88,11 @@ void nnrt_gather_32(const void *table, int64_t rows, const void *index, bool ind
 void nnrt_scatter_add_f32(const void *index, bool index_bytes, int64_t count, const float *update,
                           int64_t width, float *out, int64_t row0, int64_t row1);
 
-// ---- Images [N, H, W, C] (conv.c); 0 is height, 1 is width --------------------------------------
-// Shapes are constants of the caller (but for what depends on the number of rows): they fold away.
-typedef struct {
-  int64_t images, channels, features, groups;
-  int64_t in[2], filter[2], out[2], stride[2], dilation[2], low[2];
-} NnrtConv;
-// in [images, in, channels], filter [filter, channels / groups, features], out [images, out,
-// features]: out[n, y, x, f] = sum of in[n, y*stride + i*dilation - low, ..., c] * filter[i, j, c,
-// f]. Each function makes one of the three of the other two: its rows [row0, row1), of `images *
-// out[0]` rows of pixels, `images * in[0]` rows of pixels, or filter[0] * filter[1] * channels /
-// groups rows of features.
-void nnrt_conv_out_f32(const NnrtConv *shape, const float *in, const float *filter, float *out,
-                       int64_t row0, int64_t row1);
-void nnrt_conv_in_f32(const NnrtConv *shape, const float *out, const float *filter, float *in,
-                      int64_t row0, int64_t row1);
-void nnrt_conv_filter_f32(const NnrtConv *shape, const float *in, const float *out, float *filter,
-                          int64_t row0, int64_t row1);
-
-typedef struct {
-  int64_t images, channels, in[2], out[2], window[2], stride[2], low[2];
-} NnrtWindows;
-// Rows [row0, row1) of `images * out[0]` rows of pixels: the greatest of each window, into out, or
-// if out is NULL its place in the window into places (u8 if bytes, else i32).
-void nnrt_pool_max_f32(const NnrtWindows *shape, const float *x, float *out, void *places,
-                       bool bytes, int64_t row0, int64_t row1);
-void nnrt_pool_gather_f32(const NnrtWindows *shape, const float *x, const void *places, bool bytes,
-                          float *out, int64_t row0, int64_t row1);
-// Rows of `images * in[0]` rows of pixels: the transpose of pool_gather.
-void nnrt_pool_scatter_f32(const NnrtWindows *shape, const float *x, const void *places, bool bytes,
-                           float *out, int64_t row0, int64_t row1);
-
-// ---- Products (gemm.c)
-// ------------------------------------------------------------------------------ A generated
-// function on 16 neighbours of one row of a product: lanes [col, col+16) of row `row`. It may read
-// its operands past the row's end (buffers have slack) but stores extra results only for `lanes`
-// lanes. It returns what is stored in the product's own buffer.
+// ---- Epilogues ---------------------------------------------------------------------------------
+// A generated function on 16 neighbours of one row of a result: lanes [col, col+16) of row `row`
+// (of images a row is a pixel). It may read its operands past the row's end (buffers have slack)
+// but stores extra results only for `lanes` lanes. It returns what is stored in the kernel's own
+// buffer.
 typedef v16f (*NnrtEpilogue)(v16f acc, const NnrtArgs *args, int64_t row, int64_t col,
                              int32_t lanes);
 
@@ -143,6 +112,60 @@ KERNEL void store_lanes(float *p, v16f v, int32_t lanes) {
 #endif
 }
 
+// Where results go: rows `ld` apart. `end` or `out` may be NULL.
+typedef struct {
+  const NnrtArgs *args;
+  NnrtEpilogue end;
+  float *out;
+  int64_t ld;
+} NnrtSink;
+
+KERNEL void put_lanes(const NnrtSink *s, int64_t row, int64_t col, v16f v, int64_t lanes) {
+  if (s->end)
+    v = s->end(v, s->args, row, col, (int32_t)lanes);
+  if (s->out)
+    store_lanes(s->out + row * s->ld + col, v, (int32_t)lanes);
+}
+
+// ---- Images [N, H, W, C] (conv.c, windows.c); 0 is height, 1 is width
+// ---------------------------- Shapes are constants of the caller (but for what depends on the
+// number of rows): they fold away.
+typedef struct {
+  int64_t images, channels, features, groups;
+  int64_t in[2], filter[2], out[2], stride[2], dilation[2], low[2];
+} NnrtConv;
+// in [images, in, channels], filter [filter, channels / groups, features], out [images, out,
+// features]: out[n, y, x, f] = sum of in[n, y*stride + i*dilation - low, ..., c] * filter[i, j, c,
+// f]. Each function makes one of the three of the other two: its rows [row0, row1), of `images *
+// out[0]` rows of pixels, `images * in[0]` rows of pixels, or filter[0] * filter[1] * channels /
+// groups rows of features.
+void nnrt_conv_out_f32(const NnrtArgs *args, const NnrtConv *shape, const float *in,
+                       const float *filter, float *out, int64_t row0, int64_t row1,
+                       NnrtEpilogue epilogue);
+void nnrt_conv_in_f32(const NnrtArgs *args, const NnrtConv *shape, const float *out,
+                      const float *filter, float *in, int64_t row0, int64_t row1,
+                      NnrtEpilogue epilogue);
+void nnrt_conv_filter_f32(const NnrtArgs *args, const NnrtConv *shape, const float *in,
+                          const float *out, float *filter, int64_t row0, int64_t row1,
+                          NnrtEpilogue epilogue);
+
+typedef struct {
+  int64_t images, channels, in[2], out[2], window[2], stride[2], low[2];
+} NnrtWindows;
+// Rows [row0, row1) of `images * out[0]` rows of pixels: the greatest of each window, into out, and
+// its place in the window, into places (u8 if bytes, else i32). What is NULL isn't made.
+void nnrt_pool_max_f32(const NnrtArgs *args, const NnrtWindows *shape, const float *x, void *places,
+                       bool bytes, float *out, int64_t row0, int64_t row1, NnrtEpilogue epilogue);
+// The elements at these places.
+void nnrt_pool_gather_f32(const NnrtArgs *args, const NnrtWindows *shape, const float *x,
+                          const void *places, bool bytes, float *out, int64_t row0, int64_t row1,
+                          NnrtEpilogue epilogue);
+// Rows of `images * in[0]` rows of pixels: the transpose of pool_gather.
+void nnrt_pool_scatter_f32(const NnrtArgs *args, const NnrtWindows *shape, const float *x,
+                           const void *places, bool bytes, float *out, int64_t row0, int64_t row1,
+                           NnrtEpilogue epilogue);
+
+// ---- Products (gemm.c) -------------------------------------------------------------------------
 // A batch of products: C[i][m, n] = epilogue(sum_k A[i][m, k] B[i][k, n]), C one matrix of batch*M
 // rows. A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]; the row given
 // to the epilogue and the row of C are i*M + m; C[row, n] = c[row*ldc + n]. One of b_k, b_n is 1.
