@@ -11,18 +11,39 @@ enum { SAMPLE = 1 << 20 }; // bytes that tell whether a column holds text
 
 // ---- rows --------------------------------------------------------------------------------------
 
-bool rows_open(Elab *e, DataSource *source, bool whole, RowReader *r) {
-  FileFacts *facts = source->facts;
-  if (!facts || !facts->path || facts->wrong || source->s.kind != NNRT_CSV ||
-      !files_content(e, facts, whole ? SIZE_MAX : SAMPLE))
+static bool open_file(Elab *e, RowReader *r) {
+  FileFacts *facts = &r->source->facts[r->file];
+  if (!files_content(e, facts, r->whole ? SIZE_MAX : SAMPLE))
     return false;
-  *r = (RowReader){.source = source, .at = facts->text, .end = facts->text + facts->n_text};
+  r->at = facts->text;
+  r->end = facts->text + facts->n_text;
   NnrtCell line;
-  if (source->s.header)
+  if (r->source->s.header)
     nnrt_next_line(&r->at, r->end, &line, &r->lines);
-  if (!whole && facts->n_text == SAMPLE) // its last line may be cut
+  if (!r->whole && !facts->all) // its last line may be cut
     while (r->end > r->at && r->end[-1] != '\n')
       r->end--;
+  return true;
+}
+
+bool rows_open(Elab *e, DataSource *source, bool whole, RowReader *r) {
+  if (!source->facts || source->s.kind != NNRT_CSV || files_missing(source))
+    return false;
+  for (uint32_t i = 0; i < source->s.n_file; i++)
+    if (source->facts[i].wrong)
+      return false;
+  *r = (RowReader){.source = source, .whole = whole};
+  return open_file(e, r);
+}
+
+static bool next_line(Elab *e, RowReader *r, NnrtCell *line) {
+  while (!nnrt_next_line(&r->at, r->end, line, &r->lines)) {
+    if (r->file + 1 >= r->source->s.n_file)
+      return false;
+    r->file++;
+    if (!open_file(e, r))
+      return false;
+  }
   return true;
 }
 
@@ -41,7 +62,7 @@ static bool is_left_out(const RowReader *r) {
 bool rows_next(Elab *e, RowReader *r) {
   NnrtCell line, cell;
   do {
-    if (!nnrt_next_line(&r->at, r->end, &line, &r->lines))
+    if (!next_line(e, r, &line))
       return false;
     const char *at = line.at;
     r->cell.n = 0;

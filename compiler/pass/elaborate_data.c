@@ -1,24 +1,9 @@
 // Data blocks: settings, fields and the raw columns that the fields read. A field is a formula,
 // computed inside each function that uses it; what is stored is the raw column.
-#include "foreign.h"
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
-
-// Functions on raw data that the language has and this compiler doesn't do yet.
-static const char *const later_functions[] = {"preprocess"};
-static const char *const later_settings[] = {"cache",   "classes", "key",  "weight",
-                                             "shuffle", "balance", "names"};
-static const char *const settings[] = {"train", "test", "validate", "rows"};
-
-static bool one_of(const char *name, const char *const *names, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (strcmp(name, names[i]) == 0)
-      return true;
-  return false;
-}
-#define ONE_OF(name, names) one_of(name, names, sizeof(names) / sizeof *(names))
 
 void elab_data_declare(Elab *e, Scope *scope, Node *decl) {
   DataInfo *data = arena_new(e->m->arena, DataInfo);
@@ -31,134 +16,7 @@ void elab_data_declare(Elab *e, Scope *scope, Node *decl) {
   scope_add(e, scope, decl->name, v, decl->name_span);
 }
 
-// ---- settings ----------------------------------------------------------------------------------
-
-// `last(1000)`, `last(0.2)`: rows of the training source that are set aside.
-static bool validate_last(Elab *e, DataInfo *data, Node *call) {
-  Target *target = e->target;
-  e->target = NULL;
-  Node *arg = call->list.n == 1 ? call->list.at[0]->a : NULL;
-  double n = 0;
-  bool good =
-      arg && elab_number(e, elab_expr(e, data->scope, arg, NULL), "last(...)", arg->span, &n);
-  e->target = target;
-  if (arg && !good)
-    return false;
-  if (arg && n > 0 && (n < 1 || n == (double)(int64_t)n)) {
-    data->validate_last = n;
-    return true;
-  }
-  Diagnostic *d = diag_error(e->s, call->span, "setting-value",
-                             "last(...) takes a number of rows or a fraction below 1");
-  diag_note(e->s, d, (Span){0}, "last(1000) is the last thousand rows, last(0.2) the last fifth");
-  return false;
-}
-
-// `kfold(10)`: rule 20.
-static bool validate_folds(Elab *e, DataInfo *data, Node *call) {
-  Target *target = e->target;
-  e->target = NULL;
-  Node *arg = call->list.n == 1 && !call->list.at[0]->name ? call->list.at[0]->a : NULL;
-  bool good = arg && elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of folds",
-                              arg->span, &data->folds);
-  e->target = target;
-  if (arg && !good)
-    return false;
-  if (arg && data->folds >= 2 && data->folds <= 1000000)
-    return true;
-  Diagnostic *d = diag_error(e->s, call->span, "setting-value",
-                             "kfold(...) takes the number of folds, at least 2");
-  diag_note(e->s, d, (Span){0}, "kfold(10): each tenth of the rows validates once (rule 20)");
-  return false;
-}
-
-static bool set_validate(Elab *e, DataInfo *data, Node *value) {
-  data->validate_span = value->span;
-  if (value->kind == N_CALL && name_is(value->a, "last"))
-    return validate_last(e, data, value);
-  if (value->kind == N_CALL && name_is(value->a, "kfold"))
-    return validate_folds(e, data, value);
-  return source_make(e, data, value, &data->validate);
-}
-
-static bool unknown_setting(Elab *e, Node *item) {
-  if (ONE_OF(item->name, later_settings)) {
-    not_yet(e, item->span, "the setting `%s` of a data block", item->name);
-    return false;
-  }
-  Diagnostic *d =
-      diag_error(e->s, item->name_span, "unknown-setting", "data has no setting `%s`", item->name);
-  const char *near = nearest_name(item->name, settings, 4), *advice = foreign_setting(item->name);
-  if (advice)
-    diag_note(e->s, d, (Span){0}, "%s", advice);
-  else if (near)
-    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
-  else
-    diag_note(e->s, d, (Span){0},
-              "settings are train, test, validate and rows; a field is written with "
-              "its type, `%s: f32 = ...`",
-              item->name);
-  return false;
-}
-
-static bool given_already(Elab *e, Span first, Node *item) {
-  if (!first.file)
-    return false;
-  Diagnostic *d =
-      diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice", item->name);
-  diag_note(e->s, d, first, "first here");
-  return true;
-}
-
-// `take = first(1000)`, `take = rest(1000)`.
-static bool set_take(Elab *e, DataInfo *data, Node *call) {
-  bool first = call->kind == N_CALL && name_is(call->a, "first");
-  int64_t n;
-  if ((first || (call->kind == N_CALL && name_is(call->a, "rest"))) && call->list.n == 1) {
-    Node *arg = call->list.at[0]->a;
-    Target *target = e->target;
-    e->target = NULL;
-    bool good =
-        elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of rows", arg->span, &n);
-    e->target = target;
-    if (!good)
-      return false;
-    *(first ? &data->take : &data->skip) = n;
-    if (n >= 1)
-      return true;
-  }
-  Diagnostic *d = diag_error(e->s, call->span, "setting-value",
-                             "expected `take = first(n)` or `take = rest(n)`");
-  diag_note(e->s, d, (Span){0}, "the first thousand training rows, or those after them");
-  return false;
-}
-
-static bool resolve_setting(Elab *e, DataInfo *data, Node *item) {
-  bool train = strcmp(item->name, "train") == 0 || strcmp(item->name, "rows") == 0;
-  if (train)
-    return !given_already(e, data->train.span, item) && source_make(e, data, item->a, &data->train);
-  if (strcmp(item->name, "take") == 0)
-    return set_take(e, data, item->a);
-  if (strcmp(item->name, "test") == 0)
-    return !given_already(e, data->test.span, item) && source_make(e, data, item->a, &data->test);
-  if (strcmp(item->name, "validate") == 0)
-    return !given_already(e, data->validate_span, item) && set_validate(e, data, item->a);
-  return unknown_setting(e, item);
-}
-
 // ---- items -------------------------------------------------------------------------------------
-
-static bool later_function(Elab *e, Node *n) {
-  if (!n)
-    return false;
-  if (n->kind == N_NAME && ONE_OF(n->name, later_functions)) {
-    not_yet(e, n->span, "`%s`", n->name);
-    return true;
-  }
-  if (n->kind == N_PIPE)
-    return later_function(e, n->a) || later_function(e, n->b);
-  return n->kind == N_CALL && later_function(e, n->a);
-}
 
 // Does the data decide a part of this type: `f32[_]`, `index<classes>`?
 static bool is_open(const DataInfo *data, const Node *type) {
@@ -182,7 +40,7 @@ static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
 
 // What is wrong with one field is said here, once; the others go on.
 static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, Node *value) {
-  Field f = {.node = node, .name = name};
+  Field f = {.node = node, .name = name, .draws = name};
   f.open = node->type && is_open(data, node->type);
   f.typed = node->type && !f.open;
   if (!value) {
@@ -190,8 +48,7 @@ static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, N
         diag_error(e->s, node->span, "field-value", "the field `%s` has no value", name);
     diag_note(e->s, d, (Span){0}, "say where it comes from: `%s: ... = row[0]`", name);
   }
-  f.bad =
-      !value || later_function(e, value) || (f.typed && !field_type(e, data, node->type, &f.type));
+  f.bad = !value || (f.typed && !field_type(e, data, node->type, &f.type));
   return f;
 }
 
@@ -220,11 +77,24 @@ static void resolve_field(Elab *e, DataInfo *data, Node *item) {
   buf_push(e->m->arena, &data->field, f ? *f : make_field(e, data, item, item->name, item->a));
 }
 
+// `let (a, b) = ...`: each name is a let of its own.
+static void tuple_let(Elab *e, DataInfo *data, Node *binding) {
+  NodeList names = binding->a->list;
+  const char *draws = NULL;
+  for (uint32_t i = 0; i < names.n; i++) {
+    if (names.at[i]->kind != N_NAME)
+      continue;
+    draws = draws ? draws : names.at[i]->name;
+    Field f = {.node = binding, .name = names.at[i]->name, .draws = draws, .place = i + 1};
+    buf_push(e->m->arena, &data->let, f);
+  }
+}
+
 static void resolve_let(Elab *e, DataInfo *data, Node *let) {
   for (uint32_t i = 0; i < let->list.n; i++) {
     Node *binding = let->list.at[i];
-    if (binding->a->kind != N_NAME)
-      not_yet(e, binding->a->span, "a tuple in a `let` of a data block");
+    if (binding->a->kind == N_TUPLE)
+      tuple_let(e, data, binding);
     else
       buf_push(e->m->arena, &data->let, make_field(e, data, binding, binding->a->name, binding->b));
   }
@@ -233,7 +103,7 @@ static void resolve_let(Elab *e, DataInfo *data, Node *let) {
 static bool resolve_item(Elab *e, DataInfo *data, Node *item) {
   switch ((int)item->kind) {
   case N_SETTING:
-    return resolve_setting(e, data, item);
+    return data_setting(e, data, item);
   case N_FIELD:
     resolve_field(e, data, item);
     return true;
@@ -317,10 +187,6 @@ static bool resolve_from(Elab *e, DataInfo *data) {
   data_resolve(e, base);
   if (base->bad)
     return false;
-  if (base->part.n) {
-    not_yet(e, from->span, "data from data that is joined or chosen");
-    return false;
-  }
   if (base->decl->span.file != data->decl->span.file) // names of its formulas are of that file
     data->scope = base->scope;
   data->base = base;
@@ -329,7 +195,11 @@ static bool resolve_from(Elab *e, DataInfo *data) {
   data->test = base->test;
   data->validate_last = base->validate_last;
   data->folds = base->folds;
-  for (uint32_t i = 0; i < base->let.n; i++)
+  data->skip = base->skip;
+  data->take = base->take;
+  if (base->stored)
+    from_computed(e, data);
+  for (uint32_t i = 0; i < base->let.n && base->stored != base; i++)
     buf_push(e->m->arena, &data->let, base->let.at[i]);
   return true;
 }
@@ -346,7 +216,8 @@ void data_resolve(Elab *e, DataInfo *data) {
   for (uint32_t i = 0; i < decl->list.n; i++)
     data->bad |= !resolve_item(e, data, decl->list.at[i]);
   resolve_checks(e, data);
-  data->bad |= !data->bad && data->where && !chosen_resolve(e, data);
+  if (!data->bad && (data->where || data->cache))
+    chosen_resolve(e, data);
 }
 
 void data_use(Elab *e, DataInfo *data) {
@@ -390,6 +261,15 @@ static Val fit_open(Elab *e, const Computing *c, Val v, Span span) {
   return fit_type(e, c->inner, f->node->type, v, &fit);
 }
 
+static Val tuple_part(Elab *e, const Field *f, Val v) {
+  uint32_t n = f->node->a->list.n;
+  if ((v.kind == V_TUPLE || v.kind == V_LIST) && v.n == n)
+    return v.list[f->place - 1];
+  if (v.kind != V_ERROR)
+    elab_error(e, f->node->a->span, "wrong-type", "%u names for %s", n, val_text(e, v));
+  return val_error();
+}
+
 static Val compute_here(Elab *e, const Computing *c) {
   const Field *f = c->field;
   if (f->bad)
@@ -398,6 +278,8 @@ static Val compute_here(Elab *e, const Computing *c) {
   Val v = elab_expr(e, c->inner, value, f->typed ? &f->type : NULL);
   if (v.kind == V_ROW)
     v = row_whole(e, c->data, value);
+  if (f->place)
+    v = tuple_part(e, f, v);
   bool counts = v.kind == V_TENSOR && v.t->type.elem == TY_I32;
   if (f->typed && f->type.elem == TY_F32 && counts) // rule 22: here an index may become a number
     v = val_tensor(ir_convert(&e->target->b, v.t, TY_F32));
@@ -423,7 +305,7 @@ static Val in_field(Elab *e, const Computing *c, Val (*make)(Elab *, const Compu
   const DataInfo *root = data; // the same draws in every function, and in data from this data
   while (root->base)
     root = root->base;
-  e->drawing = format(e, "%s.%s", root->name, c->field->name);
+  e->drawing = format(e, "%s.%s", root->name, c->field->draws);
   data->computing = c->field;
   data->named = false;
   e->block = data->decl;
@@ -468,13 +350,31 @@ static Val outside(Elab *e, void *ctx) {
   return v;
 }
 
+static Scope *fields_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope *outer);
+
+// The fields of what `of` is from, as they are there.
+static Scope *base_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope **below) {
+  Scope *scope = scope_new(e, data->scope);
+  *below = of->base ? fields_scope(e, data, of->base, NULL) : NULL;
+  for (uint32_t i = 0; of->base && i < of->base->field.n; i++) {
+    const Field *f = &of->base->field.at[i];
+    scope_add_lazy(e, scope, f->name, outside, computing(e, data, *below, f), f->node->span);
+  }
+  return scope;
+}
+
 // `row`, the lets, and the fields as `of` declares them: data itself, or what it is from. In the
 // formula of a field its own name is the field that it replaces: `image: _ = image |>
 // augment(...)`.
 static Scope *fields_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope *outer) {
-  Scope *below = of->base ? fields_scope(e, data, of->base, NULL) : NULL;
-  Scope *inner = scope_new(e, data->scope);
+  Scope *below, *inner;
   Span at = data->decl->name_span;
+  if (of == data->stored) {
+    inner = scope_new(e, data->scope);
+    stored_scope(e, data, inner);
+    return inner;
+  }
+  inner = scope_new(e, base_scope(e, data, of, &below));
   if (data->train.s.kind == NNRT_GENERATED)
     scope_add_lazy(e, inner, intern(e->s, "row"), row_number, data, at);
   else
@@ -512,29 +412,55 @@ static Scope *inner_scope(Elab *e, DataInfo *data, Scope *outer) {
 Scope *elab_data_scope(Elab *e, DataInfo *data, Scope *parent) {
   data_use(e, data);
   Scope *scope = scope_new(e, parent);
-  if (data->part.n)
-    joined_scope(e, data, scope);
+  if (data->stored == data)
+    stored_scope(e, data, scope);
   else
     inner_scope(e, data, scope);
   return scope;
 }
 
+// ---- fields that nothing uses ------------------------------------------------------------------
+
+// What a trial adds to the data, to be taken back.
+typedef struct {
+  uint32_t used, states;
+  uint32_t *fits, *columns; // per used data
+} Trial;
+
+static Trial trial_begin(Elab *e) {
+  Program *p = program_of(e);
+  Trial t = {.used = p->used.n, .states = e->state.n};
+  t.fits = arena_array(e->m->arena, uint32_t, t.used + 1);
+  t.columns = arena_array(e->m->arena, uint32_t, t.used + 1);
+  for (uint32_t i = 0; i < t.used; i++) {
+    t.fits[i] = p->used.at[i]->fit.n;
+    t.columns[i] = p->used.at[i]->column.at.n;
+  }
+  return t;
+}
+
+static void trial_end(Elab *e, const Trial *t) {
+  Program *p = program_of(e);
+  for (uint32_t i = 0; i < p->used.n; i++) {
+    DataInfo *data = p->used.at[i];
+    data->fit.n = i < t->used ? t->fits[i] : 0;
+    data->column.at.n = i < t->used ? t->columns[i] : 0;
+    if (i >= t->used)
+      data->index = NNRT_NONE;
+  }
+  p->used.n = t->used;
+  e->state.n = t->states;
+}
+
 void data_check_fields(Elab *e, DataInfo *data) {
   if (data->bad)
     return;
-  Columns saved = data->column;
-  uint32_t fits = data->fit.n, states = e->state.n;
-  uint32_t index = data->index;
-  data->index = 0; // a trial: it doesn't make the data used
-  data->column = (Columns){0};
+  Trial trial = trial_begin(e);
   Target *t = target_begin(e, "fields");
   t->data = data;
   Scope *scope = elab_data_scope(e, data, data->scope);
   for (uint32_t i = 0; i < data->field.n; i++)
     elab_name(e, scope, data->field.at[i].name, data->field.at[i].node->name_span);
   target_drop(t);
-  data->column = saved;
-  data->index = index;
-  data->fit.n = fits;
-  e->state.n = states;
+  trial_end(e, &trial);
 }

@@ -122,6 +122,30 @@ static const char *csv_look(Elab *e, gzFile f, const NnrtSource *s, FileFacts *f
   return NULL;
 }
 
+// Rows of several files are read as those of the first: the columns must be the same.
+static void csv_same_columns(Elab *e, const DataSource *source) {
+  const FileFacts *first = &source->facts[0];
+  for (uint32_t i = 1; i < source->s.n_file; i++) {
+    const FileFacts *f = &source->facts[i];
+    if (!first->path || first->wrong || !f->path || f->wrong)
+      continue;
+    uint32_t k = 0;
+    while (k < f->width && k < first->width &&
+           (!source->s.header || strcmp(f->name[k], first->name[k]) == 0))
+      k++;
+    if (k == f->width && k == first->width)
+      continue;
+    Diagnostic *d = k < f->width && k < first->width
+                        ? diag_error(e->s, source->span, "data-mismatch",
+                                     "column %u of \"%s\" is `%s`, of \"%s\" it is `%s`", k,
+                                     f->path, f->name[k], first->path, first->name[k])
+                        : diag_error(e->s, source->span, "data-mismatch",
+                                     "\"%s\" has %u columns, \"%s\" has %u", f->path, f->width,
+                                     first->path, first->width);
+    diag_note(e->s, d, (Span){0}, "files of one csv(...) have the same columns in the same order");
+  }
+}
+
 // The content, or its first `most` bytes.
 bool files_content(Elab *e, FileFacts *facts, size_t most) {
   enum { FIRST = 1 << 20 };
@@ -229,6 +253,15 @@ void files_look(Elab *e, DataInfo *data, DataSource *source) {
   }
   if (s->kind == NNRT_IDX)
     idx_same_rows(e, source);
+  if (s->kind == NNRT_CSV)
+    csv_same_columns(e, source);
+}
+
+const char *files_missing(const DataSource *source) {
+  for (uint32_t i = 0; i < source->s.n_file; i++)
+    if (!source->facts || !source->facts[i].path)
+      return source->s.file[i];
+  return NULL;
 }
 
 bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,

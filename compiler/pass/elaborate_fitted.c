@@ -49,6 +49,12 @@ static Fitted *find_fit(DataInfo *data, const Node *node) {
   return NULL;
 }
 
+// In the data, or in the one that it is computed of.
+static Fitted *find_stored_fit(DataInfo *data, const Node *node) {
+  Fitted *f = find_fit(data, node);
+  return f || data->part.n != 1 ? f : find_stored_fit(data->part.at[0], node);
+}
+
 static Fitted *fit_of(Elab *e, DataInfo *data, const FitCall *call, uint32_t kind, Type type,
                       bool pooled) {
   static const char *const what[][2] = {
@@ -142,9 +148,9 @@ static const Field *field_named(const DataInfo *data, const char *name) {
 // Undoes the steps of the field's formula, the last one first, as far as they are fitted.
 static Value *undo(Elab *e, DataInfo *data, Node *node, Value *y) {
   for (;;) {
-    Fitted *f = find_fit(data, node);
+    Fitted *f = find_stored_fit(data, node);
     if (!f && data->train.scaling && is_row(node))
-      f = find_fit(data, data->train.scaling);
+      f = find_stored_fit(data, data->train.scaling);
     if (!f)
       return y;
     if (f->kind != NNRT_FIT_FILL)
@@ -178,7 +184,11 @@ Val unscaled_value(Elab *e, Scope *scope, Node *call, Node *value, Node *name) {
   Value *x = undo(e, data, f->node->a, y);
   if (x != y)
     return val_tensor(x);
-  Diagnostic *d = elab_error(e, call->span, "row-step", "`%s` is not scaled", f->name);
+  bool each = data->part.n > 1;
+  Diagnostic *d = elab_error(e, call->span, "row-step",
+                             each ? "`%s` may be scaled in another way in each part of its data"
+                                  : "`%s` is not scaled",
+                             f->name);
   diag_note(e->s, d, f->node->span, "standardize or min_max, fitted to the data, would be here");
   return val_error();
 }

@@ -1,7 +1,7 @@
-// Data made of data (rules 18, 33): `A + B` has the rows of both, `where` chooses some. Their
-// fields are stored: before a train block begins, the trainer runs rows.D.k over the rows of part
-// k, with the weights of that moment, in evaluation mode. In: declarations. Out: columns, one per
-// field, and NnrtPart.
+// Computed data (rules 18, 33): `A + B` has the rows of both, `where` chooses some, `cache = true`
+// keeps all. Their fields are stored: before a train block begins, the trainer runs rows.D.k over
+// the rows of part k, with the weights of that moment, in evaluation mode. Data from such data have
+// its fields as columns. In: declarations. Out: columns, one per field, and NnrtPart.
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
@@ -22,8 +22,13 @@ static bool add_part(Elab *e, DataInfo *data, Node *expr) {
     return false;
   }
   data_resolve(e, v.data);
-  if (v.data->folds) {
-    not_yet(e, expr->span, "folds of data joined or chosen");
+  const DataInfo *first = data->part.n ? data->part.at[0] : v.data;
+  if (v.data->folds && v.data->folds != first->folds) {
+    Diagnostic *d = diag_error(e->s, expr->span, "setting-value",
+                               "`%s` has %lld folds, `%s`, the first part, has %s", v.data->name,
+                               (long long)v.data->folds, first->name,
+                               first->folds ? format(e, "%lld", (long long)first->folds) : "none");
+    diag_note(e->s, d, v.data->validate_span, "validation rows are those of the first part");
     return false;
   }
   buf_push(e->m->arena, &data->part, v.data);
@@ -41,7 +46,10 @@ static const Field *field_of(const DataInfo *data, const char *name) {
 static void set_sources(DataInfo *data) {
   const DataInfo *first = data->part.at[0];
   data->train.s = (NnrtSource){.kind = NNRT_COMPUTED};
-  bool validate = first->validate_last > 0 || first->validate.s.kind != NNRT_NO_SOURCE;
+  bool validate =
+      first->validate_last > 0 || first->folds || first->validate.s.kind != NNRT_NO_SOURCE;
+  data->stored = data;
+  data->folds = first->folds;
   data->validate.s = (NnrtSource){.kind = validate ? NNRT_COMPUTED : NNRT_NO_SOURCE};
   data->test.s =
       (NnrtSource){.kind = first->test.s.kind != NNRT_NO_SOURCE ? NNRT_COMPUTED : NNRT_NO_SOURCE};
@@ -70,18 +78,22 @@ bool joined_resolve(Elab *e, DataInfo *data) {
   return true;
 }
 
-// `where`: the rows as they would be without it are the one part.
-bool chosen_resolve(Elab *e, DataInfo *data) {
-  if (data->folds) {
-    not_yet(e, data->where->span, "folds of data joined or chosen");
-    return false;
-  }
+// The rows as they would be without `where` or `cache` are the one part.
+void chosen_resolve(Elab *e, DataInfo *data) {
   DataInfo *all = arena_new(e->m->arena, DataInfo);
   *all = *data;
-  all->where = NULL;
+  all->where = all->cache = NULL;
+  data->part.n = 0;
+  data->part.at = NULL;
+  data->part.cap = 0;
   buf_push(e->m->arena, &data->part, all);
   set_sources(data);
-  return true;
+}
+
+// The columns are the fields of the nearest data that stores them; its rows are the one part.
+void from_computed(Elab *e, DataInfo *data) {
+  data->stored = data->base->stored;
+  buf_push(e->m->arena, &data->part, data->stored);
 }
 
 // ---- fields are columns -------------------------------------------------------------------------
@@ -100,7 +112,7 @@ static Target *begin_part(Elab *e, DataInfo *part, const char *name, Scope **sco
 }
 
 // The types are those of the first part, found by a trial.
-static void make_columns(Elab *e, DataInfo *data) {
+static void find_columns(Elab *e, DataInfo *data) {
   Place place = place_save(e);
   Target *outer = e->target;
   Scope *scope;
@@ -121,6 +133,26 @@ static void make_columns(Elab *e, DataInfo *data) {
   place_restore(e, place);
 }
 
+static void make_columns(Elab *e, DataInfo *data) {
+  if (data->column.at.n)
+    return;
+  if (data->stored == data) {
+    find_columns(e, data);
+    return;
+  }
+  make_columns(e, data->stored);
+  data->bad |= data->stored->bad;
+  for (uint32_t i = 0; i < data->stored->column.at.n; i++)
+    buf_push(e->m->arena, &data->column.at, data->stored->column.at.at[i]);
+}
+
+// A predict block reads all of them, in the order of the data.
+static void input_columns(Elab *e, const DataInfo *data) {
+  Columns *input = e->target->input;
+  for (uint32_t i = input ? input->at.n : data->column.at.n; i < data->column.at.n; i++)
+    buf_push(e->m->arena, &input->at, data->column.at.at[i]);
+}
+
 typedef struct {
   DataInfo *data;
   uint32_t column;
@@ -136,20 +168,17 @@ static Val stored(Elab *e, void *ctx) {
   memcpy(type.dim, c->type.dim, sizeof *type.dim * type.rank);
   if (s->data->bad)
     return val_error();
-  if (e->target->input) {
-    not_yet(e, s->data->decl->name_span, "predict on data joined or chosen");
-    return val_error();
-  }
+  input_columns(e, s->data);
   Val v = val_tensor(target_argument(e->target, type, NNRT_COLUMN, s->column, c->name));
-  v.span = s->data->field.at[s->column].node->span;
+  v.span = s->data->stored->field.at[s->column].node->span;
   return v;
 }
 
-void joined_scope(Elab *e, DataInfo *data, Scope *scope) {
-  if (!data->column.at.n)
-    make_columns(e, data);
-  for (uint32_t i = 0; i < data->field.n; i++) {
-    const Field *f = &data->field.at[i];
+// The stored fields by their names.
+void stored_scope(Elab *e, DataInfo *data, Scope *scope) {
+  make_columns(e, data);
+  for (uint32_t i = 0; i < data->stored->field.n; i++) {
+    const Field *f = &data->stored->field.at[i];
     Stored *s = arena_new(e->m->arena, Stored);
     *s = (Stored){data, i};
     scope_add_lazy(e, scope, f->name, stored, s, f->node->span);
@@ -164,7 +193,7 @@ static bool same_type(const NnrtType *a, const NnrtType *b) {
 }
 
 static bool push_field(Elab *e, DataInfo *data, uint32_t i, Value *x, Results *out) {
-  const Field *f = &data->field.at[i];
+  const Field *f = &data->stored->field.at[i];
   NnrtType type = nnrt_type(&x->type);
   if (!same_type(&type, &data->column.at.at[i].type) || !x->type.batched) {
     Diagnostic *d =
@@ -179,11 +208,12 @@ static bool push_field(Elab *e, DataInfo *data, uint32_t i, Value *x, Results *o
 }
 
 static bool push_where(Elab *e, DataInfo *data, Results *out) {
-  Field where = {.node = data->where, .name = intern(e->s, "where")};
+  const char *name = intern(e->s, "where");
+  Field where = {.node = data->where, .name = name, .draws = name};
   Val v = data_operand(e, data->part.at[0], &where, data->where->a);
   if (v.kind == V_TENSOR && v.t->type.elem == TY_BOOL && !v.t->type.rank && v.t->type.batched) {
     buf_push(e->m->arena, &out->value, v.t);
-    buf_push(e->m->arena, &out->port, (Port){NNRT_OUTPUT, data->field.n, where.name});
+    buf_push(e->m->arena, &out->port, (Port){NNRT_OUTPUT, data->column.at.n, where.name});
     return true;
   }
   if (v.kind != V_ERROR)
@@ -198,15 +228,11 @@ static void make_part(Elab *e, DataInfo *data, uint32_t k, NnrtPart *out) {
   Scope *scope;
   Target *t = begin_part(e, part, format(e, "rows.%s.%u", data->name, k), &scope);
   bool good = true;
-  for (uint32_t i = 0; i < data->field.n && good; i++) {
-    Value *x = part_field(e, scope, &data->field.at[i]);
+  for (uint32_t i = 0; i < data->stored->field.n && good; i++) {
+    Value *x = part_field(e, scope, &data->stored->field.at[i]);
     good = x && push_field(e, data, i, x, &results);
   }
-  good = good && (!data->where || push_where(e, data, &results));
-  if (good && part->fit.n) {
-    not_yet(e, data->decl->name_span, "a fitted transform in data joined or chosen");
-    good = false;
-  }
+  good = good && (data->stored != data || !data->where || push_where(e, data, &results));
   if (!good) {
     target_drop(t);
     return;
@@ -214,10 +240,23 @@ static void make_part(Elab *e, DataInfo *data, uint32_t k, NnrtPart *out) {
   *out = (NnrtPart){part->index, target_end(t, results.value.at, results.port.at, results.value.n)};
 }
 
+// Rule 34: what is kept is as it is outside of training.
+static void warn_of_noise(Elab *e, const DataInfo *data) {
+  const Field *f = data->cache ? data->part.at[0]->augmented : NULL;
+  if (!f)
+    return;
+  Diagnostic *d = diag_warning(e->s, data->cache->span, "cached-noise",
+                               "what is kept is computed once, without augment(...)");
+  diag_note(e->s, d, f->node->span, "it would change this in every step of training");
+}
+
 void make_parts(Elab *e) {
   Program *p = program_of(e);
   for (uint32_t i = 0; i < p->used.n; i++) {
     DataInfo *data = p->used.at[i];
+    if (data->part.n)
+      make_columns(e, data);
+    warn_of_noise(e, data);
     NnrtPart *part = arena_array(e->m->arena, NnrtPart, data->part.n + 1);
     for (uint32_t k = 0; k < data->part.n; k++)
       make_part(e, data, k, &part[k]);

@@ -140,6 +140,8 @@ static bool counts(const NnrtWords *w, int64_t range) {
 // The names in the data that are so many; NULL if there are none, or several kinds.
 const NnrtWords *names_of(const DataInfo *data, int64_t range) {
   const NnrtWords *found = NULL;
+  if (data && data->part.n) // of computed data: those of what it is computed of
+    return names_of(data->part.at[0], range);
   if (data && counts(&data->train.letters, range))
     found = &data->train.letters;
   for (uint32_t i = 0; data && i < data->words.n; i++) {

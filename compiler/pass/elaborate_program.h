@@ -1,6 +1,7 @@
 // What the parts that elaborate data, train and predict blocks share (elaborate.h is their contract
 // with the rest of the pass).
-//   elaborate_data.c       data blocks: settings, fields, columns, `row`
+//   elaborate_data.c       data blocks: fields, columns, `row`
+//   elaborate_settings.c   data blocks: settings
 //   elaborate_row.c        the raw record: `row[0]`, `row.price`
 //   elaborate_source.c     idx(...), csv(...), rows written in the program, generated(n)
 //   elaborate_steps.c      steps on the rows of a source: drop_missing, windows, ...
@@ -67,8 +68,10 @@ typedef struct {
   NnrtWords letters; // of NNRT_TEXT
 } DataSource;
 
-typedef struct { // the rows of a csv file, one after the other
+typedef struct { // the rows of csv files, one after the other
   DataSource *source;
+  uint32_t file;
+  bool whole; // else the first rows of each file
   const char *at, *end;
   int64_t lines;
   BUF(NnrtCell) cell;
@@ -77,6 +80,8 @@ typedef struct { // the rows of a csv file, one after the other
 typedef struct {
   Node *node; // N_FIELD or N_LET's N_BINDING
   const char *name;
+  const char *draws; // what its draws are called after: names of one tuple have the same
+  uint32_t place;    // of a name in a tuple, from 1; 0: it is no tuple
   Type type;
   bool typed; // `type` was written and is known
   bool open;  // it was written with `_` or names that the data decides
@@ -108,7 +113,7 @@ struct DataInfo {
   double validate_last;
   int64_t folds, skip, take; // as in NnrtData
   DataInfo *base;            // `from`: whose rows these are
-  Span validate_span;
+  Span validate_span, take_span;
   BUF(Field) field, let;
   Columns column;
   const Field *computing; // now: gives `row[0]` its shape
@@ -118,7 +123,10 @@ struct DataInfo {
   const Field *augmented;      // the first field or let with augment(...), or NULL
   uint32_t preview;            // its function, or NNRT_NONE
   Node *where;                 // N_WHERE, or NULL
-  BUF(struct DataInfo *) part; // joined or chosen: what its rows are of
+  Node *cache;                 // `cache = true`, or NULL
+  BUF(struct DataInfo *) part; // computed: what its rows are of
+  struct DataInfo *stored;     // whose fields are the columns: itself where it is joined, chosen or
+                               // kept, that in data from such data; else NULL
   const NnrtPart *parts;       // as tables, at the end
 };
 
@@ -222,7 +230,7 @@ double config_value(Elab *e, ConfigInfo *c);
 void make_init(Elab *e);
 void fill_program(Elab *e);
 
-// elaborate_cells.c. false: the file isn't there.
+// elaborate_cells.c. false: a file isn't there.
 bool rows_open(Elab *e, DataSource *source, bool whole, RowReader *r);
 bool rows_next(Elab *e, RowReader *r);
 int64_t source_width(const DataSource *source); // values of a row; -1 if only the file knows
@@ -302,14 +310,19 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 // elaborate_files.c
 bool files_content(Elab *e, FileFacts *facts, size_t most); // false: it can't be read
 void files_look(Elab *e, DataInfo *data, DataSource *source);
+const char *files_missing(const DataSource *source); // the first that isn't there, or NULL
 bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
                         Span span);
 
-// elaborate_joined.c: data made of data
+// elaborate_joined.c: computed data
 bool joined_resolve(Elab *e, DataInfo *data); // false after an error
-bool chosen_resolve(Elab *e, DataInfo *data);
-void joined_scope(Elab *e, DataInfo *data, Scope *scope);
+void chosen_resolve(Elab *e, DataInfo *data); // with `where` or `cache`
+void from_computed(Elab *e, DataInfo *data);  // its base is computed
+void stored_scope(Elab *e, DataInfo *data, Scope *scope);
 void make_parts(Elab *e);
+
+// elaborate_settings.c
+bool data_setting(Elab *e, DataInfo *data, Node *item); // false after an error
 
 // elaborate_data.c
 void data_resolve(Elab *e, DataInfo *data);

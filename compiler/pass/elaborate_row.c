@@ -317,7 +317,7 @@ Val not_counted(Elab *e, DataInfo *data, Node *expr) {
                              "how many different values there are is counted while compiling, but "
                              "the file isn't there (rule 21)");
   diag_note(e->s, d, source->span, "\"%s\" is not found in $NN_DATA, here or beside the program",
-            source->s.n_file ? source->s.file[0] : "");
+            files_missing(source) ? files_missing(source) : "");
   diag_note(e->s, d, data->computing->node->type->span, "or write how many: index<10>");
   return val_error();
 }
@@ -388,9 +388,19 @@ static Val file_value(Elab *e, DataInfo *data, Node *expr) {
                               : row_values(e, data, expr, &part, NULL);
 }
 
+static Val no_record(Elab *e, const DataInfo *data, Node *expr) {
+  Diagnostic *d =
+      diag_error(e->s, expr->span, "row",
+                 "`%s` is computed: its rows have fields, and no raw record", data->stored->name);
+  diag_note(e->s, d, data->stored->decl->name_span, "take its fields by their names");
+  return val_error();
+}
+
 Val row_whole(Elab *e, DataInfo *data, Node *expr) {
   if (data->bad || !e->target)
     return val_error();
+  if (data->stored)
+    return no_record(e, data, expr);
   if (data->train.s.kind == NNRT_IDX)
     return wrong_row(e, expr->span, "a record of idx files has whole parts, one per file",
                      "row[0] is the record's part in the first file, row[1] in the second");
@@ -415,6 +425,8 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (data->bad || !e->target)
     return val_error();
   Val length;
+  if (data->stored)
+    return no_record(e, data, expr);
   if (is_picture_source(data))
     return picture_part(e, data, expr);
   if (expr->kind == N_MEMBER && length_value(e, data, expr, &length))

@@ -5,17 +5,7 @@
 
 #include <string.h>
 
-// What the language has for data and this compiler does not do yet.
-static const char *const later_sources[] = {"text_folders", "images", "zip", "join",
-                                            "sound",        "npy",    "npz", "safetensors"};
 static const char *const sources[] = {"idx", "csv", "generated", "text", "folders", "cifar"};
-
-static bool is_later(const char *name) {
-  for (size_t i = 0; i < sizeof later_sources / sizeof *later_sources; i++)
-    if (strcmp(name, later_sources[i]) == 0)
-      return true;
-  return false;
-}
 
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   Target *target = e->target;
@@ -118,19 +108,15 @@ static bool csv_setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
 }
 
 static bool csv_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
-  const char **file = arena_array(e->m->arena, const char *, 1);
+  const char **file = arena_array(e->m->arena, const char *, call->list.n + 1);
   *s = (NnrtSource){.kind = NNRT_CSV, .file = file, .header = true, .separator = ','};
   bool good = true;
   for (uint32_t i = 0; i < call->list.n; i++) {
     Node *arg = call->list.at[i];
     if (arg->name)
       good &= csv_setting(e, data, arg, s);
-    else if (s->n_file++ == 0)
-      good &= file_name(e, data, arg->a, &file[0]);
-    else {
-      not_yet(e, arg->span, "csv(...) of several files");
-      good = false;
-    }
+    else
+      good &= file_name(e, data, arg->a, &file[s->n_file++]);
   }
   if (s->n_file == 0) {
     diag_error(e->s, call->span, "source", "csv(...) needs the name of a file");
@@ -215,10 +201,6 @@ static bool inline_source(Elab *e, DataInfo *data, Node *rows, NnrtSource *s) {
 
 static bool unknown_source(Elab *e, Node *expr) {
   const char *name = expr->kind == N_CALL && expr->a->kind == N_NAME ? expr->a->name : NULL;
-  if (name && is_later(name)) {
-    not_yet(e, expr->span, "the source %s(...)", name);
-    return false;
-  }
   Diagnostic *d = name ? diag_error(e->s, expr->a->span, "source", "there is no source `%s`", name)
                        : diag_error(e->s, expr->span, "source", "this is no source of rows");
   const char *near = name ? nearest_name(name, sources, 6) : NULL;
@@ -251,7 +233,10 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     return good;
   }
   if (expr->kind == N_BINARY && expr->op == '+') {
-    not_yet(e, expr->span, "joining sources");
+    Diagnostic *d = diag_error(e->s, expr->span, "source", "sources are not joined by `+`");
+    diag_note(e->s, d, (Span){0},
+              "several files are csv(\"a.csv\", \"b.csv\"); of two data blocks, "
+              "`data Both = A + B` has the rows of both");
     return false;
   }
   if (expr->kind == N_ARRAY)

@@ -37,14 +37,14 @@ static bool file_needed(Elab *e, DataSource *out, Node *step, const char *name) 
   if (out->s.kind != NNRT_CSV)
     return wrong_step(e, step->span, format(e, "%s is a step on the rows of csv(...)", name),
                       "other rows are what the program says");
-  if (out->facts && out->facts->path)
+  if (out->s.n_file && !files_missing(out))
     return !out->facts->wrong;
   Diagnostic *d = diag_error(e->s, step->span, "file-needed",
                              "%s needs the file while compiling: it decides how many columns there "
                              "are (rule 19)",
                              name);
   diag_note(e->s, d, out->span, "\"%s\" is not found in $NN_DATA, here or beside the program",
-            out->s.n_file ? out->s.file[0] : "");
+            files_missing(out) ? files_missing(out) : "");
   return false;
 }
 

@@ -309,6 +309,8 @@ static Val without(Elab *e, DataInfo *data, const Stage *step) {
 // `Pets.classes`: how many values index<classes> has there (rule 21); 0: there is no such name.
 int64_t data_counted(Elab *e, DataInfo *data, const char *name) {
   data_resolve(e, data);
+  if (data->part.n && !data->bad)
+    return data_counted(e, data->part.at[0], name);
   for (uint32_t i = 0; i < data->field.n && !data->bad; i++) {
     Node *field = data->field.at[i].node;
     RowPart part;

@@ -43,7 +43,10 @@ static bool run_part(Table *table, Dataset *of, const NnrtPart *part, SplitKind 
   Split split;
   NnrtModel *model = NULL;
   Call call = {0};
-  bool good = dataset_split(of, kind, &split, failure) && grow(table, split.rows, failure) &&
+  bool fits = of->estimates && kind == SPLIT_TRAIN;
+  bool good = dataset_split(of, kind, &split, failure) &&
+              (!fits || fits_estimate(of->values, of, of->pool, failure)) &&
+              grow(table, split.rows, failure) &&
               model_open(&model, of->program, of->pool, BATCH, &part->function, 1, failure) &&
               call_open(&call, model, of->values, part->function, BATCH, failure);
   if (good)
@@ -81,8 +84,12 @@ bool computed_load(Table *table, const Dataset *dataset, SplitKind kind, Failure
     of.values = dataset->values;
     of.pool = dataset->pool;
     of.is_part = true;
+    of.estimates = dataset->estimates;
+    of.fold = good && of.data->folds ? dataset->fold : 0;
     if (good)
       dataset_need(&of, &dataset->program->function[data->part[k].function]);
+    if (good)
+      fits_need(&of);
     good = good && run_part(table, &of, &data->part[k], kind, failure);
     dataset_close(&of);
   }

@@ -1,6 +1,6 @@
-// csv files, plain or gzipped: one row per line, fields between separators, "quoted" where needed.
-// Only the fields that a column uses are read as numbers; text elsewhere in the line doesn't
-// matter.
+// csv files, plain or gzipped, the rows of several one after the other: one row per line, fields
+// between separators, "quoted" where needed. Only the fields that a column uses are read as
+// numbers; text elsewhere in the line doesn't matter.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "trainer.h"
 
 typedef struct {
-  const char *path;
+  char *path;
+  Bytes file;
   const NnrtSource *source;
   const char *at, *end; // what is left of the text
   int64_t line;         // of the row that was read last, from 1
@@ -19,6 +20,7 @@ typedef struct {
   int64_t n_name;
   uint32_t *whole; // n_whole fields in which no value may be missing
   uint32_t n_whole;
+  int64_t width;   // fields that the columns take
   int64_t **place; // per column: the field of each of its values; NULL: not needed
   uint32_t n_place;
   WordIndex *words; // per column
@@ -291,37 +293,34 @@ static bool check_count(const Csv *csv, int64_t columns, int64_t width, bool fir
                  csv->path, (long long)csv->line, (long long)csv->n_field,
                  csv->n_field == 1 ? "" : "s", (long long)width, csv->source->separator);
   if (csv->n_field != columns)
-    return failf(failure, "%s: line %lld has %lld column%s, expected %lld as in the lines above it",
-                 csv->path, (long long)csv->line, (long long)csv->n_field,
-                 csv->n_field == 1 ? "" : "s", (long long)columns);
+    return failf(failure, "%s: line %lld has %lld column%s, expected %lld as in the %s", csv->path,
+                 (long long)csv->line, (long long)csv->n_field, csv->n_field == 1 ? "" : "s",
+                 (long long)columns, first && !csv->name ? "file before it" : "lines above it");
   return true;
 }
 
-static bool read_rows(Csv *csv, Table *table, const TableRequest *request, Failure *failure) {
-  int64_t width, columns = csv->n_name;
-  if (!find_positions(csv, request, &width, failure) || !find_whole(csv, failure) ||
-      !table_allocate(table, request, most_rows(csv, width), failure))
-    return false;
-  int64_t row = 0;
+// Behind those that the table has.
+static bool read_rows(Csv *csv, Table *table, const TableRequest *request, int64_t *columns,
+                      Failure *failure) {
   for (bool end = false, first = true;; first = false) {
     if (!next_row(csv, &end, failure))
       return false;
     if (end)
-      break;
-    if (first && !csv->name)
-      columns = csv->n_field;
-    if (!check_count(csv, columns, width, first, failure))
+      return true;
+    if (!*columns)
+      *columns = csv->n_field;
+    if (!check_count(csv, *columns, csv->width, first, failure))
       return false;
     if (is_dropped(csv))
       continue;
-    if (!store_row(csv, table, request, row++, failure))
+    if (!store_row(csv, table, request, table->rows++, failure))
       return false;
   }
-  table->rows = row;
-  return true;
 }
 
 static void csv_close(Csv *csv) {
+  free(csv->file.at);
+  free(csv->path);
   for (uint32_t i = 0; csv->place && i < csv->n_place; i++)
     free(csv->place[i]);
   for (uint32_t i = 0; csv->words && i < csv->n_place; i++)
@@ -349,51 +348,65 @@ bool file_unpacked(const char *path, Bytes *file, Failure *failure) {
   return true;
 }
 
-static Csv csv_of(const char *path, const NnrtSource *source, const Bytes *file) {
-  Csv csv = {.path = path,
-             .source = source,
-             .at = (const char *)file->at,
-             .end = (const char *)file->at + file->size};
-  if (file->size >= 3 && !memcmp(csv.at, "\xef\xbb\xbf", 3))
-    csv.at += 3;
-  return csv;
+static bool csv_open(Csv *csv, const NnrtSource *source, Failure *failure) {
+  csv->source = source;
+  if (!file_unpacked(csv->path, &csv->file, failure))
+    return false;
+  csv->at = (const char *)csv->file.at;
+  csv->end = csv->at + csv->file.size;
+  if (csv->file.size >= 3 && !memcmp(csv->at, "\xef\xbb\xbf", 3))
+    csv->at += 3;
+  return true;
 }
 
-static bool load_path(Table *table, const NnrtSource *source, const TableRequest *request,
-                      const char *path, Failure *failure) {
-  Bytes file = {0};
-  bool good = file_unpacked(path, &file, failure);
-  if (good) {
-    Csv csv = csv_of(path, source, &file);
-    good =
-        (!source->header || read_header(&csv, failure)) && read_rows(&csv, table, request, failure);
-    csv_close(&csv);
-  }
-  free(file.at);
-  return good;
+static bool same_header(const Csv *csv, const Csv *first, Failure *failure) {
+  bool same = csv->n_name == first->n_name;
+  for (int64_t i = 0; same && i < csv->n_name; i++)
+    same = !strcmp(csv->name[i], first->name[i]);
+  return same || failf(failure, "%s: its columns are not those of %s", csv->path, first->path);
+}
+
+// Opens file i of the source; *rows grows by the rows that it may have.
+static bool open_one(Csv *csv, uint32_t i, const NnrtSource *source, const TableRequest *request,
+                     int64_t *rows, Failure *failure) {
+  if (!request_path(request, source->file[i], &csv[i].path, failure) ||
+      !csv_open(&csv[i], source, failure) || (source->header && !read_header(&csv[i], failure)) ||
+      !same_header(&csv[i], &csv[0], failure) ||
+      !find_positions(&csv[i], request, &csv[i].width, failure) || !find_whole(&csv[i], failure))
+    return false;
+  *rows += most_rows(&csv[i], csv[i].width);
+  return true;
 }
 
 bool csv_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure) {
-  char *path = NULL;
-  bool good = request_path(request, source->file[0], &path, failure) &&
-              load_path(table, source, request, path, failure);
-  free(path);
+  Csv *csv = calloc(source->n_file + 1, sizeof *csv);
+  int64_t rows = 0;
+  bool good = csv || failf(failure, "not enough memory for %s", request->data_name);
+  for (uint32_t i = 0; good && i < source->n_file; i++)
+    good = open_one(csv, i, source, request, &rows, failure);
+  good = good && table_allocate(table, request, rows, failure);
+  if (good) {
+    int64_t columns = csv->n_name;
+    table->rows = 0;
+    for (uint32_t i = 0; good && i < source->n_file; i++)
+      good = read_rows(&csv[i], table, request, &columns, failure);
+  }
+  for (uint32_t i = 0; csv && i < source->n_file; i++)
+    csv_close(&csv[i]);
+  free(csv);
   return good;
 }
 
 // Does the file begin with a line that is no numbers? Asked about files given to predict.
 bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure) {
-  Bytes file = {0};
   bool end = false;
-  if (!file_unpacked(path, &file, failure))
-    return false;
-  Csv csv = csv_of(path, source, &file);
-  bool good = next_row(&csv, &end, failure);
+  Csv csv = {.path = strdup(path)};
+  bool good = (csv.path || failf(failure, "%s: not enough memory", path)) &&
+              csv_open(&csv, source, failure) && next_row(&csv, &end, failure);
   *header = good && !end && csv.n_field > 0 && csv.field[0].length > 0;
   for (int64_t i = 0; *header && i < csv.n_field; i++) // one number in it, and it is a row
     *header = !nnrt_is_number(&csv.field[i]);
   csv_close(&csv);
-  free(file.at);
   return good;
 }

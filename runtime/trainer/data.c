@@ -34,6 +34,9 @@ void dataset_need(Dataset *dataset, const NnrtFunction *function) {
 bool dataset_has(const Dataset *dataset, SplitKind kind) {
   if (kind >= SPLIT_NONE)
     return false;
+  const NnrtData *data = dataset->data;
+  if (kind == SPLIT_VALIDATE && data->folds && data->validate.kind == NNRT_COMPUTED)
+    return dataset->fold != 0; // in the last run all rows train
   return source_of(dataset, kind)->kind != NNRT_NO_SOURCE ||
          (kind == SPLIT_VALIDATE && (dataset->data->validate_last > 0 || dataset->fold));
 }
@@ -151,7 +154,7 @@ bool dataset_split(Dataset *dataset, SplitKind kind, Split *split, Failure *fail
   if (from == SPLIT_TRAIN && !validation_rows(dataset, table->rows, &kept, failure))
     return false;
   const NnrtSource *source = source_of(dataset, from);
-  if (from == SPLIT_TRAIN && dataset->fold) {
+  if (from == SPLIT_TRAIN && dataset->fold && source->kind != NNRT_COMPUTED) {
     if (!order_fold(dataset, &kept, failure))
       return false;
   } else if (source->shuffled && !dataset->order[from] &&

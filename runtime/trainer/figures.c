@@ -187,8 +187,7 @@ static bool evaluate_block(Dataset *dataset, Call *eval, const Options *options,
   return true;
 }
 
-static bool eval_block(const Run *run, const Values *values, const NnrtTrain *train,
-                       Failure *failure) {
+static bool eval_block(const Run *run, Values *values, const NnrtTrain *train, Failure *failure) {
   const NnrtProgram *program = run->program;
   int64_t batch = option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
   Dataset dataset = {0};

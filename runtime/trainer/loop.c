@@ -63,7 +63,8 @@ static bool open_data(Trainer *t, Failure *failure) {
   for (uint32_t i = 0; i < train->n_draw; i++)
     dataset_need(&t->dataset, &t->program->function[train->draw[i].function]);
   fits_need(&t->dataset);
-  t->dataset.fold = t->fold;
+  t->dataset.fold = t->dataset.data->folds ? t->fold : 0;
+  t->dataset.estimates = !t->run->options->load;
   t->has_validation = train->eval != NNRT_NONE && dataset_has(&t->dataset, SPLIT_VALIDATE);
   return dataset_check_files(&t->dataset, failure) &&
          dataset_split(&t->dataset, SPLIT_TRAIN, &t->rows, failure) &&

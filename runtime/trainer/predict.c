@@ -13,6 +13,7 @@ typedef struct {
   bool *needed;      // per predict->input
   uint32_t n_needed; // of them
   Call *call;
+  Values *values;
   Printer printer;
   int64_t batch, left; // rows still to print
 } Predictor;
@@ -237,6 +238,8 @@ static bool predict_data(Predictor *p, Failure *failure) {
     dataset.column = p->predict->input;
     dataset.n_column = p->predict->n_input;
     dataset.needed = p->needed;
+    dataset.values = p->values;
+    dataset.pool = run->pool;
     SplitKind kind = dataset_default_split(&dataset, run->options);
     good = dataset_split(&dataset, kind, &split, failure) &&
            print_table(p, &split, NULL, false, failure);
@@ -340,6 +343,7 @@ bool command_predict(const Run *run, int *status, Failure *failure) {
   Predictor p = {.run = run,
                  .predict = choose_block(run, failure),
                  .call = &call,
+                 .values = &values,
                  .batch = option_or(options->batch, BATCH),
                  .left = option_or(options->count, INT64_MAX)};
   if (!p.predict)

@@ -78,10 +78,12 @@ static bool preview_data(const Run *run, uint32_t index, const char *path, Failu
       tile.width > LARGEST_SIDE)
     return failf(failure, "a field of %s can't be drawn", shape_text(&one, shape));
   bool good = dataset_open(&dataset, program, index, run->options, failure);
+  dataset.values = &values;
+  dataset.pool = run->pool;
   if (good)
     dataset_need(&dataset, &program->function[function]);
-  good = good && dataset_split(&dataset, SPLIT_TRAIN, &split, failure) &&
-         values_open(&values, program, run->options, failure) &&
+  good = good && values_open(&values, program, run->options, failure) &&
+         dataset_split(&dataset, SPLIT_TRAIN, &split, failure) &&
          model_open(&model, program, run->pool, 1, &function, 1, failure) &&
          call_open(&call, model, &values, function, 1, failure);
   int64_t rows = 0;

@@ -184,7 +184,7 @@ static bool choose_function(Profile *p, uint32_t index, bool *more, Failure *fai
   return true;
 }
 
-static bool open_rows(Profile *p, Split *split, Failure *failure) {
+static bool open_rows(Profile *p, Values *values, Split *split, Failure *failure) {
   if (!dataset_open(&p->dataset, p->program, p->data, p->run->options, failure))
     return false;
   bool *needed = calloc(p->n_column + 1, sizeof *needed);
@@ -192,6 +192,8 @@ static bool open_rows(Profile *p, Split *split, Failure *failure) {
     return failf(failure, "not enough memory for the columns");
   free(p->dataset.needed);
   p->dataset.needed = needed;
+  p->dataset.values = values;
+  p->dataset.pool = p->run->pool;
   p->dataset.column = p->column;
   p->dataset.n_column = p->n_column;
   dataset_need(&p->dataset, &p->program->function[p->function]);
@@ -204,7 +206,7 @@ static bool open_rows(Profile *p, Split *split, Failure *failure) {
 // Without data (a predict block's own inputs) the rows are zeros: times don't depend on them.
 static bool open_profile(Profile *p, Values *values, Failure *failure) {
   Split split;
-  if (p->data != NNRT_NONE && !open_rows(p, &split, failure))
+  if (p->data != NNRT_NONE && !open_rows(p, values, &split, failure))
     return false;
   if (!values_open_rows(values, p->n, failure) ||
       !model_open(&p->model, p->program, p->run->pool, p->n, &p->function, 1, failure) ||

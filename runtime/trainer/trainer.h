@@ -259,11 +259,12 @@ typedef struct {
   bool *needed;   // per column
   Table table[3]; // by SplitKind; validate's is empty if it is the end of train
   bool loaded[3];
-  int64_t *order[3];           // of the rows of each table, NULL: as they lie
-  int64_t fold;                // from 1: it validates; 0: none does, all rows train
-  bool is_part;                // of other data: it may have no rows
-  const struct Values *values; // what computed rows are computed with
+  int64_t *order[3];     // of the rows of each table, NULL: as they lie
+  int64_t fold;          // from 1: it validates; 0: none does, all rows train
+  bool is_part;          // of other data: it may have no rows
+  struct Values *values; // what computed rows are computed with
   NnrtPool *pool;
+  bool estimates; // training begins: transforms are fitted, also those of what rows are of
 } Dataset;
 
 bool dataset_open(Dataset *dataset, const NnrtProgram *program, uint32_t data,

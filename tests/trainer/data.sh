@@ -55,6 +55,26 @@ holds "another name in the rows is an error with its line" "$(predicted pets wha
 sed 's/,n,/,maybe,/' "$work/pets.csv" > "$work/maybe.csv"
 holds "another word is no code" "$(predicted pets maybe.csv)" '"maybe", expected one of the words of recode'
 
+# ---- several files
+printf 'size,kind\n1,cat\n2,dog\n' > "$work/first.csv"
+printf 'size,kind\n3,ant\n6,cat' > "$work/second.csv"
+printf 'kind,size\nant,3\n' > "$work/other.csv"
+compiled files << 'EOF'
+data Files { rows = csv("first.csv", "second.csv"); size: f32 = row.size |> standardize; kind: index<kinds> = row.kind }
+model Net(x: f32) -> f32[Files.kinds] { param w: f32[Files.kinds] = zeros; w * x }
+train Fit on Files { minimize sum(Net(size)) with sgd(0.1); epochs 1 }
+predict Show on Files { (unscaled(size, size), kind) }
+EOF
+ran files
+equal "the rows of several csv files, one after the other" "$(predicted files | sed 's/"row"://g; s/"unscaled"://g')" \
+  '{0,1,"kind":"cat"}|{1,2,"kind":"dog"}|{2,3,"kind":"ant"}|{3,6,"kind":"cat"}'
+equal "predict on a file of its own" "$(predicted files second.csv | cut -c1-41)" '{"file":"second.csv","row":0,"unscaled":3'
+holds "other columns are an error while compiling" \
+  "$(sed 's/second/other/' "$work/files.nn" > "$work/unlike.nn"; "$NNC" check "$work/unlike.nn" 2>&1)" 'column 0 of'
+mv "$work/other.csv" "$work/second.csv"
+ran files
+holds "and when they are read" "$(cat "$work/files.out")" "second.csv: its columns are not those of"
+
 # ---- blanks, tabs, quotes
 printf '  1.5   2\t"a b"\n -3e1 4  "c"\n' > "$work/blank.data"
 compiled blank << 'EOF'
