@@ -44,7 +44,8 @@ roundtrip() {
 }
 
 # Lines `//! STAGE [FUNCTION]: OP COUNT, ...` of a program: how often an operation occurs after that
-# pass, in the module or in that function. KIND-group counts the groups of a kind.
+# pass, in the module or in that function. KIND-group counts the groups of a kind, `parameters` the numbers
+# in params and state, `statistics` those in state, that the function takes.
 count() {
   sed -n 's|^//! *||p' "$path" > "$work.claims"
   [ -s "$work.claims" ] || fail "$name" "it claims nothing (//! STAGE: OP COUNT)"
@@ -57,6 +58,13 @@ count() {
     fi
     wrong=$(awk -v function_="$function" -v claims="${claim#*:}" '
       /^func / { inside = function_ == "" || index($0, "func @" function_ "(") == 1; any = any || inside }
+      inside && match($0, /^ +%[0-9]+: f32\[[0-9, ]*\] (param|state) /) {
+        n = split(substr($0, index($0, "[") + 1, index($0, "]") - index($0, "[") - 1), dim, ", ")
+        size = 1
+        for (i = 1; i <= n; i++) size *= dim[i]
+        found["parameters"] += size
+        if (index($0, "] state ")) found["statistics"] += size
+      }
       !inside || !/^ *%[0-9%, ]* = / { next }
       { sub(/^[^=]*= /, ""); found[$1]++ }
       $1 == "group" && match($0, /kind="[a-z]*"/) { found[substr($0, RSTART + 6, RLENGTH - 7) "-group"]++ }
