@@ -153,13 +153,13 @@ static uint32_t read_source(Session *s, const char *path) {
   return file;
 }
 
-static Module *front(Session *s, const Options *o, uint32_t file) {
+static Module *front(Session *s, const Options *o, uint32_t file, bool check) {
   double start = seconds();
-  ElabOptions eo = {o->define, o->n_define};
+  ElabOptions eo = {o->define, o->n_define, check};
   Module *m = elaborate(s, file, &eo);
   if (o->time_passes)
     fprintf(stderr, "%-10s %8.3f ms\n", "elaborate", 1e3 * (seconds() - start));
-  if (m && s->n_error == 0)
+  if (m && s->n_error == 0 && !check)
     verify(s, m, "elaborate");
   return s->n_error ? NULL : m;
 }
@@ -289,7 +289,7 @@ static int emit_stage(Session *s, const Options *o, uint32_t file) {
   } else if (strcmp(o->emit, "ast") == 0) {
     print_ast(parse_source(s, file), &text);
   } else {
-    Module *m = front(s, o, file);
+    Module *m = front(s, o, file, false);
     bool graph = strncmp(o->emit, "dot-", 4) == 0, network = strcmp(o->emit, "dot") == 0;
     const char *stage = graph ? o->emit + 4 : o->emit;
     bool elaborated = network || strcmp(stage, "ir") == 0 || strcmp(stage, "elaborate") == 0;
@@ -339,7 +339,7 @@ static int compile(Session *s, const Options *o, const char *output) {
   uint32_t file = read_source(s, o->input);
   if (!file)
     return EXIT_USER;
-  Module *m = front(s, o, file);
+  Module *m = front(s, o, file, false);
   if (!m || !run_passes(s, o, m, NULL))
     return EXIT_USER;
   const char *why = make_executable(s, o, m, output);
@@ -357,7 +357,7 @@ static int command_compile(Session *s, const Options *o) {
 
 static int command_check(Session *s, const Options *o) {
   uint32_t file = read_source(s, o->input);
-  return file && front(s, o, file) ? 0 : EXIT_USER;
+  return file && front(s, o, file, true) ? 0 : EXIT_USER;
 }
 
 // Runs `exe` with the user's arguments; its exit status.
@@ -422,7 +422,7 @@ static Module *module_to_eval(Session *s, const Options *o) {
   uint32_t file = read_source(s, o->input);
   size_t n = strlen(o->input);
   bool program = n > 3 && strcmp(o->input + n - 3, ".nn") == 0;
-  Module *m = !file ? NULL : program ? front(s, o, file) : ir_read(s, file);
+  Module *m = !file ? NULL : program ? front(s, o, file, false) : ir_read(s, file);
   if (m && program && !run_passes(s, o, m, "grad"))
     return NULL;
   if (m && !program)

@@ -106,16 +106,20 @@ static const char *check_arity(Module *m, Op op, uint32_t n) {
                       most > least ? "at least " : "", least, least == 1 ? "" : "s", n);
 }
 
+const char *ir_check_filled(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attr,
+                            Type *result) {
+  const char *wrong = check_arity(m, op, n_args);
+  if (!wrong && op_table[op]->type_fn)
+    wrong = op_table[op]->type_fn(m, args, n_args, attr, result);
+  return wrong;
+}
+
 const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
                      uint32_t n_attrs, Type *result) {
   Attr *attr;
   uint32_t n;
-  const char *wrong = check_arity(m, op, n_args);
-  if (!wrong)
-    wrong = fill_attrs(m, op, attrs, n_attrs, &attr, &n);
-  if (!wrong && op_table[op]->type_fn)
-    wrong = op_table[op]->type_fn(m, args, n_args, attr, result);
-  return wrong;
+  const char *wrong = fill_attrs(m, op, attrs, n_attrs, &attr, &n);
+  return wrong ? wrong : ir_check_filled(m, op, args, n_args, attr, result);
 }
 
 static uint32_t result_count(const OpDef *def, uint32_t n_args) {
@@ -196,17 +200,18 @@ static Inst *build_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, 
                         uint32_t n_attrs) {
   Module *m = b->m;
   Type few[4], *types = n_args < 4 ? few : arena_array(m->arena, Type, n_args);
-  const char *wrong = ir_check(m, op, args, n_args, attrs, n_attrs, types);
+  Inst *inst = arena_new(m->arena, Inst);
+  const char *wrong = fill_attrs(m, op, attrs, n_attrs, &inst->attr, &inst->n_attrs);
+  if (!wrong)
+    wrong = ir_check_filled(m, op, args, n_args, inst->attr, types);
   if (wrong)
     ice("building %s: %s", op_table[op]->name, wrong);
-  Inst *inst = arena_new(m->arena, Inst);
   inst->op = op;
   inst->loc = b->loc;
   inst->n_args = n_args;
   inst->arg = arena_array(m->arena, Value *, n_args + 1);
   if (n_args)
     memcpy(inst->arg, args, sizeof *args * n_args);
-  fill_attrs(m, op, attrs, n_attrs, &inst->attr, &inst->n_attrs);
   link_before(inst, b->region, b->before);
   make_results(m, inst, types, result_count(op_table[op], n_args));
   return inst;

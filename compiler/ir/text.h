@@ -11,6 +11,10 @@ void ir_print_inst(const Inst *inst, Text *out);            // for messages; ids
 // replaces an index by the same index of a wider type.
 bool ir_type_fits(const Type *is, const Type *rule);
 
+// ir_check with all attributes there (ir/build.c).
+const char *ir_check_filled(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attr,
+                            Type *result);
+
 // Of an instruction with a body: the types that its arguments should have, and those of the results
 // (NULL, or what is wrong). ir/build.c
 Type *ir_body_args(Module *m, const Inst *inst);

@@ -159,10 +159,10 @@ static void check_inst(Check *c, const Inst *inst) {
     wrong_inst(c, inst, wants_body ? "it has no body" : "it has a body");
   if (c->wrong)
     return;
-  Type *types = arena_array(m->arena, Type, inst->n_args + 1);
+  Type few[4], *types = inst->n_args < 4 ? few : arena_array(m->arena, Type, inst->n_args + 1);
   const Type *rule = types;
   const char *bad =
-      ir_check((Module *)m, inst->op, inst->arg, inst->n_args, inst->attr, inst->n_attrs, types);
+      ir_check_filled((Module *)m, inst->op, inst->arg, inst->n_args, inst->attr, types);
   if (bad)
     wrong_inst(c, inst, "%s", bad);
   if (!c->wrong && inst->body)

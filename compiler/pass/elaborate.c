@@ -34,6 +34,7 @@ static void read_defines(Elab *e, const ElabOptions *options) {
   }
   e->define = list;
   e->n_define = options->n_define;
+  e->check = options->check;
 }
 
 // The number, truth value or word after `name=`.
@@ -123,9 +124,7 @@ static Val make_const(Elab *e, void *ctx) {
                "a const is a number known when compiling, found %s", val_text(e, v));
     return val_error();
   }
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name),
-             .from = "this",
-             .span = t->binding->b->span};
+  Fit fit = {.name = t->name, .from = "this", .span = t->binding->b->span};
   v = fit_type(e, t->scope, t->binding->type, v, &fit);
   const char *given = t->is_std ? NULL : defined(e, t->name);
   if (given)
@@ -141,11 +140,8 @@ static Val make_let(Elab *e, void *ctx) {
   Type want;
   bool known = t->binding->type && type_known(e, t->scope, t->binding->type, &want);
   Val v = elab_expr(e, t->scope, t->binding->b, known ? &want : NULL);
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", t->name),
-             .from = "this",
-             .span = t->binding->b->span,
-             .declared = true,
-             .fill = true};
+  Fit fit = {
+      .name = t->name, .from = "this", .span = t->binding->b->span, .declared = true, .fill = true};
   v = fit_type(e, t->scope, t->binding->type, v, &fit);
   e->block = block;
   if (t->part >= 0 && v.kind != V_ERROR) {

@@ -136,18 +136,17 @@ struct Target {
   struct ScanBody *scan;   // whose body is being made, the innermost, or NULL
   bool training;           // a minimize step (rule 6): see elab_training()
   BUF(Param *) over_param; // what is trained here
-  struct {                 // arguments made so far
+  struct {                 // arguments made so far, by Port.index
     BUF(Value *) value;
-  } args;
-  Value *step, *epoch, *seed, *example; // made on first use: target_step() ...
-  DataInfo *data;                       // whose columns are in scope
-  bool initial;                         // init: draws run once, unbatched (rule 39)
-  bool iterates;           // step and grad: draws change with the step; elsewhere step is 0
-  struct Columns *input;   // predict: its own table of columns instead of the data's
-  uint32_t fixed;          // > 0 in data fields and predict: target_seed() is the constant 0 too
-  BUF(StateUpdate) update; // new values of layers' states, one per state (training only)
-  NameNumbers stream;      // random streams: how often each name was used so far
-  const char *place;       // the step whose formulas are being elaborated, or NULL
+  } made[NNRT_GRAD_PART + 1]; // by role
+  DataInfo *data;             // whose columns are in scope
+  bool initial;               // init: draws run once, unbatched (rule 39)
+  bool iterates;              // step and grad: draws change with the step; elsewhere step is 0
+  struct Columns *input;      // predict: its own table of columns instead of the data's
+  uint32_t fixed;             // > 0 in data fields and predict: target_seed() is the constant 0 too
+  BUF(StateUpdate) update;    // new values of layers' states, one per state (training only)
+  NameNumbers stream;         // random streams: how often each name was used so far
+  const char *place;          // the step whose formulas are being elaborated, or NULL
   bool outer;     // formulas of the train block: their draws are those of all its steps (rule 7)
   bool repeats;   // a step that is repeated: its own draws are fresh each time
   bool pieces;    // part.T: its batch is a piece of a greater one (rule 28)
@@ -177,6 +176,7 @@ struct Elab {
   LocId call;       // parent for new locations
   const struct Definition { const char *name, *value; } * define; // -D name=value
   uint32_t n_define;
+  bool check;              // see ElabOptions
   struct Program *program; // tables under construction (elaborate_tables.c)
   BUF(Param *) state;      // `state` of layers, in order of creation
   BUF(Param *) row_state;  // likewise, one per row of the batch
@@ -194,6 +194,7 @@ struct Elab {
   struct ContextTable *contexts; // all of them
   struct Yields *yields;         // of the innermost `for`
   struct Builtin *builtins;      // by Op: operations that are called by their names
+  NameNumbers builtin_names;     // numbers of all builtins (elaborate_builtin.c)
   BUF(CallChain) chains;         // of errors, until the end
   const char *drawing;           // prefix for names of random streams: the param being initialised
   DrawPlace naming;              // the `let` or field that is being computed
@@ -300,6 +301,7 @@ bool next_piece(const Source *source, uint32_t at, uint32_t *start, uint32_t *en
 typedef struct {
   const char *const *define; // "hidden=256"
   uint32_t n_define;
+  bool check; // errors are wanted, no sound module: what could only repeat an error is left out
 } ElabOptions;
 Module *elaborate(Session *s, uint32_t file, const ElabOptions *options); // NULL after errors
 

@@ -276,13 +276,13 @@ static bool check_indices(Elab *e, int op, Val a, Val b, Span span) {
     return true;
   if (!is_comparison(op)) {
     Diagnostic *d =
-        elab_error(e, span, "index-arithmetic", "`%s` on %s: an index is a name, not a number",
+        elab_error(e, span, "index-arithmetic", "%s on %s: an index is a name, not a number",
                    operator_text(op), val_text(e, n ? a : b));
     diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
     return false;
   }
   if (n && m && n != m) {
-    Diagnostic *d = elab_error(e, span, "range-mismatch", "`%s` compares %s with %s",
+    Diagnostic *d = elab_error(e, span, "range-mismatch", "%s compares %s with %s",
                                operator_text(op), val_text(e, a), val_text(e, b));
     note_origins(e, d, (Val[]){a, b}, 2, span);
     return false;
@@ -313,7 +313,7 @@ Val arith_binary(Elab *e, int op, Val a, Val b, Span span, Span a_span, Span b_s
     return folded;
   if (op == '@')
     return arith_matmul(e, a, b, span);
-  const char *what = arena_printf(e->s->perm, "`%s`", operator_text(op));
+  const char *what = operator_text(op);
   if ((!is_shapeless(a) && not_a_tensor(e, what, a, a_span)) ||
       (!is_shapeless(b) && not_a_tensor(e, what, b, b_span)) || !check_indices(e, op, a, b, span))
     return val_error();

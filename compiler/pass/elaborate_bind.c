@@ -108,9 +108,8 @@ static bool is_any_shape(const Node *type) { // f32[..]
 
 static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
                     bool settings) {
-  Fit fit = {.bind = true, .span = arg ? arg->span : call};
-  fit.what = arena_printf(e->s->perm, "`%s` of %s", param->name, decl->name);
-  fit.from = arena_printf(e->s->perm, "`%s`", param->name);
+  Fit fit = {
+      .name = param->name, .owner = decl->name, .bind = true, .span = arg ? arg->span : call};
   if (arg && config_as_constant(e, param, arg))
     return val_error();
   if (arg && is_input_as_setting(decl, param, arg, settings)) {

@@ -66,11 +66,8 @@ Val binding_value(Elab *e, Scope *scope, Node *binding) {
     return val_error();
   }
   // A draw that still waits for its shape is drawn once, for all uses of the name.
-  Fit fit = {.what = arena_printf(e->s->perm, "`%s`", name),
-             .from = "this",
-             .span = binding->b->span,
-             .declared = true,
-             .fill = true};
+  Fit fit = {
+      .name = name, .from = "this", .span = binding->b->span, .declared = true, .fill = true};
   return fit_type(e, scope, binding->type, v, &fit);
 }
 

@@ -395,12 +395,22 @@ static const Builtin *operation(Elab *e, Op op) {
   return b;
 }
 
-const Builtin *builtin_find(Elab *e, const char *name) {
+static void number_builtins(Elab *e) {
+  for (uint32_t op = 0; op < N_OPS; op++)
+    if (op_table[op]->flags & OPF_USER)
+      names_set(e->s->perm, &e->builtin_names, intern(e->s, op_table[op]->name), N_TABLE + op + 1);
   for (uint32_t i = 0; i < N_TABLE; i++)
-    if (strcmp(table[i].name, name) == 0)
-      return &table[i];
-  Op op = op_find(name);
-  return op < N_OPS && (op_table[op]->flags & OPF_USER) ? operation(e, op) : NULL;
+    names_set(e->s->perm, &e->builtin_names, intern(e->s, table[i].name), i + 1);
+}
+
+// `name` is interned.
+const Builtin *builtin_find(Elab *e, const char *name) {
+  if (!e->builtin_names.n)
+    number_builtins(e);
+  uint32_t number = names_get(&e->builtin_names, name);
+  if (number > N_TABLE)
+    return operation(e, number - N_TABLE - 1);
+  return number ? &table[number - 1] : NULL;
 }
 
 uint32_t builtin_names(Elab *e, const char *const **names) {

@@ -23,8 +23,7 @@ static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
     return val_error();
   }
   const Node *last = decl->body->list.n ? decl->body->list.at[decl->body->list.n - 1] : decl->body;
-  Fit fit = {.span = last->span, .declared = true, .from = "here"};
-  fit.what = arena_printf(e->s->perm, "the result of %s", decl->name);
+  Fit fit = {.owner = decl->name, .span = last->span, .declared = true, .from = "here"};
   Val r = fit_type(e, scope, decl->type, v, &fit);
   r.app = v.app;
   return r;

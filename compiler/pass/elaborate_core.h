@@ -72,7 +72,7 @@ struct Shapeless {
   Val fn;           // kind V_FUNCTION: a fn without arguments whose result type takes the shape
   int op;           // operator of N_BINARY, or 0
   Op elementwise;   // applied to arg, if neither draw, fn nor op
-  Val arg[3];
+  Val *arg;
   uint32_t n;
   Span span;
   const char *stream;
@@ -143,11 +143,12 @@ bool dim_known(Elab *e, Scope *scope, Node *dim, Dim *out);
 bool type_known(Elab *e, Scope *scope, Node *type, Type *out);
 // Does it name no dimension variables? Then axes of length 1 may come and go (rule 4).
 bool type_concrete(Elab *e, Scope *scope, const Node *type);
-// Makes v fit a declared type: binds dimension variables in `scope` if `bind`. `what` names v in
-// messages ("argument `x` of Dense"), `from` it in notes about variables. `declared`: a result or
-// field, where axes of length 1 may come and go (rule 4).
+// Makes v fit a declared type: binds dimension variables in `scope` if `bind`. In messages v is
+// `what`; if that is NULL, "`name` of OWNER", without owner "`name`", without a name "the result of
+// OWNER"; `from` says in notes about variables where they come from, NULL: from `name`. `declared`:
+// a result or field, where axes of length 1 may come and go (rule 4).
 typedef struct {
-  const char *what, *from;
+  const char *what, *name, *owner, *from;
   Span span; // of the value
   bool bind, declared, fill;
 } Fit;

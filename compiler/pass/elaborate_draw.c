@@ -58,15 +58,23 @@ static Val shapeless(Elab *e, Shapeless s) {
   return (Val){.kind = V_SHAPELESS, .draw = p, .span = s.span};
 }
 
+static bool is_constant_draw(const char *name) {
+  return strcmp(name, "zeros") == 0 || strcmp(name, "ones") == 0;
+}
+
 Val draw_leaf(Elab *e, const char *name, Span span) {
-  bool outer = e->target && e->target->outer;
-  return shapeless(
-      e, (Shapeless){.draw = name, .span = span, .stream = elab_stream(e, name), .outer = outer});
+  Shapeless s = {.draw = name, .span = span, .outer = e->target && e->target->outer};
+  if (!is_constant_draw(name))
+    s.stream = elab_stream(e, name);
+  return shapeless(e, s);
 }
 
 Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span span) {
-  Shapeless s = {.op = op, .elementwise = elementwise, .n = n, .span = span};
-  memcpy(s.arg, arg, sizeof *arg * n);
+  Shapeless s = {.op = op,
+                 .elementwise = elementwise,
+                 .arg = val_tuple(e, V_TUPLE, arg, n).list,
+                 .n = n,
+                 .span = span};
   return shapeless(e, s);
 }
 
@@ -103,6 +111,7 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
     return val_error();
   }
   Shapeless s = *leaf.draw;
+  s.arg = arena_array(e->s->perm, Val, 2);
   for (uint32_t i = 0; i < n; i++) {
     if (arg[i].v.kind == V_ERROR)
       return val_error();
@@ -169,7 +178,7 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
   f32.elem = TY_F32;
   f32.range = 0;
   f32.batched = false;
-  if (strcmp(s->draw, "zeros") == 0 || strcmp(s->draw, "ones") == 0)
+  if (is_constant_draw(s->draw))
     return made(ir_const(building(e), *type, s->draw[0] == 'o'));
   if (strcmp(s->draw, "integers") == 0)
     return make_integers(e, s, type);

@@ -16,12 +16,22 @@ static const char *type_source(Elab *e, const Node *type) {
   return arena_strndup(e->s->perm, src->text + type->span.start, type->span.end - type->span.start);
 }
 
+static const char *fit_what(Elab *e, const Fit *fit) {
+  Arena *arena = e->s->perm;
+  if (fit->what)
+    return fit->what;
+  if (!fit->name)
+    return arena_printf(arena, "the result of %s", fit->owner);
+  return fit->owner ? arena_printf(arena, "`%s` of %s", fit->name, fit->owner)
+                    : arena_printf(arena, "`%s`", fit->name);
+}
+
 static Val fit_failed(Elab *e, Node *type, Val v, const Fit *fit, const char *why,
                       const Entry *other) {
   if (why && !*why)
     return val_error(); // said already
-  Diagnostic *d = elab_error(e, fit->span, "type-mismatch", "%s: %s is wanted, found %s", fit->what,
-                             type_source(e, type), val_text(e, v));
+  Diagnostic *d = elab_error(e, fit->span, "type-mismatch", "%s: %s is wanted, found %s",
+                             fit_what(e, fit), type_source(e, type), val_text(e, v));
   if (why)
     diag_label(e->s, d, "%s", why);
   const char *from = other && other->from ? other->from : "here";
@@ -58,7 +68,7 @@ static bool literal_fits(Elab *e, Scope *scope, Node *type, Val v, const Fit *fi
   if (v.i >= 0 && v.i < range)
     return true;
   elab_error(e, fit->span, "out-of-range", "%s: %lld is not one of the %lld values of index<%lld>",
-             fit->what, (long long)v.i, (long long)range, (long long)range);
+             fit_what(e, fit), (long long)v.i, (long long)range, (long long)range);
   return false;
 }
 

@@ -12,14 +12,14 @@ double number_of(Val v) {
   return v.kind == V_INT ? (double)v.i : v.f;
 }
 
-const char *operator_text(int op) {
+const char *operator_text(int op) { // for messages
   static const struct {
     int op;
     const char *text;
-  } table[] = {{OP_NOT, "not"}, {OP_AND, "and"}, {OP_OR, "or"}, {OP_EQ, "=="},
-               {OP_NE, "!="},   {OP_LE, "<="},   {OP_GE, ">="}, {'+', "+"},
-               {'-', "-"},      {'*', "*"},      {'/', "/"},    {'%', "%"},
-               {'@', "@"},      {'^', "^"},      {'<', "<"},    {'>', ">"}};
+  } table[] = {{OP_NOT, "`not`"}, {OP_AND, "`and`"}, {OP_OR, "`or`"}, {OP_EQ, "`==`"},
+               {OP_NE, "`!=`"},   {OP_LE, "`<=`"},   {OP_GE, "`>=`"}, {'+', "`+`"},
+               {'-', "`-`"},      {'*', "`*`"},      {'/', "`/`"},    {'%', "`%`"},
+               {'@', "`@`"},      {'^', "`^`"},      {'<', "`<`"},    {'>', "`>`"}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (table[i].op == op)
       return table[i].text;
@@ -138,7 +138,7 @@ Val fold_numbers(Elab *e, int op, Val a, Val b, Span span) {
   case '^':
     return val_float(pow(x, y));
   }
-  elab_error(e, span, "wrong-type", "`%s` needs whole numbers, found %s and %s", operator_text(op),
+  elab_error(e, span, "wrong-type", "%s needs whole numbers, found %s and %s", operator_text(op),
              val_text(e, a), val_text(e, b));
   return val_error();
 }

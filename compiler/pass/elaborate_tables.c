@@ -76,12 +76,12 @@ uint32_t target_end(Target *t, Value *const *values, const Port *ports, uint32_t
 }
 
 Value *target_argument(Target *t, Type type, NnrtRole role, uint32_t index, const char *name) {
-  Function *f = t->fn;
-  for (uint32_t i = 0; i < f->body->n_arg; i++)
-    if (f->arg_port[i].role == role && f->arg_port[i].index == index)
-      return f->body->arg[i];
-  Port port = {.role = role, .index = index, .name = intern(t->e->s, name)};
-  return ir_add_arg(f, type, port);
+  while (t->made[role].value.n <= index)
+    buf_push(t->e->m->arena, &t->made[role].value, NULL);
+  Value **made = &t->made[role].value.at[index];
+  if (!*made)
+    *made = ir_add_arg(t->fn, type, (Port){role, index, intern(t->e->s, name)});
+  return *made;
 }
 
 static Value *constant_key(Target *t) {

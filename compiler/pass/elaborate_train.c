@@ -281,6 +281,17 @@ static uint32_t selected_params(Elab *e, const bool *selected, Param **params, V
   return n;
 }
 
+typedef BUF(Type) Types;
+
+// What an optimizer has to say about a parameter depends on the type alone.
+static bool is_repeated(Elab *e, Types *seen, const Type *type) {
+  for (uint32_t i = 0; e->check && i < seen->n; i++)
+    if (type_equal(&seen->at[i], type))
+      return true;
+  buf_push(e->m->arena, seen, *type);
+  return false;
+}
+
 static bool push_updates(Elab *e, Train *t, Step *step, const Formulas *f, Results *out) {
   Arena *arena = e->m->arena;
   Results slots = {0};
@@ -299,9 +310,11 @@ static bool push_updates(Elab *e, Train *t, Step *step, const Formulas *f, Resul
   }
   for (uint32_t i = 0; i < step->minimize.n; i++) {
     Minimize *m = &step->minimize.at[i];
+    Types seen = {0};
     good = good && optimizer_bind(e, m, f->scope);
     for (uint32_t k = 0; good && k < n[i]; k++)
-      good = optimizer_update(e, t, step, m, param[i][k], grad[i][k], out, &slots);
+      good = is_repeated(e, &seen, &param[i][k]->type) ||
+             optimizer_update(e, t, step, m, param[i][k], grad[i][k], out, &slots);
   }
   for (uint32_t i = 0; i < slots.value.n; i++) {
     buf_push(arena, &out->value, slots.value.at[i]);
@@ -430,7 +443,7 @@ static bool make_steps(Elab *e, Train *t) {
   NnrtStep *table = arena_array(e->m->arena, NnrtStep, t->step.n);
   for (uint32_t i = 0; i < t->step.n; i++) {
     Step *step = t->step.at[i];
-    if (!make_step(e, t, step, false) || !make_grad(e, t, step) ||
+    if (!make_step(e, t, step, false) || (!e->check && !make_grad(e, t, step)) ||
         (t->table.accumulate > 1 && !make_step(e, t, step, true)))
       return false;
     table[i] = step->table;

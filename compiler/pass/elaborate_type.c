@@ -270,7 +270,8 @@ static bool mismatch(Unify *u, const char *format, ...) {
 
 static void bind_dim(Unify *u, const char *name, Val v) {
   Entry *n = scope_put(u->e, u->scope, name, v, u->fit->span);
-  n->from = u->fit->from;
+  const Fit *fit = u->fit;
+  n->from = fit->from ? fit->from : arena_printf(u->e->s->perm, "`%s`", fit->name);
   n->constant = true;
 }
 

@@ -1,19 +1,22 @@
 // Chunked bump allocator. Under ASan each allocation is its own chunk, so that overruns are seen.
 #include "support/arena.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-enum { CHUNK_BYTES = 0 };
+enum { CHUNK_BYTES = 0, MAX_CHUNK_BYTES = 0 };
 #else
-enum { CHUNK_BYTES = 64 * 1024 };
+enum { CHUNK_BYTES = 64 * 1024, MAX_CHUNK_BYTES = 8 * 1024 * 1024 };
 #endif
 
 typedef struct Chunk {
   struct Chunk *next;
   size_t used, size;
+  bool is_mapped;
   _Alignas(16) char data[];
 } Chunk;
 
@@ -37,9 +40,35 @@ Arena *arena_create(void) {
 void arena_destroy(Arena *arena) {
   for (Chunk *c = arena->head, *next; c; c = next) {
     next = c->next;
-    free(c);
+    if (c->is_mapped)
+      munmap(c, sizeof *c + c->size);
+    else
+      free(c);
   }
   free(arena);
+}
+
+// A large one comes from the kernel, which clears pages as they are touched, large pages if it can.
+static Chunk *chunk_new(size_t room) {
+  Chunk *c = NULL;
+  bool is_mapped = MAX_CHUNK_BYTES && room >= MAX_CHUNK_BYTES;
+  if (is_mapped) {
+    c = mmap(NULL, sizeof(Chunk) + room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+             0);
+    c = must(c == MAP_FAILED ? NULL : c);
+    madvise(c, sizeof(Chunk) + room, MADV_HUGEPAGE);
+  } else
+    c = must(calloc(1, sizeof(Chunk) + room));
+  c->size = room;
+  c->is_mapped = is_mapped;
+  return c;
+}
+
+// As much as there is already, within limits.
+static size_t chunk_room(const Arena *arena, size_t size) {
+  size_t room = arena->bytes < CHUNK_BYTES ? CHUNK_BYTES : arena->bytes;
+  room = room > MAX_CHUNK_BYTES ? MAX_CHUNK_BYTES : room;
+  return size > room ? size : room;
 }
 
 void *arena_alloc(Arena *arena, size_t size) {
@@ -47,11 +76,9 @@ void *arena_alloc(Arena *arena, size_t size) {
   arena->bytes += size;
   Chunk *c = arena->head;
   if (!c || c->size - c->used < size) {
-    size_t room = size > CHUNK_BYTES ? size : (size_t)CHUNK_BYTES;
-    c = must(calloc(1, sizeof(Chunk) + room));
-    c->size = room;
+    c = chunk_new(chunk_room(arena, size));
     // A large block goes behind the head, so that the head's free room stays in use.
-    if (arena->head && size > CHUNK_BYTES / 4) {
+    if (arena->head && c->size - size < arena->head->size - arena->head->used) {
       c->next = arena->head->next;
       arena->head->next = c;
     } else {

@@ -47,6 +47,19 @@ layer Block{i}(units: int = 32)(x: f32[in]) -> f32[in] {{
     chain = "".join(f"    |> Block{i}\n" for i in range(0, layers, 10))
     return out + "model M(x: f32[32]) -> f32 {\n    x\n" + chain + "    |> Dense(1)\n}\n" + TRAIN
 
+def applied(n):  # layers of six lines, each applied
+    out = DATA
+    for i in range(n):
+        out += f"""layer Block{i}(units: int = 32)(x: f32[in]) -> f32[in] {{
+    let a = x |> Dense(units, activation = relu)
+    let c = tanh(a * 0.5) + select(a > 0, a, 0.1 * a)
+    c * x
+}}
+
+"""
+    chain = "".join(f"    |> Block{i}\n" for i in range(n))
+    return out + "model M(x: f32[32]) -> f32 {\n    x\n" + chain + "    |> Dense(1)\n}\n" + TRAIN
+
 def run(name, text, *options, wrong=False):  # processor seconds, MB, output
     path = f"{work}/{name}.nn"
     if text:
@@ -75,6 +88,7 @@ LONG = {
     "comments of C without end": (20000, lambda n: "/* a " * n + "\n"),
     "quotes without end": (20000, lambda n: 'a "b ' * n + "\n"),
     "declarations": (5000, lambda n: "".join(f"const a{i} = {i}\n" for i in range(n))),
+    "applied layers": (200, applied),
     "calls": (5000, lambda n: "fn f(x: f32) -> f32 { x }\npredict P(x: f32) { sum([" + "f(x), " * n + "f(x)]) }\n"),
 }
 for kind, (n, make) in LONG.items():
