@@ -236,6 +236,35 @@ Inst *ir_inst_with(Builder *b, Op op, Value *const *args, uint32_t n_args, const
   return inst;
 }
 
+static Region *copy_body(Builder *b, Region *from) {
+  Arena *arena = b->m->arena;
+  Value **with = arena_array(arena, Value *, ir_number_region(from) + 1);
+  Builder in = {.m = b->m, .region = ir_region(b->region->fn)};
+  for (uint32_t i = 0; i < from->n_arg; i++)
+    with[i] = ir_region_arg(in.region, from->arg[i]->type, arena);
+  for (const Inst *i = from->first; i; i = i->next) {
+    Value **arg = arena_array(arena, Value *, i->n_args + 1);
+    for (uint32_t k = 0; k < i->n_args; k++)
+      arg[k] = with[i->arg[k]->id];
+    const Inst *copy = ir_copy(&in, i, arg);
+    for (uint32_t k = 0; k < i->n_results; k++)
+      with[i->result[k]->id] = copy->result[k];
+  }
+  return in.region;
+}
+
+Inst *ir_copy(Builder *b, const Inst *inst, Value *const *args) {
+  LocId loc = b->loc;
+  b->loc = inst->loc;
+  Inst *copy = inst->body ? ir_inst_with(b, inst->op, args, inst->n_args, inst->attr, inst->n_attrs,
+                                         copy_body(b, inst->body))
+                          : ir_inst(b, inst->op, args, inst->n_args, inst->attr, inst->n_attrs);
+  for (uint32_t i = 0; i < inst->n_results; i++)
+    copy->result[i]->type = inst->result[i]->type;
+  b->loc = loc;
+  return copy;
+}
+
 void ir_remove(Inst *inst) {
   Region *r = inst->parent;
   if (!r)

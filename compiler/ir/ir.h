@@ -186,6 +186,8 @@ Inst *ir_inst(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr
 Region *ir_region(Function *f);
 Inst *ir_inst_with(Builder *b, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
                    uint32_t n_attrs, Region *body);
+// The same instruction on other arguments of the same types; a body is copied.
+Inst *ir_copy(Builder *b, const Inst *inst, Value *const *args);
 // Would ir_inst accept it? Returns NULL, or why not in words (for user errors).
 const char *ir_check(Module *m, Op op, Value *const *args, uint32_t n_args, const Attr *attrs,
                      uint32_t n_attrs, Type *result);

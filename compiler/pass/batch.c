@@ -126,11 +126,15 @@ static void batch_region(Module *m, Region *r) {
 }
 
 // The stable forms and folds that follow would compute the loss from what x is made of; then its
-// derivative by x would be lost.
+// derivative by x would be lost. So it would be where pass hoist takes what is made of an argument
+// of a loop's body out of the loop.
 static void tap_value(Function *f, Value *x) {
-  if (!x->def || x->def->op == OP_tap)
+  if (x->def ? x->def->op == OP_tap : x->region == f->body)
     return;
-  Builder b = {.m = f->module, .region = x->region, .before = x->def->next, .loc = x->def->loc};
+  Builder b = {.m = f->module,
+               .region = x->region,
+               .before = x->def ? x->def->next : x->region->first,
+               .loc = x->def ? x->def->loc : 0};
   Value *tap = ir_unary(&b, OP_tap, x);
   ir_replace(x, tap);
   tap->def->arg[0] = x;

@@ -128,6 +128,8 @@ typedef struct {
   BUF(Value *) at;
 } Totals;
 
+typedef BUF(StateUpdate) StateUpdates;
+
 // The function being built. Values that come from outside become its arguments on first use.
 struct Target {
   Elab *e;
@@ -144,7 +146,7 @@ struct Target {
   bool iterates;              // step and grad: draws change with the step; elsewhere step is 0
   struct Columns *input;      // predict: its own table of columns instead of the data's
   uint32_t fixed;             // > 0 in data fields and predict: target_seed() is the constant 0 too
-  BUF(StateUpdate) update;    // new values of layers' states, one per state (training only)
+  StateUpdates update;        // new values of layers' states, one per state (training only)
   NameNumbers stream;         // random streams: how often each name was used so far
   const char *place;          // the step whose formulas are being elaborated, or NULL
   bool outer;     // formulas of the train block: their draws are those of all its steps (rule 7)

@@ -209,6 +209,7 @@ Val scan_expr(Elab *e, Scope *scope, Node *node);
 // Goes on outside: in the scan `to`, NULL: in the function. Returns where it was.
 struct ScanBody *scan_leave(Elab *e, struct ScanBody *to);
 void scan_return(Elab *e, struct ScanBody *from);
+struct ScanBody *scan_around(const Elab *e, const Region *r);   // whose body is r; NULL: no scan's
 bool scan_outlives(const Elab *e, const struct ScanBody *scan); // is it around here?
 Value *scan_key(Elab *e);                                       // what draws here take as the seed
 
@@ -265,6 +266,10 @@ bool is_shapeless(Val v);
 // ---- elaborate_grad.c
 typedef struct Builtin Builtin;
 Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+
+// ---- elaborate_through.c
+// What the body reads and is made of x outside is made in the body from here on.
+void grad_bring_in(Elab *e, const Value *x, Region *body);
 
 // ---- elaborate_picture.c
 Val picture_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);

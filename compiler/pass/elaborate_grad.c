@@ -4,7 +4,7 @@
 #include "pass/elaborate_core.h"
 
 // Of values of one region, and of x, which may lie around it: the body of a scan reads what is
-// outside until it is closed.
+// outside until it is closed. What is made of x there has been brought in (grad_bring_in).
 typedef struct {
   const Region *region;
   const Value *x;
@@ -70,19 +70,6 @@ static Walk walk_from(Elab *e, const Value *x, Region *region) {
   return w;
 }
 
-// Does the body of a scan read a value that is computed from x, outside?
-static bool reaches_outside(Elab *e, const Value *x, const Region *body) {
-  if (x->region == body)
-    return false;
-  Region *outer = x->region;
-  Walk w = walk_from(e, x, outer);
-  for (const Inst *i = body->first; i; i = i->next)
-    for (uint32_t k = 0; k < i->n_args; k++)
-      if (i->arg[k]->region == outer && w.reaches[place_of(&w, i->arg[k])])
-        return true;
-  return false;
-}
-
 static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Span span) {
   if (w->carries[place_of(w, loss)])
     return true;
@@ -92,16 +79,6 @@ static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Spa
     diag_note(e->s, d, arg[1].span,
               "e changes with this only in jumps: through comparisons, argmax, floor, sign or "
               "stop_gradient");
-    return false;
-  }
-  if (reaches_outside(e, w->x, w->region)) {
-    d = elab_error(e, span, "zero-gradient",
-                   "inside this scan the first value is computed from the second only through what "
-                   "is computed before the scan");
-    diag_note(e->s, d, arg[1].span, "this lies outside of the scan");
-    diag_note(e->s, d, (Span){0},
-              "each turn differentiates its own body: compute what lies between in the body, or "
-              "carry the sum of the e, and take its gradient after the scan");
     return false;
   }
   d = elab_error(e, span, "zero-gradient", "the first value is not computed from the second");
@@ -141,17 +118,9 @@ static Value *grad_value(Elab *e, const Arg *arg) {
   return elab_tensor(e, v, NULL, arg->span);
 }
 
-Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
-  (void)b, (void)want;
-  Value *loss = grad_value(e, &arg[0]), *x = grad_value(e, &arg[1]);
-  if (!loss || !x || !grad_types(e, loss, x, arg, span))
-    return val_error();
-  if (loss->region != building(e)->region) {
-    Diagnostic *d = elab_error(e, span, "zero-gradient",
-                               "inside this scan the first value is the same in every turn");
-    diag_note(e->s, d, arg[0].span, "it is computed outside: take its gradient there");
-    return val_error();
-  }
+// In the region of the loss, which is the current one.
+static Val grad_here(Elab *e, Value *loss, Value *x, Arg *arg, Span span) {
+  grad_bring_in(e, x, loss->region);
   Walk w = walk_from(e, x, loss->region);
   if (!refuse_zero(e, &w, loss, arg, span))
     return val_error();
@@ -168,6 +137,18 @@ Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
     loss = ir_unary(building(e), OP_batch_sum, loss);
   Val r = val_tensor(ir_inst(building(e), OP_grad, (Value *[]){loss, x}, 2, NULL, 0)->result[0]);
   r.ones = arg[1].v.ones;
+  return r;
+}
+
+// What every turn of a scan would give alike is made around it, where its e is.
+Val grad_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)b, (void)want;
+  Value *loss = grad_value(e, &arg[0]), *x = grad_value(e, &arg[1]);
+  if (!loss || !x || !grad_types(e, loss, x, arg, span))
+    return val_error();
+  struct ScanBody *from = scan_leave(e, scan_around(e, loss->region));
+  Val r = grad_here(e, loss, x, arg, span);
+  scan_return(e, from);
   return r;
 }
 

@@ -49,6 +49,13 @@ void scan_return(Elab *e, ScanBody *from) {
   e->target->scan = from;
 }
 
+ScanBody *scan_around(const Elab *e, const Region *r) {
+  ScanBody *s = e->target ? e->target->scan : NULL;
+  while (s && s->region != r)
+    s = s->up;
+  return s;
+}
+
 bool scan_outlives(const Elab *e, const ScanBody *scan) {
   for (const ScanBody *s = e->target ? e->target->scan : NULL; s; s = s->up)
     if (s == scan)

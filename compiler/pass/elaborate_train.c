@@ -83,6 +83,17 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
   return ir_convert(&e->target->b, x, TY_F32);
 }
 
+// What is only shown sees the states from before the step and gives them no new values (rules 8,
+// 25): the batch counts once, where it is minimised.
+static Value *reported(Elab *e, Scope *scope, Node *expr) {
+  Target *target = e->target;
+  StateUpdates minimised = target->update;
+  target->update = (StateUpdates){0};
+  Value *x = one_number(e, scope, expr, "report");
+  target->update = minimised;
+  return x;
+}
+
 static Value *batch_sum(Builder *b, Value *x) {
   return x->type.batched ? ir_inst(b, OP_batch_sum, &x, 1, NULL, 0)->result[0] : x;
 }
@@ -161,7 +172,7 @@ static bool make_formulas(Elab *e, const Train *t, const Step *step, Scope *oute
   good = make_losses(e, t, step, f, &n);
   for (uint32_t i = 0; i < step->report.n; i++) {
     target->totals = &f->totals[n + i];
-    f->metric[n + i] = one_number(e, f->scope, step->report.at[i].node->a, "report");
+    f->metric[n + i] = reported(e, f->scope, step->report.at[i].node->a);
     good &= f->metric[n + i] != NULL;
   }
   target->totals = NULL;

@@ -162,8 +162,11 @@ static bool move_before(Hoist *h, uint32_t n) {
     if (!v || !h->moved[v->id] || !read[v->id])
       continue;
     Value *out = outside(h, &b, v);
-    ir_replace(v, h->depends[v->id] == SAME ? scan_capture(h->m, h->scan, out)
-                                            : scan_sequence(h->m, h->scan, out));
+    Value *in = h->depends[v->id] == SAME ? scan_capture(h->m, h->scan, out)
+                                          : scan_sequence(h->m, h->scan, out);
+    if (in->id == UINT32_MAX) // a new one: what is known of v holds for it
+      in->id = v->id;
+    ir_replace(v, in);
     any = true;
   }
   return any;

@@ -44,8 +44,12 @@ got=$("$work/t" eval --load "$work/w.safetensors" --log json 2> "$work/err" | tr
 if [ "$got" = '"pair":2 "before":4.25 "slope":64 ' ]; then echo "PASS gradients neighbours in the batch"
 else echo "FAIL gradients neighbours in the batch: $got $(tail -1 "$work/err")"; fi
 
-# In the turns of a scan: differences to formulas, in double.
-"$NNC" eval tests/cli/scan-gradients.nn --batch=3 > "$work/out" 2>&1
-wrong=$(sed 's/^[^=]*= //' "$work/out" | tr ' ' '\n' | awk '!($1 < 1e-11 && $1 > -1e-11)' | head -3 | tr '\n' ' ')
-if [ "$(wc -l < "$work/out")" = 5 ] && [ -z "$wrong" ]; then echo "PASS gradients in the turns of a scan"
-else echo "FAIL gradients in the turns of a scan: $wrong $(tail -1 "$work/out" | cut -c1-200)"; fi
+# differences FILE N: those of N results to formulas, in double, are 0
+differences() {
+  "$NNC" eval "tests/cli/$1.nn" --batch=3 > "$work/out" 2>&1
+  wrong=$(sed 's/^[^=]*= //' "$work/out" | tr ' ' '\n' | awk '!($1 < 1e-11 && $1 > -1e-11)' | head -3 | tr '\n' ' ')
+  if [ "$(wc -l < "$work/out")" = "$2" ] && [ -z "$wrong" ]; then echo "PASS gradients $1"
+  else echo "FAIL gradients $1: $wrong $(tail -1 "$work/out" | cut -c1-200)"; fi
+}
+differences scan-gradients 5
+differences outer-gradients 7

@@ -56,6 +56,14 @@ train Look { minimize A() + B() with sgd(0.0); report a = A(), b = B(); steps 1 
 EOF
 equal "step counts an optimizer's updates" "$(figures counters a) $(figures counters b)" "21 3"
 
+# Rule 25: a report that applies a layer with a state shows it, from before the step, and leaves it.
+ran state << 'EOF'
+layer Counted()(x: f32) -> f32 { param w: f32 = zeros; state n: f32 = zeros; n = n + 1; w * x + n }
+model M(x: f32) -> f32 { x |> Counted() }
+train T { minimize M(1.0) with sgd(1.0); report n = M(0.0); steps 4; log every(1) }
+EOF
+equal "a state advances once in a step, not where it is reported" "$(figures state n)" "1 2 3 4 4"
+
 # Rule 7: a let above the steps is the same draw in both; in a repeated step its own are fresh each time.
 ran draws --epochs 2 << 'EOF'
 data P { rows = generated(8); x: f32 = row }
