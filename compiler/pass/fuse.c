@@ -3,7 +3,10 @@
 // needs:  batched IR after layout
 // leaves: groups, literals and the return (forms: compiler/HACKING.md)
 // cost:   a walk over dependences per join: quadratic at worst, in values
+#include "ops/conv.h"
 #include "pass/fuse.h"
+
+#include <string.h>
 
 enum {
   ROW_ELEMENTS = 4096,  // 16 KB: a row that is gone through several times stays in L1
@@ -104,12 +107,23 @@ static bool fits_column(const Fit *fit, uint32_t v) {
   return value_count(fit->fz, v) == columns && reads_flat(fit, v, columns);
 }
 
+static bool reads_places(const Fit *fit, uint32_t v) {
+  const Node *node = &fit->fz->node[v];
+  for (uint32_t k = 0; k < node->access.n; k++) {
+    uint32_t leaf = node->access.at[k].leaf;
+    if (inside(fit, leaf) && fit->fz->node[leaf].value->def->op == OP_pool_argmax)
+      return true;
+  }
+  return false;
+}
+
 // An epilogue: everything that it reads has an address from row and column. Updates stay out:
 // gradients are stored, and the update is the next loop over them.
-static bool fits_dot(const Fit *fit, uint32_t v) {
+static bool fits_epilogue(const Fit *fit, uint32_t v) {
   const Node *node = &fit->fz->node[v];
   Dim rows = fit->space->rows, columns = fit->space->columns, full = dim_mul(rows, columns);
-  if (!is_elementwise(node) || node->update_only || value_count(fit->fz, v) != full)
+  if (!is_elementwise(node) || node->update_only || value_count(fit->fz, v) != full ||
+      reads_places(fit, v))
     return false;
   for (uint32_t k = 0; k < node->access.n; k++)
     if (access_class(fit->fz, &node->access.at[k], rows, columns) == MAP_OTHER)
@@ -128,8 +142,8 @@ bool space_accepts(Fuse *fz, const FuseGroup *space, const FuseGroup *g, const F
   case G_COLUMN:
     return fits_column(&fit, v);
   case G_DOT:
-    return fits_dot(&fit, v);
   case G_KERNEL:
+    return fits_epilogue(&fit, v);
   case G_SCAN:
     return false;
   }
@@ -241,6 +255,43 @@ static void place_dot(Fuse *fz, uint32_t v) {
   group_add(fz, group_new(fz, G_DOT, rows, columns), v);
 }
 
+// The group that makes pool_max of the same windows: one walk makes both.
+static FuseGroup *greatest_of_same(Fuse *fz, uint32_t v) {
+  const Inst *inst = fz->node[v].value->def;
+  const Ids *readers = &fz->node[fz->node[v].access.at[0].leaf].user;
+  for (uint32_t k = 0; inst->op == OP_pool_argmax && k < readers->n; k++) {
+    const Node *other = &fz->node[readers->at[k]];
+    const Inst *def = other->value->def;
+    if (def->op != OP_pool_max || !other->group)
+      continue;
+    PoolShape a = pool_shape(def), b = pool_shape(inst);
+    if (memcmp(&a, &b, sizeof a) == 0 && !path_around(fz, other->group, v))
+      return other->group;
+  }
+  return NULL;
+}
+
+// An image has an epilogue: pixels are its rows, channels its columns. Not so a filter, which is
+// the gradient that an update reads.
+static void place_kernel(Fuse *fz, uint32_t v) {
+  const Inst *inst = fz->node[v].value->def;
+  const Type *type = &inst->result[0]->type;
+  FuseGroup *same = greatest_of_same(fz, v);
+  if (same) {
+    group_add(fz, same, v);
+    return;
+  }
+  bool image = op_table[inst->op]->kind == K_WINDOW && type->elem == TY_F32 &&
+               (inst->op != OP_conv || conv_shape(inst).wrt != CONV_FILTER);
+  FuseGroup *g = group_new(fz, G_KERNEL, value_count(fz, v), 1);
+  if (image) {
+    g->rows = dim_mul(dim_mul(type->dim[0], type->dim[1]), type->dim[2]);
+    g->columns = type->dim[3];
+  }
+  g->closed = !image;
+  group_add(fz, g, v);
+}
+
 // All results of a scan at once: nothing joins it.
 static void place_scan(Fuse *fz, const Inst *scan) {
   FuseGroup *g = group_new(fz, G_SCAN, 0, 0);
@@ -262,7 +313,7 @@ static void place_value(Fuse *fz, uint32_t v) {
   else if (op_table[node->value->def->op]->kind == K_CONTRACT)
     place_dot(fz, v);
   else
-    group_add(fz, group_new(fz, G_KERNEL, value_count(fz, v), 1), v);
+    place_kernel(fz, v);
 }
 
 // ---- setting up ---------------------------------------------------------------------------------

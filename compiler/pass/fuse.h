@@ -15,7 +15,7 @@ typedef BUF(uint32_t) Ids;
 
 typedef struct FuseGroup {
   GroupKind kind;
-  Dim rows, columns; // the space. loop: count, 1. dot: B*M, N
+  Dim rows, columns; // the space. loop: count, 1. dot: B*M, N. image: pixels, channels
   Ids member;        // values, in program order
   bool closed;       // takes no more members
   bool dead;         // merged into another, or emptied

@@ -102,7 +102,8 @@ static bool user_takes(const Recompute *r, uint32_t user) {
       more += bytes_estimate(fz, r->leaf.at[i]);
   if (more > 2 * 4 * dim_estimate(count) + 1024)
     return false;
-  for (uint32_t i = 0; to->kind == G_DOT && i < r->set.n; i++)
+  bool epilogue = to->kind == G_DOT || to->kind == G_KERNEL;
+  for (uint32_t i = 0; epilogue && i < r->set.n; i++)
     for (uint32_t k = 0; k < fz->node[r->set.at[i]].access.n; k++)
       if (access_class(fz, &fz->node[r->set.at[i]].access.at[k], to->rows, to->columns) ==
           MAP_OTHER)
