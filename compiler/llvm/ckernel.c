@@ -240,6 +240,25 @@ static void call_pool(Kernel *k, const Call *c) {
             args, sizeof args / sizeof *args);
 }
 
+static void call_sample(Kernel *k, const Call *c) {
+  const Value *result = c->inst->result[0];
+  bool forward = c->inst->op == OP_sample;
+  const Dim *image = forward ? c->inst->arg[0]->type.dim : result->type.dim,
+            *points = c->inst->arg[1]->type.dim;
+  must_be_f32(c, result);
+  const Dim number[] = {image[1], image[2], image[3], points[1], points[2]};
+  LLVMValueRef width = row_width(k, &result->type, 2);
+  LLVMValueRef args[] = {shape_argument(k, number, sizeof number / sizeof *number),
+                         argument(k, c, 0),
+                         argument(k, c, 1),
+                         argument(k, c, 2),
+                         c->out,
+                         row_from(k, c->from, width),
+                         row_from(k, c->to, width)};
+  must_call(k, forward ? "nnrt_sample_f32" : "nnrt_sample_add_f32", args,
+            sizeof args / sizeof *args);
+}
+
 // The operation whose result goes through the epilogue: of pool_max and pool_argmax the former.
 static const Inst *find_anchor(Kernel *k) {
   const Inst *found = NULL;
@@ -271,6 +290,8 @@ void kernel_c(Kernel *k) {
     call_scatter_add(k, &c);
   else if (c.inst->op == OP_conv)
     call_conv(k, &c);
+  else if (c.inst->op == OP_sample || c.inst->op == OP_sample_add)
+    call_sample(k, &c);
   else if (op_table[c.inst->op]->kind == K_WINDOW)
     call_pool(k, &c);
   else

@@ -19,7 +19,7 @@ BATCH_RULE(batch_roll);
 BATCH_RULE(gather);
 BATCH_RULE(scatter_add);
 BATCH_RULE(conv);
-BATCH_RULE(images); // pooling: every argument is images
+BATCH_RULE(images); // pooling, sampling: every argument is images
 
 // x over the batch: broadcast to [N, ...] unless it is there already.
 Value *with_rows(Builder *b, Value *x, bool batched, Dim rows);

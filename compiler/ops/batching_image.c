@@ -25,7 +25,7 @@ static Value *again(Builder *b, const Inst *inst, Value *const *arg, const Attr 
 
 Value *batch_images(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
   Dim rows = rows_of(inst, arg, batched);
-  Value *all[2];
+  Value *all[3];
   for (uint32_t i = 0; i < inst->n_args; i++)
     all[i] = joined(b, with_rows(b, arg[i], batched[i], rows));
   return parted(b, again(b, inst, all, inst->attr), rows);

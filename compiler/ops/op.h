@@ -16,7 +16,7 @@ typedef enum {
   K_SHAPE,    // only moves elements: broadcast reshape transpose slice pad reverse concat
   K_REDUCE,   // sum, max, argmax over axes
   K_CONTRACT, // dot
-  K_INDEX,    // gather, scatter_add
+  K_INDEX,    // gather, scatter_add, sample: elements found by values
   K_WINDOW,   // conv, pool_max and the like: on [N, H, W, C]
   K_RANDOM,   // random
   K_CONTROL,  // grad, stop_gradient, batch_sum, scan, group, return, yield

@@ -14,44 +14,6 @@ static Val augment_error(Elab *e, Span span, const char *what, const char *advic
 
 // ---- sample(x, y, z) ---------------------------------------------------------------------------
 
-static Value *number_like(Builder *b, const Value *x, double value) {
-  Type type = x->type;
-  type.batched = false;
-  return ir_const(b, type, value);
-}
-
-// The pixels at whole coordinates, which lie within the picture.
-static Value *pixels(Elab *e, Value *x, Value *y, Value *z) {
-  Builder *b = building(e);
-  Dim width = x->type.dim[1], table[] = {x->type.dim[0] * width, x->type.dim[2]};
-  Value *at = ir_binary(b, OP_add, ir_binary(b, OP_mul, y, number_like(b, y, (double)width)), z);
-  Attr attr[] = {attr_elem(TY_I32), attr_int(table[0])};
-  at = ir_inst(b, OP_convert, &at, 1, attr, 2)->result[0];
-  Value *args[] = {ir_reshape(b, x, table, 2), at};
-  return ir_inst(b, OP_gather, args, 2, NULL, 0)->result[0];
-}
-
-typedef struct {
-  Value *low, *high; // neighbouring whole coordinates
-  Value *part;       // how far it is from the lower to the higher
-} Coordinate;
-
-static Coordinate coordinate(Builder *b, Value *y, Dim size) {
-  double last = (double)size - 1;
-  Value *most = number_like(b, y, last);
-  y = ir_binary(b, OP_min, ir_binary(b, OP_max, y, number_like(b, y, 0)), most);
-  Value *low = ir_unary(b, OP_floor, y);
-  Value *next = ir_binary(b, OP_add, low, number_like(b, y, 1));
-  return (Coordinate){low, ir_binary(b, OP_min, next, most), ir_binary(b, OP_sub, y, low)};
-}
-
-static Value *between(Elab *e, Value *a, Value *c, Value *part) {
-  Builder *b = building(e);
-  const uint32_t axes[] = {0, 1};
-  part = ir_broadcast(b, part, axes, a->type);
-  return ir_binary(b, OP_add, a, ir_binary(b, OP_mul, part, ir_binary(b, OP_sub, c, a)));
-}
-
 // x: f32[h, w, c]; y, z: f32[i, k], in pixels; outside of x is its nearest border.
 Val do_sample(Elab *e, const Builtin *builtin, Arg *arg, Span span, const Type *want) {
   (void)builtin, (void)want;
@@ -61,7 +23,7 @@ Val do_sample(Elab *e, const Builtin *builtin, Arg *arg, Span span, const Type *
       return val_error();
   const Type *x = &v[0]->type;
   if (x->rank != 3 || x->elem != TY_F32 || v[1]->type.rank != 2 || v[1]->type.elem != TY_F32 ||
-      !type_same_shape(&v[1]->type, &v[2]->type) || x->dim[0] * x->dim[1] > 1 << 24) {
+      !type_same_shape(&v[1]->type, &v[2]->type)) {
     elab_error(e, span, "shape-mismatch",
                "sample takes a picture f32[h, w, c] and two f32[i, k] of coordinates, found %s, %s "
                "and %s",
@@ -70,10 +32,11 @@ Val do_sample(Elab *e, const Builtin *builtin, Arg *arg, Span span, const Type *
   }
   at(e, span);
   Builder *b = building(e);
-  Coordinate y = coordinate(b, v[1], x->dim[0]), z = coordinate(b, v[2], x->dim[1]);
-  Value *low = between(e, pixels(e, v[0], y.low, z.low), pixels(e, v[0], y.low, z.high), z.part);
-  Value *high = between(e, pixels(e, v[0], y.high, z.low), pixels(e, v[0], y.high, z.high), z.part);
-  return val_tensor(between(e, low, high, y.part));
+  Dim points[] = {1, v[1]->type.dim[0], v[1]->type.dim[1]};
+  Dim out[] = {points[1], points[2], x->dim[2]};
+  Value *args[] = {ir_reshape(b, v[0], (Dim[]){1, x->dim[0], x->dim[1], x->dim[2]}, 4),
+                   ir_reshape(b, v[1], points, 3), ir_reshape(b, v[2], points, 3)};
+  return val_tensor(ir_reshape(b, ir_inst(b, OP_sample, args, 3, NULL, 0)->result[0], out, 3));
 }
 
 // ---- augment(...) ------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ static Dim kernel_tile(const Inst *inst) {
   bool image = op_table[inst->op]->kind == K_WINDOW;
   if (image && inst->op == OP_conv && conv_shape(inst).wrt == CONV_FILTER)
     return width > 0 ? FILTER_ROWS * width : KERNEL_WORK;
-  if (image)
+  if (image || inst->op == OP_sample || inst->op == OP_sample_add)
     width *= result->dim[2];
   if (width <= 0)
     width = 1;

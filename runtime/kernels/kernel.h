@@ -165,6 +165,17 @@ void nnrt_pool_scatter_f32(const NnrtArgs *args, const NnrtWindows *shape, const
                            const void *places, bool bytes, float *out, int64_t row0, int64_t row1,
                            NnrtEpilogue epilogue);
 
+// ---- Sampling (sample.c) -----------------------------------------------------------------------
+typedef struct { // images [images, height, width, channels] at [images, rows, columns] points
+  int64_t height, width, channels, rows, columns;
+} NnrtSample;
+// Rows [row0, row1) of `images * rows` rows of points: x at coordinates y, z, bilinearly.
+void nnrt_sample_f32(const NnrtSample *shape, const float *x, const float *y, const float *z,
+                     float *out, int64_t row0, int64_t row1);
+// Rows of `images * height` rows of pixels: its transpose, of the pixels d.
+void nnrt_sample_add_f32(const NnrtSample *shape, const float *y, const float *z, const float *d,
+                         float *out, int64_t row0, int64_t row1);
+
 // ---- Products (gemm.c) -------------------------------------------------------------------------
 // A batch of products: C[i][m, n] = epilogue(sum_k A[i][m, k] B[i][k, n]), C one matrix of batch*M
 // rows. A[i][m, k] = a[i*a_i + m*a_m + k*a_k], B[i][k, n] = b[i*b_i + k*b_k + n*b_n]; the row given
