@@ -153,6 +153,7 @@ struct Target {
   bool repeats;   // a step that is repeated: its own draws are fresh each time
   bool pieces;    // part.T: its batch is a piece of a greater one (rule 28)
   Span warned;    // the last place that was warned about for it
+  bool presents;  // predict and draw: the value is for readers, so `text` is a form of it
   Totals *totals; // of the report being elaborated, or NULL
   int64_t grid_rows, grid_columns; // of the grid that is being drawn; 0: none is
 };

@@ -1,5 +1,6 @@
-// `draw NAME = grid(...) every 4 epochs` in train blocks (rule 36): a function draw.T.NAME each, in
-// evaluation mode with fixed keys for draws, and the table of what is drawn when.
+// `draw NAME = grid(...) every 4 epochs` in train blocks (rule 36), pictures and texts: a function
+// draw.T.NAME each, in evaluation mode with fixed keys for draws, and the table of what is drawn
+// when.
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -94,6 +95,39 @@ static void push_picture(Elab *e, const Train *t, Val v, NnrtDraw *draw, Results
   push_output(e, c, colour, draw, out);
 }
 
+// Of the first row: `draw text(continued(input))`. false after an error.
+static bool push_text(Elab *e, const Train *t, Val v, Span span, NnrtDraw *draw, Results *out) {
+  NnrtOutput o = {.form = NNRT_AS_TEXT};
+  Value *x = elab_tensor(e, v, NULL, span);
+  if (!x)
+    return false;
+  o.type = nnrt_type(&x->type);
+  o.type.range = x->type.range;
+  add_names_of(t, x, &o);
+  if (!check_text(e, &o, span))
+    return false;
+  draw->output = arena_array(e->m->arena, NnrtOutput, 1);
+  draw->examples = 1;
+  push_output(e, x, o, draw, out);
+  return true;
+}
+
+static bool push_drawing(Elab *e, const Train *t, Node *expr, Val v, NnrtDraw *draw, Results *out) {
+  if (v.kind == V_ERROR)
+    return false;
+  if (v.kind == V_PICTURE) {
+    push_picture(e, t, v, draw, out);
+    return true;
+  }
+  if (is_text(expr))
+    return push_text(e, t, v, expr->span, draw, out);
+  Diagnostic *d = diag_error(e->s, expr->span, "picture-value",
+                             "draw wants a picture or a text, found %s", val_text(e, v));
+  diag_note(e->s, d, (Span){0},
+            "grid(x, rows, columns), picture(x), scatter(xy, colour = label) or text(letters)");
+  return false;
+}
+
 static bool make_drawing(Elab *e, Train *t, const Drawing *drawing) {
   NnrtDraw draw = {.name = drawing->name};
   Results out = {0};
@@ -102,20 +136,14 @@ static bool make_drawing(Elab *e, Train *t, const Drawing *drawing) {
     return false;
   Target *target = target_begin(e, format(e, "draw.%s.%s", t->name, drawing->name));
   target->fixed = 1;
+  target->presents = true;
   e->block = t->node;
   bool good = read_grid(e, t, expr, target);
   Val v = good ? elab_expr(e, train_scope(e, t), expr, NULL) : val_error();
-  if (v.kind != V_PICTURE && v.kind != V_ERROR) {
-    Diagnostic *d = diag_error(e->s, expr->span, "picture-value", "draw wants a picture, found %s",
-                               val_text(e, v));
-    diag_note(e->s, d, (Span){0},
-              "grid(x, rows, columns), picture(x) or scatter(xy, colour = label)");
-  }
-  if (v.kind != V_PICTURE) {
+  if (!push_drawing(e, t, expr, v, &draw, &out)) {
     target_drop(target);
     return false;
   }
-  push_picture(e, t, v, &draw, &out);
   draw.function = target_end(target, out.value.at, out.port.at, out.value.n);
   buf_push(e->m->arena, &t->draw, draw);
   return true;

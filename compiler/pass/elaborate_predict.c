@@ -163,7 +163,7 @@ static void add_names(const Predict *p, NnrtOutput *o) {
 }
 
 // `|> text`: an index sequence as it would be read.
-static bool check_text(Elab *e, const NnrtOutput *o, Span span) {
+bool check_text(Elab *e, const NnrtOutput *o, Span span) {
   if (o->type.rank == 1 && o->words.n_word)
     return true;
   Diagnostic *d = diag_error(e->s, span, "predict-value",
@@ -214,7 +214,7 @@ static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, 
   buf_push(e->m->arena, &p->results.port, (Port){NNRT_OUTPUT, k, name});
 }
 
-static bool is_text(const Node *n) {
+bool is_text(const Node *n) {
   const Node *f = n && n->kind == N_PIPE ? n->b : n && n->kind == N_CALL ? n->a : NULL;
   return name_is(f, "text");
 }
@@ -255,6 +255,7 @@ void make_predict(Elab *e, Scope *file, Node *decl) {
   Target *target = target_begin(e, format(e, "predict.%s", decl->name));
   target->input = &p->input;
   target->fixed = 1;
+  target->presents = true;
   e->block = decl;
   Scope *scope = predict_scope(e, p, file);
   if (scope)

@@ -250,7 +250,9 @@ bool row_length(Elab *e, DataInfo *data, Node **part, NnrtWords *words);
 // elaborate_predict.c: what the values of this index are called, or NULL
 const NnrtWords *names_of(const DataInfo *data, int64_t range);
 Value *elab_for_each_row(Elab *e, Value *x); // what is the same for every row, given to every row
-void picture_output(const Picture *p, NnrtOutput *out); // elaborate_picture.c
+bool is_text(const Node *n); // `x |> text`, `text(x)`: letters or words, as they are read
+bool check_text(Elab *e, const NnrtOutput *o, Span span); // can it be? else the error
+void picture_output(const Picture *p, NnrtOutput *out);   // elaborate_picture.c
 
 // elaborate_drawing.c
 void add_drawings(Elab *e, Train *t, Node *item);

@@ -365,9 +365,9 @@ bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out) {
     *out = unscaled_value(e, scope, node, step.operand, step.n == 1 ? step.arg[0]->a : NULL);
     return true;
   }
-  if (strcmp(step.name, "text") == 0 && !step.n && e->block && e->block->kind == N_PREDICT &&
+  if (strcmp(step.name, "text") == 0 && !step.n && e->target->presents &&
       !scope_find(scope, step.name)) {
-    *out = elab_expr(e, scope, step.operand, NULL); // the form of an output: elaborate_predict.c
+    *out = elab_expr(e, scope, step.operand, NULL); // the form of an output: is_text() asks for it
     return true;
   }
   if (!data)

@@ -198,9 +198,18 @@ static bool draw_values(const NnrtDraw *draw, Call *call, const Split *rows, int
   return true;
 }
 
-static bool draw_write(const NnrtDraw *draw, char *const *values, int64_t count, const char *path,
+static bool text_write(const NnrtOutput *output, const void *values, const char *path, String *text,
                        Failure *failure) {
+  put_text(text, output, values);
+  string_put(text, ""); // there is something, even of no letter
+  return file_write(path, &(Piece){text->at, strlen(text->at)}, 1, failure);
+}
+
+static bool draw_write(const NnrtDraw *draw, char *const *values, int64_t count, const char *path,
+                       String *text, Failure *failure) {
   const NnrtOutput *output = draw->output;
+  if (output->form == NNRT_AS_TEXT)
+    return text_write(output, values[0], path, text, failure);
   int64_t each = output->type.dim[0];
   const float *number = (const float *)(const void *)values[0];
   if (output->form == NNRT_AS_PICTURE)
@@ -214,7 +223,7 @@ static bool draw_write(const NnrtDraw *draw, char *const *values, int64_t count,
 }
 
 bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const char *path,
-                  Failure *failure) {
+                  String *text, Failure *failure) {
   const Split *from = shows_rows(draw, call->function, rows) ? rows : NULL;
   int64_t count = draw->examples ? draw->examples : POINTS;
   char *values[2] = {NULL, NULL};
@@ -227,7 +236,7 @@ bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const cha
     good = values[k] != NULL;
   }
   good = good && draw_values(draw, call, from, &count, values, failure) &&
-         draw_write(draw, values, count, path, failure);
+         draw_write(draw, values, count, path, text, failure);
   free(values[0]);
   free(values[1]);
   return good;

@@ -193,14 +193,17 @@ static void trainer_close(Trainer *t) {
 static void draw_now(Trainer *t, uint32_t index, int64_t number) {
   const NnrtDraw *draw = &t->train->draw[index];
   Failure failure;
-  String path = {0};
+  String path = {0}, text = {0};
   progress_clear_bar(t->progress);
-  string_printf(&path, "%s%s-%04lld.png", drawings_folder(&t->run->drawings), draw->name,
-                (long long)number);
+  string_printf(&path, "%s%s-%04lld.%s", drawings_folder(&t->run->drawings), draw->name,
+                (long long)number, draw->output->form == NNRT_AS_TEXT ? "txt" : "png");
   const Split *rows = t->has_validation ? &t->validation : t->has_data ? &t->rows : NULL;
-  if (path.at && !draw_picture(draw, &t->draw_call[index], rows, path.at, &failure))
+  if (path.at && !draw_picture(draw, &t->draw_call[index], rows, path.at, &text, &failure))
     fprintf(stderr, "warning: draw %s: %s\n", draw->name, failure.text);
+  else if (text.at)
+    progress_text(t->progress, path.at, text.at);
   string_free(&path);
+  string_free(&text);
 }
 
 static void draw_every(Trainer *t, bool epoch) {

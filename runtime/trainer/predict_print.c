@@ -78,7 +78,7 @@ static void put_name(String *line, const Cell *cell, int64_t k) {
       string_printf(line, "%c", *at);
 }
 
-static void put_text(String *text, const Cell *cell) {
+static void put_cell_text(String *text, const Cell *cell) {
   char number[NUMBER_TEXT];
   bool words = cell->output->words.split == NNRT_WORDS;
   for (int64_t i = 0, n = 0; i < cell->count; i++) {
@@ -88,9 +88,13 @@ static void put_text(String *text, const Cell *cell) {
   }
 }
 
+void put_text(String *text, const NnrtOutput *output, const void *values) {
+  put_cell_text(text, &(Cell){output, values, 0, type_elements(&output->type), NULL});
+}
+
 static void put_json_text(String *line, const Cell *cell) {
   String text = {0};
-  put_text(&text, cell);
+  put_cell_text(&text, cell);
   string_put_json(line, text.at ? text.at : "");
   string_free(&text);
 }
@@ -119,7 +123,7 @@ static void put_plain(String *line, const Cell *cell) {
     put_name(line, cell, (int64_t)cell_value(cell, 0));
     break;
   case NNRT_AS_TEXT:
-    put_text(line, cell);
+    put_cell_text(line, cell);
     break;
   case NNRT_AS_PICTURE:
     string_put(line, cell->path);
@@ -184,7 +188,7 @@ static void put_csv_cell(String *csv, const Cell *cell) {
     string_put_csv(csv, name_of(cell, (int64_t)cell_value(cell, 0), number));
     return;
   case NNRT_AS_TEXT:
-    put_text(&text, cell);
+    put_cell_text(&text, cell);
     string_put(csv, ",");
     string_put_csv(csv, text.at ? text.at : "");
     string_free(&text);

@@ -138,6 +138,21 @@ void progress_log(Progress *progress, int64_t step, const Figures *figures) {
   print_line(progress, &line);
 }
 
+void progress_text(Progress *progress, const char *path, const char *text) {
+  String line = {0};
+  if (progress->log == LOG_JSON) {
+    string_put(&line, "{");
+    put_json_block(&line, progress);
+    string_put(&line, "\"file\":");
+    string_put_json(&line, path);
+    string_put(&line, ",\"text\":");
+    string_put_json(&line, text);
+    string_put(&line, "}");
+  } else
+    string_printf(&line, "%s:\n%s", path, text);
+  print_line(progress, &line);
+}
+
 static void print_epoch(Progress *progress, int64_t epoch, int64_t step, const Figures *figures,
                         const Figures *validation, double seconds) {
   String line = {0};

@@ -403,8 +403,9 @@ const char *drawings_folder(const Drawings *drawings);
 // `count` pictures of an output NNRT_AS_PICTURE in its grid.
 bool picture_write(const NnrtOutput *output, const float *values, int64_t count, const char *path,
                    Failure *failure);
+// Writes what `draw` shows now into a file; of a text, it is added to `text` as well.
 bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const char *path,
-                  Failure *failure);
+                  String *text, Failure *failure);
 
 // ---- Cross-validation (folds.c) ---------------------------------------------------------------
 
@@ -461,6 +462,8 @@ void progress_step(Progress *progress, int64_t epoch, int64_t step_in_epoch, int
 void progress_log(Progress *progress, int64_t step, const Figures *figures);
 bool progress_epoch(Progress *progress, int64_t epoch, int64_t step, const Figures *figures,
                     const Figures *validation, Failure *failure);
+// A text that was drawn into the file `path`.
+void progress_text(Progress *progress, const char *path, const char *text);
 void progress_clear_bar(Progress *progress);
 bool progress_finish(Progress *progress, Failure *failure);
 void progress_close(Progress *progress);
@@ -487,6 +490,7 @@ int64_t option_or(int64_t given, int64_t otherwise);
 // The block called options.block, or the first; NNRT_NONE and failf if there is none so called.
 uint32_t train_block(const Run *run, Failure *failure);
 // What predict prints, a row at a time (predict_print.c).
+void put_text(String *text, const NnrtOutput *output, const void *values); // NNRT_AS_TEXT, one row
 typedef struct {
   const NnrtPredict *predict;
   const Call *call;
