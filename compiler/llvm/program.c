@@ -128,6 +128,9 @@ LAYOUT(predict_layout, NnrtPredict, TEXT(NnrtPredict, name),
        ARRAY(NnrtPredict, output, n_output, output_layout));
 LAYOUT(layer_layout, NnrtLayer, TEXT(NnrtLayer, path), TEXT(NnrtLayer, kind),
        ARRAY(NnrtLayer, param, n_param, u32_layout));
+LAYOUT(import_layout, NnrtImport, TEXT(NnrtImport, instance), TEXT(NnrtImport, file),
+       TEXT(NnrtImport, path), ARRAY(NnrtImport, from, n_rename, text_layout),
+       ARRAY(NnrtImport, to, n_rename, text_layout));
 LAYOUT(loc_layout, NnrtLoc, TEXT(NnrtLoc, layer));
 LAYOUT(constant_layout, NnrtConstant,
        COUNTED(NnrtConstant, bytes, count_constant_bytes, bytes_layout));
@@ -144,8 +147,9 @@ LAYOUT(program_layout, NnrtProgram, TEXT(NnrtProgram, name), TEXT(NnrtProgram, c
        ARRAY(NnrtProgram, data, n_data, data_layout), ARRAY(NnrtProgram, fit, n_fit, fit_layout),
        ARRAY(NnrtProgram, train, n_train, train_layout),
        ARRAY(NnrtProgram, predict, n_predict, predict_layout),
-       ARRAY(NnrtProgram, layer, n_layer, layer_layout), ARRAY(NnrtProgram, loc, n_loc, loc_layout),
-       ARRAY(NnrtProgram, file, n_file, text_layout));
+       ARRAY(NnrtProgram, layer, n_layer, layer_layout),
+       ARRAY(NnrtProgram, import, n_import, import_layout),
+       ARRAY(NnrtProgram, loc, n_loc, loc_layout), ARRAY(NnrtProgram, file, n_file, text_layout));
 
 // ---- constants ---------------------------------------------------------------------------------
 

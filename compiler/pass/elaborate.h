@@ -47,7 +47,8 @@ typedef enum {
   V_CONFIG, // i: which. Only in scopes: elab_name makes it elab_config() of the current target, and
             // where there is no target, or a compile-time number is wanted, rule 30 is the error
   V_MODULE, // scope: a file named by `use ... as`
-  V_NONE,   // a block without a value
+  V_WEIGHTS, // import: what the weights of an instance begin as
+  V_NONE,    // a block without a value
 } ValKind;
 
 struct Val {
@@ -64,9 +65,10 @@ struct Val {
   Scope *bound;
   Instance *instance;
   DataInfo *data;
-  struct Picture *picture; // V_PICTURE
-  struct Application *app; // of the result of an application: `y.name` (rule 15)
-  struct Shapeless *draw;  // V_SHAPELESS
+  struct Picture *picture;  // V_PICTURE
+  const NnrtImport *import; // V_WEIGHTS
+  struct Application *app;  // of the result of an application: `y.name` (rule 15)
+  struct Shapeless *draw;   // V_SHAPELESS
   uint32_t depth;  // V_FUNCTION, V_INSTANCE: calls around the place where it was named (rule 38)
   uint32_t config; // V_TENSOR that is a config: its number + 1, so that another function finds it
   bool training;   // V_INSTANCE: as `training(...)` gives it
@@ -103,6 +105,7 @@ struct Instance {
   bool applied;         // it is in Elab.applied
   Node *in_fn;          // the fn, train, predict or data block it was created in, or NULL (rule 5)
   Type result;          // of its last application: for summary
+  const NnrtImport *import; // `weights = "file"`, or NULL
 };
 
 // How the tensor of a V_PICTURE is shown.

@@ -61,7 +61,8 @@ static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *ar
       too_many(e, decl, params, &arg[i], n, settings);
       return false;
     } else if (of[k]) {
-      elab_error(e, arg[i].span, "wrong-arguments", "`%s` is given twice", params.at[k]->name);
+      if (arg[i].v.kind != V_ERROR)
+        elab_error(e, arg[i].span, "wrong-arguments", "`%s` is given twice", params.at[k]->name);
       ok = false;
     } else
       of[k] = &arg[i];

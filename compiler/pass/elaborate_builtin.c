@@ -368,6 +368,7 @@ static const Builtin table[] = {
     {"integer", "low, high", do_integer, N_OPS, false, false},
     {"known", "x", weights_known, N_OPS, false, false},
     {"weights", "of", weights_list, N_OPS, false, false},
+    {"renamed", "file, layout=, partial=, scale=", NULL, N_OPS, false, false}, // renamed_expr()
     {"assert", "condition, message=", do_assert, N_OPS, false, false},
     {"div", "x, y", do_div, N_OPS, false, false},
     {"normal", "", NULL, N_OPS, true, false},
@@ -379,6 +380,7 @@ static const Builtin table[] = {
     {"leading", "", NULL, N_OPS, false, true},
     {"same", "", NULL, N_OPS, false, true},
     {"valid", "", NULL, N_OPS, false, true},
+    {"oihw", "", NULL, N_OPS, false, true},
 };
 enum { N_TABLE = sizeof table / sizeof *table };
 

@@ -125,11 +125,16 @@ static Val apply_instance(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span
 
 static Val bind_settings(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span) {
   Scope *bound = scope_new(e, f.scope);
+  const Arg *weights = take_weights(f, arg, &n);
   if (!bind_arguments(e, bound, f.decl, f.decl->params, arg, n, span, true))
     return val_error();
   f.bound = bound;
   f.span = (Span){0};
-  return f.decl->kind == N_FN ? f : instance_at(e, f, site);
+  if (f.decl->kind == N_FN)
+    return f;
+  Val made = instance_at(e, f, site);
+  instance_weights(e, made.instance, weights);
+  return made;
 }
 
 static bool needs_settings(Val f) {
@@ -175,6 +180,7 @@ static Val call_optimizer(Elab *e, Val v, Arg *arg, uint32_t n, Span span) {
 // ---- one call ---------------------------------------------------------------------------------
 
 Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
+  const Arg *weights;
   switch ((int)f.kind) {
   case V_ERROR:
     return f;
@@ -187,6 +193,10 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
       return call_fn(e, f, arg, n, site, span, want);
     return call_value(e, instance_at(e, f, site), arg, n, site, span, want);
   case V_INSTANCE:
+    if (n == 1 && (weights = take_weights(f, arg, &n))) { // Net(weights = "file")
+      instance_weights(e, f.instance, weights);
+      return f;
+    }
     return apply_instance(e, f, arg, n, site, span, want);
   case V_OPTIMIZER:
     return call_optimizer(e, f, arg, n, span);
@@ -220,8 +230,11 @@ static Arg *arguments(Elab *e, Scope *scope, NodeList list, Val f, uint32_t befo
         .v = elab_expr(e, scope, value, type), .span = value->span, .node = value, .scope = scope};
     if (a->kind == N_ARG && a->name)
       to->name = a->name, to->name_span = a->name_span;
-    if (a->kind == N_ARG && a->is_path)
-      elab_error(e, a->span, "not-yet", "arguments named by strings are not supported yet");
+    if (a->kind == N_ARG && a->is_path) {
+      elab_error(e, a->name_span, "wrong-arguments",
+                 "arguments named by strings belong to renamed(...) and recode(...)");
+      to->v = val_error();
+    }
   }
   return arg;
 }
@@ -268,6 +281,8 @@ static Val callee_value(Elab *e, Scope *scope, Node *callee) {
 Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   if (is_training(scope, node))
     return training_expr(e, scope, node);
+  if (is_renamed(scope, node))
+    return renamed_expr(e, scope, node);
   Val f = callee_value(e, scope, node->a);
   Arg *arg = arguments(e, scope, node->list, f, 0, NULL, node->span, want);
   return call_value(e, f, arg, node->list.n, node, node->span, want);

@@ -256,6 +256,13 @@ Value *row_state_now(Elab *e, Param *p, Scope *scope, Node *binding); // NULL af
 Value *row_batched(Elab *e, Value *x);
 void app_remember(Elab *e, Application *app, const char *name, Val v);
 
+// ---- elaborate_pretrained.c
+bool is_renamed(Scope *scope, const Node *node); // a call of renamed(...)
+Val renamed_expr(Elab *e, Scope *scope, Node *node);
+// Takes `weights = "file"` out of the settings of a layer; NULL: there is none.
+const Arg *take_weights(Val f, Arg *arg, uint32_t *n);
+void instance_weights(Elab *e, Instance *instance, const Arg *weights); // NULL: as initialised
+
 // ---- elaborate_draw.c
 Val draw_leaf(Elab *e, const char *name, Span span);
 Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *want);

@@ -212,6 +212,7 @@ typedef struct Program {
   BUF(NnrtTrain) train;
   BUF(NnrtPredict) predict;
   BUF(NnrtLayer) layer;
+  BUF(NnrtImport) import;
   BUF(NnrtFit) fit;
   uint32_t init; // its function
 } Program;

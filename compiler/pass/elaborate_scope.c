@@ -96,6 +96,8 @@ const char *val_text(Elab *e, Val v) {
     return "a config";
   case V_MODULE:
     return "a module";
+  case V_WEIGHTS:
+    return "weights of a file";
   case V_NONE:
     return "no value";
   }
@@ -185,7 +187,7 @@ const Val *scope_get(const Scope *scope, const char *name) {
 // Does v hold for every function, or only for the one being built?
 static bool is_timeless(Val v) {
   return v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL || v.kind == V_STRING ||
-         v.kind == V_ERROR || v.kind == V_DATA || v.kind == V_MODULE ||
+         v.kind == V_ERROR || v.kind == V_DATA || v.kind == V_MODULE || v.kind == V_WEIGHTS ||
          (v.kind == V_FUNCTION && !v.bound);
 }
 

@@ -190,6 +190,12 @@ NnrtType nnrt_type(const Type *t) {
   return n;
 }
 
+// Where the program lies, for executables that run elsewhere.
+static const char *absolute_path(Elab *e, const char *path) {
+  char *full = arena_alloc(e->m->arena, PATH_MAX + 1);
+  return realpath(path, full) ? full : path;
+}
+
 static void add_layer(Elab *e, const Instance *x) {
   uint32_t *param = arena_array(e->m->arena, uint32_t, x->param.n), depth = 0, n = 0;
   for (uint32_t i = 0; i < x->param.n; i++)
@@ -204,6 +210,12 @@ static void add_layer(Elab *e, const Instance *x) {
                      .param = param,
                      .n_param = n};
   buf_push(e->m->arena, &program_of(e)->layer, layer);
+  if (!x->import)
+    return;
+  NnrtImport import = *x->import;
+  import.instance = x->path;
+  import.path = absolute_path(e, e->s->source.at[x->site->span.file].path);
+  buf_push(e->m->arena, &program_of(e)->import, import);
 }
 
 static NnrtTensor *tensors(Elab *e, Param *const *params, uint32_t n) {
@@ -239,12 +251,6 @@ static void fill_configs(Elab *e, NnrtProgram *n) {
   }
   n->config = config;
   n->n_config = p->config.n;
-}
-
-// Where the program lies, for executables that run elsewhere.
-static const char *absolute_path(Elab *e, const char *path) {
-  char *full = arena_alloc(e->m->arena, PATH_MAX + 1);
-  return realpath(path, full) ? full : path;
 }
 
 static void fill_data(Elab *e, NnrtProgram *n) {
@@ -337,6 +343,8 @@ void fill_program(Elab *e) {
   n->n_predict = p->predict.n;
   n->layer = p->layer.at;
   n->n_layer = p->layer.n;
+  n->import = p->import.at;
+  n->n_import = p->import.n;
   fill_places(e, n);
   e->m->program = n;
 }

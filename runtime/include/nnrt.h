@@ -347,6 +347,20 @@ typedef struct {           // one application of a layer or model, in order; for
   uint32_t n_param, zero2; // as in NnrtTensor
 } NnrtLayer;
 
+// `weights = "file"`: the parameters and states of an instance begin as what a file says.
+typedef enum {
+  NNRT_LAYOUT_HWIO, // as ours
+  NNRT_LAYOUT_OIHW, // filters, and outputs of a matrix, come first: PyTorch, ONNX
+} NnrtLayout;
+typedef struct {
+  const char *instance;                // path of it
+  const char *file, *path;             // path: of the .nn file, for the search
+  const char *const *from, *const *to; // names in the file are changed so, one after the other
+  uint32_t n_rename, layout, loc;
+  uint32_t partial; // 1: what isn't in the file, or doesn't fit, stays as it was initialised
+  double scale;
+} NnrtImport;
+
 typedef struct {
   uint32_t file, start, end,
       parent; // bytes in file[file]; parent: NnrtLoc that instantiated it, or 0
@@ -384,6 +398,8 @@ typedef struct {
   uint32_t n_predict;
   const NnrtLayer *layer;
   uint32_t n_layer;
+  const NnrtImport *import; // in the order of the instances; one may lie inside another
+  uint32_t n_import;
   const NnrtLoc *loc;
   uint32_t n_loc;
   const char *const *file;

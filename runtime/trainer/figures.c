@@ -246,7 +246,7 @@ bool command_eval(const Run *run, int *status, Failure *failure) {
   Values values = {0};
   uint32_t first = train_block(run, failure);
   bool good = first != NNRT_NONE && values_open(&values, run->program, run->options, failure) &&
-              weights_load_default(&values, run->options, failure);
+              weights_load_default(&values, run->pool, run->options, failure);
   uint32_t end = run->options->block ? first + 1 : run->program->n_train;
   for (uint32_t i = first; good && i < end; i++)
     good = eval_block(run, &values, &run->program->train[i], failure);

@@ -333,8 +333,7 @@ bool command_gradcheck(const Run *run, int *status, Failure *failure) {
     return false;
   int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : program->train[first].seed;
   bool good = values_open(&values, program, run->options, failure) &&
-              (run->options->load ? weights_load(&values, run->options->load, failure)
-                                  : values_initialise(&values, run->pool, seed, failure));
+              weights_begin(&values, run->pool, seed, run->options, stdout, failure);
   uint32_t end = run->options->block ? first + 1 : program->n_train;
   for (uint32_t i = first; good && i < end; i++)
     good = check_block(run, &values, &program->train[i], status, failure);

@@ -1,4 +1,4 @@
-// Gzipped files, told by their content. The only file that uses zlib.
+// Gzipped files, told by their content.
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>

@@ -576,7 +576,9 @@ static bool train_fold(const Run *run, Values *values, Progress *progress, Folds
                        int64_t fold, uint32_t first, uint32_t end, Failure *failure) {
   const NnrtProgram *program = run->program;
   int64_t seed = run->options->seed != INT64_MIN ? run->options->seed : program->train[first].seed;
-  bool good = values_initialise(values, run->pool, seed + fold, failure);
+  Options fresh = *run->options;
+  fresh.load = NULL;
+  bool good = weights_begin(values, run->pool, seed + fold, &fresh, NULL, failure);
   for (uint32_t i = first; good && i < end && !interrupted; i++) {
     Trainer trainer = {.run = run,
                        .program = program,
@@ -639,8 +641,7 @@ bool command_train(const Run *run, int *status, Failure *failure) {
   good = good && (!options->history || file_check_writable(options->history, failure)) &&
          (!options->curves || file_check_writable(options->curves, failure)) &&
          values_open(&values, program, options, failure) &&
-         (options->load ? weights_load(&values, options->load, failure)
-                        : values_initialise(&values, run->pool, seed, failure));
+         weights_begin(&values, run->pool, seed, options, stdout, failure);
   if (good) {
     catch_interrupts();
     good = train_all(run, &values, &progress, path, failure);

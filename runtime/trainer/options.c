@@ -11,7 +11,8 @@ const Flag trainer_flags[] = {
     {"seed", "N", "start of all random numbers"},
     {"threads", "N", "worker threads (default: the CPUs this process may use)"},
     {"out", "FILE", "where training writes the weights, preview its picture"},
-    {"load", "FILE", "start from these weights (.safetensors)"},
+    {"load", "FILE", "start from these weights (.safetensors, .npz)"},
+    {"partial", NULL, "--load takes the weights that fit, and says which don't"},
     {"data", "DIR", "look for data files here first, then in $NN_DATA"},
     {"log", "FORM", "plain, json or bar (default: bar on a terminal, else plain)"},
     {"history", "FILE", "write the figures of every epoch as csv"},
@@ -190,7 +191,10 @@ static bool parse_flag(const NnrtProgram *program, int argc, char **argv, int *i
   if (common && !common->operand) {
     if (equals)
       return failf(failure, "--%s takes no value", common->name);
-    options->command = strcmp(common->name, "help") ? COMMAND_VERSION : COMMAND_HELP;
+    if (!strcmp(common->name, "partial"))
+      options->partial = true;
+    else
+      options->command = strcmp(common->name, "help") ? COMMAND_VERSION : COMMAND_HELP;
     return true;
   }
   const char *text = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
@@ -228,6 +232,8 @@ static bool check_together(const NnrtProgram *program, const Options *options, F
     return failf(failure, "--curves: only training has them");
   if (options->history && options->command != COMMAND_TRAIN)
     return failf(failure, "--history: only training has one");
+  if (options->partial && !options->load)
+    return failf(failure, "--partial: it is about the file of --load, and there is none");
   if (options->out && options->load && options->command == COMMAND_EVAL)
     return failf(failure, "--out: eval writes no weights");
   if (options->command == COMMAND_TRAIN && !program->n_train)

@@ -359,7 +359,7 @@ bool command_predict(const Run *run, int *status, Failure *failure) {
   bool good =
       (!options->csv || file_check_writable(options->csv, failure)) && find_needed(&p, failure) &&
       values_open(&values, run->program, options, failure) &&
-      weights_load_default(&values, options, failure) &&
+      weights_load_default(&values, run->pool, options, failure) &&
       model_open(&model, run->program, run->pool, p.batch, &p.predict->function, 1, failure) &&
       call_open(&call, model, &values, p.predict->function, p.batch, failure);
   if (good) {

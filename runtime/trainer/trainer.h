@@ -158,6 +158,7 @@ typedef struct {
   const char *curves;                            // NULL: not given
   const char *pictures;                          // the folder for them, or NULL
   const char *block;                             // train or predict block by name, or NULL
+  bool partial;                                  // --load takes what fits
   float *config;                                 // one per program.config
   const char *const *file;                       // predict: the files
   size_t n_file;
@@ -281,7 +282,8 @@ void dataset_close(Dataset *dataset);
 bool computed_load(Table *table, const Dataset *dataset, SplitKind kind, Failure *failure);
 const char *split_name(SplitKind kind);
 
-// ---- Weights and calls (values.c, call.c, weights.c) ------------------------------------------
+// ---- Weights and calls (values.c, call.c, weights.c; tensors.h)
+// ------------------------------------------
 
 // Everything that lives between calls, in one block.
 typedef struct Values {
@@ -303,11 +305,18 @@ void values_clear_slots(Values *values, const NnrtTrain *train);
 bool values_keep(const Values *values, char **kept, Failure *failure);
 void values_take_back(Values *values, const char *kept);
 // Runs `init`.
-bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *failure);
+bool values_initialise(const Values *values, NnrtPool *pool, int64_t seed, Failure *failure);
 bool weights_save(const Values *values, const char *path, Failure *failure);
-bool weights_load(const Values *values, const char *path, Failure *failure);
-// What eval and predict start from: --load, or the file that training writes.
-bool weights_load_default(const Values *values, const Options *options, Failure *failure);
+// partial: what doesn't fit is reported and left as it is (--partial).
+bool weights_load(const Values *values, const char *path, bool partial, Failure *failure);
+// What training starts from: initial values and over them what `weights = ...` says; or --load.
+// report: where it is said what was read; NULL: nowhere.
+bool weights_begin(const Values *values, NnrtPool *pool, int64_t seed, const Options *options,
+                   FILE *report, Failure *failure);
+// What eval and predict start from: --load, the file that training writes, or, where they give
+// everything, the files of `weights = ...`.
+bool weights_load_default(const Values *values, NnrtPool *pool, const Options *options,
+                          Failure *failure);
 // malloc'd "<program>.safetensors", or a copy of --out.
 char *weights_path(const NnrtProgram *program, const Options *options);
 

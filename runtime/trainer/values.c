@@ -109,7 +109,7 @@ bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, i
   return failf(failure, "the program's tables are inconsistent (batch %lld)", (long long)max_n);
 }
 
-bool values_initialise(Values *values, NnrtPool *pool, int64_t seed, Failure *failure) {
+bool values_initialise(const Values *values, NnrtPool *pool, int64_t seed, Failure *failure) {
   const NnrtProgram *program = values->program;
   NnrtModel *model = NULL;
   Call call = {0};

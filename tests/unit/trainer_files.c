@@ -369,8 +369,8 @@ static int try_weights(const char *path) {
   Options options = {.config = &config};
   Values values;
   Failure failure = {{0}};
-  bool good =
-      values_open(&values, program, &options, &failure) && weights_load(&values, path, &failure);
+  bool good = values_open(&values, program, &options, &failure) &&
+              weights_load(&values, path, false, &failure);
   values_close(&values);
   return good == !failure.text[0];
 }

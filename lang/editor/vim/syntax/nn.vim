@@ -18,13 +18,13 @@ syntax keyword nnFunction integer integers inverse_time iota kl_divergence known
 syntax keyword nnFunction lecun_normal lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid
 syntax keyword nnFunction log_softmax macro_f1 mae mape mask masked masked_mean max max_norm max_pool1d max_pool2d
 syntax keyword nnFunction mean min min_max min_max_norm mish mod mse msle nadam non_negative norm normal normalized
-syntax keyword nnFunction one_cycle one_hot ones orthogonal over_weights overlay pad pick picture plane plane_point
-syntax keyword nnFunction poisson polynomial_decay pow precision quantile r2 rank recall relu relu6 reshape reverse
-syntax keyword nnFunction rmse rmsprop round rsqrt same sample scatter select selu sgd shape sigmoid sign sin
-syntax keyword nnFunction sinusoids size soft_shrink softmax softplus softsign split sqrt squared_hinge standardize
-syntax keyword nnFunction step steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish tanh
-syntax keyword nnFunction tanh_shrink threshold top top_k_accuracy total transpose triplet truncated_normal uniform
-syntax keyword nnFunction unit_norm valid variance_scaling warm_up weights zeros
+syntax keyword nnFunction oihw one_cycle one_hot ones orthogonal over_weights overlay pad pick picture plane
+syntax keyword nnFunction plane_point poisson polynomial_decay pow precision quantile r2 rank recall relu relu6
+syntax keyword nnFunction renamed reshape reverse rmse rmsprop round rsqrt same sample scatter select selu sgd
+syntax keyword nnFunction shape sigmoid sign sin sinusoids size soft_shrink softmax softplus softsign split sqrt
+syntax keyword nnFunction squared_hinge standardize step steps_down stop_gradient sum sum_of_sizes sum_of_squares
+syntax keyword nnFunction swapped swish tanh tanh_shrink threshold top top_k_accuracy total transpose triplet
+syntax keyword nnFunction truncated_normal uniform unit_norm valid variance_scaling warm_up weights zeros
 syntax keyword nnType f32 f64 int index bool
 syntax keyword nnBoolean true false training
 syntax match nnLayer /\<[A-Z][A-Za-z0-9_]*\>/
