@@ -40,7 +40,7 @@ static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
 
 // What is wrong with one field is said here, once; the others go on.
 static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, Node *value) {
-  Field f = {.node = node, .name = name, .draws = name};
+  Field f = {.node = node, .scope = data->scope, .name = name, .draws = name};
   f.open = node->type && is_open(data, node->type);
   f.typed = node->type && !f.open;
   if (!value) {
@@ -85,7 +85,11 @@ static void tuple_let(Elab *e, DataInfo *data, Node *binding) {
     if (names.at[i]->kind != N_NAME)
       continue;
     draws = draws ? draws : names.at[i]->name;
-    Field f = {.node = binding, .name = names.at[i]->name, .draws = draws, .place = i + 1};
+    Field f = {.node = binding,
+               .scope = data->scope,
+               .name = names.at[i]->name,
+               .draws = draws,
+               .place = i + 1};
     buf_push(e->m->arena, &data->let, f);
   }
 }
@@ -187,8 +191,6 @@ static bool resolve_from(Elab *e, DataInfo *data) {
   data_resolve(e, base);
   if (base->bad)
     return false;
-  if (base->decl->span.file != data->decl->span.file) // names of its formulas are of that file
-    data->scope = base->scope;
   data->base = base;
   data->train = base->train;
   data->validate = base->validate;
@@ -354,7 +356,7 @@ static Scope *fields_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope *o
 
 // The fields of what `of` is from, as they are there.
 static Scope *base_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope **below) {
-  Scope *scope = scope_new(e, data->scope);
+  Scope *scope = scope_new(e, of->scope);
   *below = of->base ? fields_scope(e, data, of->base, NULL) : NULL;
   for (uint32_t i = 0; of->base && i < of->base->field.n; i++) {
     const Field *f = &of->base->field.at[i];
@@ -379,9 +381,11 @@ static Scope *fields_scope(Elab *e, DataInfo *data, const DataInfo *of, Scope *o
     scope_add_lazy(e, inner, intern(e->s, "row"), row_number, data, at);
   else
     scope_add(e, inner, intern(e->s, "row"), (Val){.kind = V_ROW, .data = data, .span = at}, at);
-  for (uint32_t i = 0; i < data->let.n; i++) {
-    const Field *f = &data->let.at[i];
-    scope_add_lazy(e, inner, f->name, compute, computing(e, data, inner, f), f->node->span);
+  for (uint32_t i = 0; i < of->let.n; i++) {
+    const Field *f = &of->let.at[i];
+    bool is_own = f->scope == of->scope;
+    Computing *c = computing(e, data, is_own ? inner : below, f);
+    scope_add_lazy(e, inner, f->name, is_own ? compute : outside, c, f->node->span);
   }
   for (uint32_t i = 0; i < of->field.n; i++) {
     const Field *f = &of->field.at[i], *replaced = field_called(of->base, f->name);

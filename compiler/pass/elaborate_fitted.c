@@ -34,7 +34,7 @@ static Param *new_state(Elab *e, DataInfo *data, Node *node, const char *what, i
   *p = (Param){.path = state_path(e, data, data->computing, what),
                .type = type,
                .init = init,
-               .scope = data->scope,
+               .scope = data_scope(data),
                .loc = elab_loc(e, node->span),
                .index = e->state.n,
                .is_state = true};
@@ -106,7 +106,7 @@ static Val fill_value(Elab *e, DataInfo *data, const FitCall *call, Value *x) {
     Fitted *f = fit_of(e, data, call, NNRT_FIT_FILL, x->type, false);
     return val_tensor(filled(e, x, estimate(e, f, 0, &x->type)));
   }
-  Value *with = elab_tensor(e, elab_expr(e, data->scope, arg, NULL), NULL, arg->span);
+  Value *with = elab_tensor(e, elab_expr(e, data_scope(data), arg, NULL), NULL, arg->span);
   if (!with)
     return val_error();
   if (with->type.rank || with->type.elem != x->type.elem) {

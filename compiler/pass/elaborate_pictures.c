@@ -26,7 +26,7 @@ static bool setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
   }
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, arg->a, NULL);
+  Val v = elab_expr(e, data_scope(data), arg->a, NULL);
   e->target = target;
   s->strict = v.i != 0;
   if (v.kind == V_BOOL || v.kind == V_ERROR)
@@ -204,7 +204,7 @@ Val resized_value(Elab *e, DataInfo *data, Node *node, Node *operand, Node *cons
   for (int i = 0; i < 2; i++) {
     Target *target = e->target;
     e->target = NULL;
-    Val v = elab_expr(e, data->scope, arg[i]->a, NULL);
+    Val v = elab_expr(e, data_scope(data), arg[i]->a, NULL);
     e->target = target;
     if (!elab_int(e, v, i ? "the width" : "the height", arg[i]->span, &size[i]))
       return val_error();

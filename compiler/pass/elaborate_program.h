@@ -78,7 +78,8 @@ typedef struct { // the rows of csv files, one after the other
 } RowReader;
 
 typedef struct {
-  Node *node; // N_FIELD or N_LET's N_BINDING
+  Node *node;   // N_FIELD or N_LET's N_BINDING
+  Scope *scope; // of the file where it stands
   const char *name;
   const char *draws; // what its draws are called after: names of one tuple have the same
   uint32_t place;    // of a name in a tuple, from 1; 0: it is no tuple
@@ -129,6 +130,11 @@ struct DataInfo {
                                // kept, that in data from such data; else NULL
   const NnrtPart *parts;       // as tables, at the end
 };
+
+// In which the formulas of now are read: of the field's file, which may be that of the data's base.
+static inline Scope *data_scope(const DataInfo *data) {
+  return data->computing ? data->computing->scope : data->scope;
+}
 
 typedef struct {
   Node *binding, *decl;

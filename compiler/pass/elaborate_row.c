@@ -112,7 +112,7 @@ static Val idx_part(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (item->kind == N_RANGE || item->kind == N_DIM_REST || item->kind == N_HOLE)
     return wrong_row(e, item->span, "a record of idx files has whole parts, one per file",
                      "row[0] is the record's part in the first file, row[1] in the second");
-  if (!elab_int(e, elab_expr(e, data->scope, item, NULL), "the part of the record", item->span,
+  if (!elab_int(e, elab_expr(e, data_scope(data), item, NULL), "the part of the record", item->span,
                 &part))
     return val_error();
   if (part < 0 || part >= data->train.s.n_file) {
@@ -135,7 +135,7 @@ static bool bound(Elab *e, DataInfo *data, Node *expr, int64_t otherwise, int64_
   *out = otherwise;
   if (!expr)
     return true;
-  return elab_int(e, elab_expr(e, data->scope, expr, NULL), "the place in the row", expr->span,
+  return elab_int(e, elab_expr(e, data_scope(data), expr, NULL), "the place in the row", expr->span,
                   out);
 }
 

@@ -17,7 +17,7 @@ static bool validate_last(Elab *e, DataInfo *data, Node *call) {
   Node *arg = call->list.n == 1 ? call->list.at[0]->a : NULL;
   double n = 0;
   bool good =
-      arg && elab_number(e, elab_expr(e, data->scope, arg, NULL), "last(...)", arg->span, &n);
+      arg && elab_number(e, elab_expr(e, data_scope(data), arg, NULL), "last(...)", arg->span, &n);
   e->target = target;
   if (arg && !good)
     return false;
@@ -36,7 +36,7 @@ static bool validate_folds(Elab *e, DataInfo *data, Node *call) {
   Target *target = e->target;
   e->target = NULL;
   Node *arg = call->list.n == 1 && !call->list.at[0]->name ? call->list.at[0]->a : NULL;
-  bool good = arg && elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of folds",
+  bool good = arg && elab_int(e, elab_expr(e, data_scope(data), arg, NULL), "the number of folds",
                               arg->span, &data->folds);
   e->target = target;
   if (arg && !good)
@@ -105,7 +105,7 @@ static bool given_already(Elab *e, Span first, Node *item) {
 static bool set_cache(Elab *e, DataInfo *data, Node *item) {
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, item->a, NULL);
+  Val v = elab_expr(e, data_scope(data), item->a, NULL);
   e->target = target;
   data->cache = v.kind == V_BOOL && v.i ? item : NULL;
   if (v.kind != V_BOOL && v.kind != V_ERROR)
@@ -140,7 +140,7 @@ static bool set_take(Elab *e, DataInfo *data, Node *call) {
     Target *target = e->target;
     e->target = NULL;
     bool good =
-        elab_int(e, elab_expr(e, data->scope, arg, NULL), "the number of rows", arg->span, &n);
+        elab_int(e, elab_expr(e, data_scope(data), arg, NULL), "the number of rows", arg->span, &n);
     e->target = target;
     if (!good)
       return false;

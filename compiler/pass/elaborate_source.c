@@ -10,7 +10,7 @@ static const char *const sources[] = {"idx", "csv", "generated", "text", "folder
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, expr, NULL);
+  Val v = elab_expr(e, data_scope(data), expr, NULL);
   e->target = target;
   return v;
 }

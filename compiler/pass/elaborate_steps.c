@@ -15,7 +15,7 @@ static bool wrong_step(Elab *e, Span span, const char *what, const char *advice)
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, expr, NULL);
+  Val v = elab_expr(e, data_scope(data), expr, NULL);
   e->target = target;
   return v;
 }

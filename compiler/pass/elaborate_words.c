@@ -44,7 +44,7 @@ static Val wrong_value(Elab *e, Span span, const char *what, const char *advice)
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, expr, NULL);
+  Val v = elab_expr(e, data_scope(data), expr, NULL);
   e->target = target;
   return v;
 }

@@ -265,3 +265,21 @@ ran from
 equal "a part of the training rows, the validation rows of all" "$(figure from epoch x) $(figure from epoch val_x) $(figure from epoch z)" "1.0000 5.0000 6.0000"
 equal "its draws are those of the rows" "$(predicted from --block F --split train)" "$(predicted from --block A --split train | sed 's/|.*//')"
 equal "the rest" "$(predicted from --block O --split train | grep -o '"z":[0-9]*' | paste -sd' ' -)" '"z":4 "z":6 "z":8'
+
+# Names in formulas are those of the file in which they stand.
+cat > "$work/base.nn" << 'EOF'
+const factor = 2
+fn moved(x: f32) -> f32 { x + 1 }
+data Base { rows = [[1], [2]]; let twice = row[0] * factor; x: f32 = moved(twice) }
+EOF
+compiled beside << 'EOF'
+use "base.nn": Base
+const factor = 10
+fn moved(x: f32) -> f32 { x * factor }
+data Own from Base { x: _; let more = moved(twice); y: f32 = more + x }
+data Owner from Own { x: _ = x - factor; y: _ }
+predict P on Own { (x, y) }
+predict Q on Owner { (x, y) }
+EOF
+equal "formulas from another file mean what they mean there" "$(for b in P Q; do "$work/beside" predict --block $b --log json 2>&1; done | paste -sd'|' -)" \
+  '{"row":0,"x":3,"y":23}|{"row":1,"x":5,"y":45}|{"row":0,"x":-7,"y":23}|{"row":1,"x":-5,"y":45}'
