@@ -110,10 +110,11 @@ struct Instance {
 
 // How the tensor of a V_PICTURE is shown.
 typedef struct Picture {
-  uint32_t form; // NNRT_AS_PICTURE: f32[n, height, width, channels]; NNRT_AS_SCATTER:
-                 // f32[n, 2]
+  uint32_t form; // NNRT_AS_PICTURE: f32[n, height, width, channels]; of many rows:
+                 // NNRT_AS_SCATTER: f32[n, 2]; NNRT_AS_CONFUSION: a class; ..._MISCLASSIFIED
   int64_t scale, rows, columns; // pixels become squares of `scale`
-  Value *colour;                // of the points of a scatter, or NULL
+  Value *with[2];               // the colour of points; the true class; both classes
+  uint32_t n_with;
 } Picture;
 
 typedef struct {

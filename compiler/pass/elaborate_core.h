@@ -282,6 +282,8 @@ void grad_bring_in(Elab *e, const Value *x, Region *body);
 Val picture_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 Val grid_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 Val scatter_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val confusion_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
+Val misclassified_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 Val plane_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want);
 
 // ---- elaborate_builtin.c

@@ -61,54 +61,33 @@ static bool read_grid(Elab *e, const Train *t, const Node *expr, Target *target)
   return true;
 }
 
-static void add_names_of(const Train *t, const Value *x, NnrtOutput *o) {
-  const NnrtWords *words = x->type.range ? names_of(t->data, x->type.range) : NULL;
-  if (words)
-    o->words = *words;
-}
-
-static void push_output(Elab *e, Value *x, NnrtOutput o, NnrtDraw *draw, Results *out) {
-  NnrtOutput *to = (NnrtOutput *)draw->output + draw->n_output;
-  o.type = nnrt_type(&x->type);
-  o.name = draw->name;
-  *to = o;
-  buf_push(e->m->arena, &out->value, elab_for_each_row(e, x));
-  buf_push(e->m->arena, &out->port, (Port){NNRT_OUTPUT, draw->n_output++, draw->name});
-}
-
 static void push_picture(Elab *e, const Train *t, Val v, NnrtDraw *draw, Results *out) {
   const Picture *p = v.picture;
-  NnrtOutput o = {0};
-  draw->output = arena_array(e->m->arena, NnrtOutput, 2);
-  picture_output(p, &o);
+  NnrtOutput *output = arena_array(e->m->arena, NnrtOutput, PICTURE_OUTPUTS);
+  draw->n_output = picture_outputs(e, t->data, v, draw->name, output, out);
+  draw->output = output;
   int64_t each = v.t->type.dim[0], most = p->rows * p->columns;
   if (p->form == NNRT_AS_PICTURE)
     draw->examples = v.t->type.batched ? (most + each - 1) / each : 1;
-  push_output(e, v.t, o, draw, out);
-  if (!p->colour)
-    return;
-  Value *c = p->colour;
-  NnrtOutput colour = {.form = c->type.range ? NNRT_AS_CLASS : NNRT_AS_NUMBERS};
-  if (!c->type.range)
-    c = ir_convert(&e->target->b, c, TY_F32);
-  add_names_of(t, c, &colour);
-  push_output(e, c, colour, draw, out);
 }
 
 // Of the first row: `draw text(continued(input))`. false after an error.
 static bool push_text(Elab *e, const Train *t, Val v, Span span, NnrtDraw *draw, Results *out) {
-  NnrtOutput o = {.form = NNRT_AS_TEXT};
+  NnrtOutput *o = arena_new(e->m->arena, NnrtOutput);
   Value *x = elab_tensor(e, v, NULL, span);
   if (!x)
     return false;
-  o.type = nnrt_type(&x->type);
-  o.type.range = x->type.range;
-  add_names_of(t, x, &o);
-  if (!check_text(e, &o, span))
+  const NnrtWords *words = x->type.range ? names_of(t->data, x->type.range) : NULL;
+  *o = (NnrtOutput){.name = draw->name, .type = nnrt_type(&x->type), .form = NNRT_AS_TEXT};
+  o->type.range = x->type.range;
+  if (words)
+    o->words = *words;
+  if (!check_text(e, o, span))
     return false;
-  draw->output = arena_array(e->m->arena, NnrtOutput, 1);
-  draw->examples = 1;
-  push_output(e, x, o, draw, out);
+  draw->output = o;
+  draw->examples = draw->n_output = 1;
+  buf_push(e->m->arena, &out->value, elab_for_each_row(e, x));
+  buf_push(e->m->arena, &out->port, (Port){NNRT_OUTPUT, 0, draw->name});
   return true;
 }
 
@@ -124,7 +103,8 @@ static bool push_drawing(Elab *e, const Train *t, Node *expr, Val v, NnrtDraw *d
   Diagnostic *d = diag_error(e->s, expr->span, "picture-value",
                              "draw wants a picture or a text, found %s", val_text(e, v));
   diag_note(e->s, d, (Span){0},
-            "grid(x, rows, columns), picture(x), scatter(xy, colour = label) or text(letters)");
+            "grid(x, rows, columns), picture(x), scatter(xy, colour = label), "
+            "confusion(said, label), misclassified(x, said, label) or text(letters)");
   return false;
 }
 

@@ -1,10 +1,11 @@
-// Pictures: picture(x), grid(x, r, c), scatter(xy, colour = label), and plane(low, high), the
-// points of a grid. In come values of the current target, out comes a V_PICTURE: what predict
-// writes and what `draw` draws as a PNG (elaborate_predict.c, elaborate_drawing.c).
+// Pictures: picture(x), grid(x, r, c), scatter(xy, colour = label), confusion(said, label),
+// misclassified(x, said, label), and plane(low, high), the points of a grid. In come values of the
+// current target, out comes a V_PICTURE: what predict writes and what `draw` draws as a PNG
+// (elaborate_predict.c, elaborate_drawing.c).
 #include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
-enum { MOST_SCALE = 64, MOST_SIDE = 256 };
+enum { MOST_SCALE = 64, MOST_SIDE = 256, MOST_CLASSES = 1000 };
 
 static Val not_a_picture(Elab *e, const char *name, Val v, Span span) {
   Diagnostic *d = elab_error(e, span, "picture-value", "%s: found %s, which is no picture", name,
@@ -68,6 +69,28 @@ void picture_output(const Picture *p, NnrtOutput *out) {
   out->scale = (uint32_t)p->scale;
   out->rows = (uint32_t)p->rows;
   out->columns = (uint32_t)p->columns;
+}
+
+static void push_output(Elab *e, Value *x, uint32_t k, NnrtOutput *out, Results *results) {
+  out->type = nnrt_type(&x->type);
+  buf_push(e->m->arena, &results->value, elab_for_each_row(e, x));
+  buf_push(e->m->arena, &results->port, (Port){NNRT_OUTPUT, k, out->name});
+}
+
+uint32_t picture_outputs(Elab *e, const DataInfo *data, Val v, const char *name,
+                         NnrtOutput out[PICTURE_OUTPUTS], Results *results) {
+  const Picture *p = v.picture;
+  for (uint32_t k = 0; k <= p->n_with; k++) {
+    Value *x = k ? p->with[k - 1] : v.t;
+    out[k] = (NnrtOutput){.name = name, .form = x->type.range ? NNRT_AS_CLASS : NNRT_AS_NUMBERS};
+    const NnrtWords *words = x->type.range ? names_of(data, x->type.range) : NULL;
+    if (words)
+      out[k].words = *words;
+    if (!k)
+      picture_output(p, out);
+    push_output(e, x->type.range ? x : ir_convert(building(e), x, TY_F32), k, &out[k], results);
+  }
+  return 1 + p->n_with;
 }
 
 // ---- picture ----------------------------------------------------------------------------------
@@ -158,6 +181,13 @@ static Value *listed(Elab *e, const Builtin *b, Val v, Span span) {
   return v.n == 1 ? part[0] : ir_inst(building(e), OP_concat, part, v.n, &axis, 1)->result[0];
 }
 
+// Small pictures are enlarged until they can be seen.
+static void enlarge(Picture *p, const Value *x) {
+  if (!p->scale)
+    while (p->scale < MOST_SCALE && ++p->scale * x->type.dim[1] < 56)
+      ;
+}
+
 Val grid_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)want;
   Picture p = {.form = NNRT_AS_PICTURE};
@@ -174,9 +204,7 @@ Val grid_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) 
                                  : one_picture(e, b->name, &arg[0], true);
   if (!x)
     return val_error();
-  if (!p.scale) // small ones are enlarged until they can be seen
-    while (p.scale < MOST_SCALE && ++p.scale * x->type.dim[1] < 56)
-      ;
+  enlarge(&p, x);
   return picture_val(e, x, p);
 }
 
@@ -202,19 +230,75 @@ Val scatter_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   Value *x = points(e, b, &arg[0]);
   if (!x)
     return val_error();
-  if (arg[1].v.kind != V_NONE && !(p.colour = elab_tensor(e, arg[1].v, NULL, arg[1].span)))
+  Value *colour = NULL;
+  if (arg[1].v.kind != V_NONE && !(colour = elab_tensor(e, arg[1].v, NULL, arg[1].span)))
     return val_error();
-  if (p.colour && p.colour->type.rank) {
+  if (colour && colour->type.rank) {
     elab_error(e, arg[1].span, "picture-value",
                "%s: the colour of a point is one number or one class, found %s", b->name,
                val_text(e, arg[1].v));
     return val_error();
   }
-  if (p.colour && x->type.dim[0] > 1) {
+  if (colour && x->type.dim[0] > 1) {
     elab_error(e, arg[1].span, "picture-value", "%s: of several clouds each has its own colour",
                b->name);
     return val_error();
   }
+  p.with[0] = colour;
+  p.n_with = colour != NULL;
+  return picture_val(e, x, p);
+}
+
+// ---- confusion, misclassified -----------------------------------------------------------------
+
+// A class, or the greatest of scores.
+static Value *class_of(Elab *e, const Builtin *b, const Arg *arg) {
+  Value *x = elab_tensor(e, arg->v, NULL, arg->span);
+  if (!x)
+    return NULL;
+  if (x->type.elem == TY_F32 && x->type.rank == 1)
+    x = ir_unary(building(e), OP_argmax, x);
+  if (x->type.rank == 0 && x->type.range >= 2 && x->type.range <= MOST_CLASSES)
+    return x;
+  Diagnostic *d = elab_error(e, arg->span, "picture-value", "%s: expected a class, found %s",
+                             b->name, val_text(e, arg->v));
+  diag_note(e->s, d, (Span){0}, "index<n>, or a score for each class, f32[n]; n up to %d",
+            MOST_CLASSES);
+  return NULL;
+}
+
+static bool two_classes(Elab *e, const Builtin *b, const Arg *arg, Value *out[2], Span span) {
+  for (uint32_t i = 0; i < 2; i++)
+    if (!(out[i] = class_of(e, b, &arg[i])))
+      return false;
+  if (out[0]->type.range == out[1]->type.range)
+    return true;
+  elab_error(e, span, "shape-mismatch", "%s: one of %lld classes was said, one of %lld is true",
+             b->name, (long long)out[0]->type.range, (long long)out[1]->type.range);
+  return false;
+}
+
+Val confusion_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  Value *class[2];
+  at(e, span);
+  if (!two_classes(e, b, arg, class, span))
+    return val_error();
+  Picture p = {.form = NNRT_AS_CONFUSION, .with = {class[1]}, .n_with = 1};
+  return picture_val(e, class[0], p);
+}
+
+Val misclassified_call(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
+  (void)want;
+  Picture p = {.form = NNRT_AS_MISCLASSIFIED, .n_with = 2};
+  at(e, span);
+  Value *x = one_picture(e, b->name, &arg[0], false);
+  if (!x || !two_classes(e, b, arg + 1, p.with, span) ||
+      !whole(e, b, &arg[3], "the number of rows", MOST_SIDE, 5, &p.rows) ||
+      !whole(e, b, &arg[4], "the number of columns", MOST_SIDE, 8, &p.columns) ||
+      !whole(e, b, &arg[5], "the scale", MOST_SCALE, 0, &p.scale))
+    return val_error();
+  enlarge(&p, x);
   return picture_val(e, x, p);
 }
 

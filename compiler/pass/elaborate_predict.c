@@ -177,8 +177,8 @@ static bool picture_of_row(Elab *e, Val v, Span span) {
   if (v.picture->form == NNRT_AS_PICTURE)
     return true;
   Diagnostic *d =
-      diag_error(e->s, span, "picture-value", "predict goes row by row, a scatter is of many");
-  diag_note(e->s, d, (Span){0}, "in a train block: draw NAME = scatter(...) every 4 epochs");
+      diag_error(e->s, span, "picture-value", "a picture of many rows among results of each");
+  diag_note(e->s, d, (Span){0}, "it stands alone: predict Map on Data { scatter(...) }");
   return false;
 }
 
@@ -219,9 +219,27 @@ bool is_text(const Node *n) {
   return name_is(f, "text");
 }
 
+// A scatter and the like: the whole block is one picture.
+static void add_picture_of_rows(Elab *e, Predict *p, Val v, Span span) {
+  NnrtOutput output[PICTURE_OUTPUTS];
+  if (!p->data) {
+    Diagnostic *d =
+        diag_error(e->s, span, "picture-value", "a picture of many rows needs the rows of data");
+    diag_note(e->s, d, (Span){0}, "predict %s on Data { ... }", p->node->name);
+    return;
+  }
+  uint32_t n = picture_outputs(e, p->data, v, p->node->name, output, &p->results);
+  for (uint32_t i = 0; i < n; i++)
+    buf_push(e->m->arena, &p->output, output[i]);
+}
+
 static void add_outputs(Elab *e, Predict *p, Val v) {
   NodeList body = p->node->body->list;
   Node *last = body.n ? body.at[body.n - 1] : NULL;
+  if (v.kind == V_PICTURE && v.picture->form != NNRT_AS_PICTURE) {
+    add_picture_of_rows(e, p, v, last ? last->span : p->node->span);
+    return;
+  }
   if (v.kind != V_TUPLE) {
     add_output(e, p, v, last ? last->span : p->node->span, output_name(e, p, last, 0, 1),
                is_text(last));

@@ -259,7 +259,6 @@ const NnrtWords *names_of(const DataInfo *data, int64_t range);
 Value *elab_for_each_row(Elab *e, Value *x); // what is the same for every row, given to every row
 bool is_text(const Node *n); // `x |> text`, `text(x)`: letters or words, as they are read
 bool check_text(Elab *e, const NnrtOutput *o, Span span); // can it be? else the error
-void picture_output(const Picture *p, NnrtOutput *out);   // elaborate_picture.c
 
 // elaborate_drawing.c
 void add_drawings(Elab *e, Train *t, Node *item);
@@ -355,6 +354,11 @@ typedef struct {
   BUF(Value *) value;
   BUF(Port) port;
 } Results;
+// elaborate_picture.c. The second: outputs and results of a function that has no others; how many.
+enum { PICTURE_OUTPUTS = 3 };
+void picture_output(const Picture *p, NnrtOutput *out);
+uint32_t picture_outputs(Elab *e, const DataInfo *data, Val v, const char *name,
+                         NnrtOutput out[PICTURE_OUTPUTS], Results *results);
 // p and its slots after the update by g.
 bool optimizer_update(Elab *e, Train *t, const Step *step, Minimize *m, Param *p, Value *g,
                       Results *params, Results *slots);

@@ -89,7 +89,7 @@ const char *val_text(Elab *e, Val v) {
   case V_TOP:
     return "the result of top(...)";
   case V_PICTURE:
-    return v.picture->form == NNRT_AS_SCATTER ? "a scatter" : "a picture";
+    return v.picture->form == NNRT_AS_PICTURE ? "a picture" : "a picture of many rows";
   case V_ROW:
     return "the row";
   case V_CONFIG:

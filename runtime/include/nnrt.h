@@ -282,14 +282,18 @@ enum {
   NNRT_AS_CLASS,
   NNRT_AS_TEXT,
   NNRT_AS_PICTURE,
-  NNRT_AS_SCATTER
+  NNRT_AS_SCATTER,
+  NNRT_AS_CONFUSION,
+  NNRT_AS_MISCLASSIFIED
 };
 typedef struct {
   const char *name;
   NnrtType type; // of one row
   uint32_t form; // AS_TOP: the `top` greatest with their probabilities; AS_CLASS: an index;
                  // AS_TEXT: indices one after the other; AS_PICTURE: f32[n, height, width, 1 | 3],
-                 // 0 .. 1; AS_SCATTER: n points f32[n, 2]
+                 // 0 .. 1; of many rows, alone in a predict: AS_SCATTER: n points f32[n, 2],
+                 // then maybe their colour; AS_CONFUSION: the class that was said, then the true
+                 // one; AS_MISCLASSIFIED: a picture, then both
   uint32_t top;
   uint32_t scale, rows, columns, zero; // AS_PICTURE: squares of so many pixels; a grid of pictures
   NnrtWords words; // what the values of the index, or the places of AS_TOP, are called
@@ -299,7 +303,7 @@ typedef struct {
 typedef struct {
   const char *name;
   uint32_t function, n_output;
-  const NnrtOutput *output; // what is drawn; a second one is the colour of the points
+  const NnrtOutput *output; // what is drawn: the first says how
   int64_t every_epochs, every_steps;
   int64_t examples; // so many rows: the first of validation, else of training; 0: as many as fit
 } NnrtDraw;

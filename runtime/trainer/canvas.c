@@ -42,7 +42,7 @@ static void blend(Canvas *canvas, int64_t x, int64_t y, Colour with, double shar
     return;
   Colour *p = &canvas->pixel[y * canvas->width + x];
   share = share > 1 ? 1 : share;
-  *p = (Colour){mixed(p->r, with.r, share), mixed(p->g, with.g, share), mixed(p->b, with.b, share)};
+  *p = colour_between(*p, with, share);
 }
 
 // Each pixel near the segment by its distance to it.
@@ -111,13 +111,16 @@ Colour palette(int64_t i) {
   return colours[(i % n + n) % n];
 }
 
+Colour colour_between(Colour a, Colour b, double share) {
+  return (Colour){mixed(a.r, b.r, share), mixed(a.g, b.g, share), mixed(a.b, b.b, share)};
+}
+
 Colour heat_colour(double fraction) {
   static const Colour stops[] = {
       {68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {240, 225, 40}};
   double at = fmin(fmax(fraction, 0), 1) * 4;
   int k = at < 4 ? (int)at : 3;
-  Colour a = stops[k], b = stops[k + 1];
-  return (Colour){mixed(a.r, b.r, at - k), mixed(a.g, b.g, at - k), mixed(a.b, b.b, at - k)};
+  return colour_between(stops[k], stops[k + 1], at - k);
 }
 
 // ---- Letters ----------------------------------------------------------------------------------

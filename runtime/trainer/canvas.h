@@ -28,6 +28,7 @@ void canvas_image(Canvas *canvas, int64_t x, int64_t y, const float *values, con
 // Grey where no pixel has a colour.
 bool canvas_write(const Canvas *canvas, const char *path, Failure *failure);
 
+Colour colour_between(Colour from, Colour to, double share);
 Colour palette(int64_t i);           // of the i-th kind of thing; they repeat
 Colour heat_colour(double fraction); // dark blue 0, green, yellow 1
 

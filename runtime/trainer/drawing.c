@@ -1,11 +1,12 @@
-// What programs draw: the pictures that predict gives for a row, and those of `draw` in train
-// blocks, from the first rows of validation (rule 36), as PNG files.
+// What programs draw: the pictures that predict gives for a row, those of many rows,
+// and those of `draw` in train blocks, from the first rows of validation (rule 36), as PNG files.
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "canvas.h"
+#include "confusion.h"
 
 enum { GAP = 2, POINTS = 1000 };
 
@@ -174,27 +175,54 @@ static void number_places(Call *call, int64_t first, int64_t n) {
   }
 }
 
-// The outputs of the first rows that can be read, one after the other; how many: *count.
-static bool draw_values(const NnrtDraw *draw, Call *call, const Split *rows, int64_t *count,
-                        char *const *values, Failure *failure) {
-  int64_t done = 0, most = *count;
-  for (int64_t first = 0, n; done < most && (!rows || first < rows->rows); first += n) {
-    n = most - done < call->max_n ? most - done : call->max_n;
+enum { MOST_OUTPUTS = 3 };
+typedef struct {
+  char *values[MOST_OUTPUTS]; // of each output, row by row
+  int64_t count, most;        // rows in it, and room
+  int64_t wrong, seen;        // AS_MISCLASSIFIED: of all rows
+} Drawn;
+
+static bool is_kept(const NnrtDraw *draw, const Call *call, int64_t i, Drawn *drawn) {
+  if (draw->output->form == NNRT_AS_MISCLASSIFIED) {
+    const int32_t *said = call_result(call, NNRT_OUTPUT, 1),
+                  *truth = call_result(call, NNRT_OUTPUT, 2);
+    drawn->seen++;
+    if (said[i] == truth[i])
+      return false;
+    drawn->wrong++;
+  }
+  return drawn->count < drawn->most;
+}
+
+static void keep_rows(const NnrtDraw *draw, const Call *call, int64_t n, Drawn *drawn) {
+  for (int64_t i = 0; i < n; i++) {
+    if (!is_kept(draw, call, i, drawn))
+      continue;
+    for (uint32_t k = 0; k < draw->n_output; k++) {
+      size_t size = (size_t)nnrt_type_bytes(&draw->output[k].type, 1);
+      memcpy(drawn->values[k] + size * (size_t)drawn->count,
+             (const char *)call_result(call, NNRT_OUTPUT, k) + size * (size_t)i, size);
+    }
+    drawn->count++;
+  }
+}
+
+// The outputs of the first rows that can be read, one after the other.
+static bool draw_values(const NnrtDraw *draw, Call *call, const Split *rows, Drawn *drawn,
+                        Failure *failure) {
+  bool all = rows && draw->output->form == NNRT_AS_MISCLASSIFIED; // they are counted too
+  for (int64_t first = 0, n; (all || drawn->count < drawn->most) && (!rows || first < rows->rows);
+       first += n) {
+    n = all || drawn->most - drawn->count > call->max_n ? call->max_n : drawn->most - drawn->count;
     n = rows && rows->rows - first < n ? rows->rows - first : n;
     int64_t got = rows ? call_gather(call, rows, NULL, first, n, failure) : n;
     if (!rows)
       call_number_rows(call, first, n);
-    number_places(call, done, got);
+    number_places(call, drawn->count, got);
     if (got < 0 || (got && !call_run(call, got, failure)))
       return false;
-    for (uint32_t k = 0; k < draw->n_output; k++) {
-      size_t size = (size_t)nnrt_type_bytes(&draw->output[k].type, 1);
-      memcpy(values[k] + size * (size_t)done, call_result(call, NNRT_OUTPUT, k),
-             size * (size_t)got);
-    }
-    done += got;
+    keep_rows(draw, call, got, drawn);
   }
-  *count = done;
   return true;
 }
 
@@ -205,39 +233,54 @@ static bool text_write(const NnrtOutput *output, const void *values, const char 
   return file_write(path, &(Piece){text->at, strlen(text->at)}, 1, failure);
 }
 
-static bool draw_write(const NnrtDraw *draw, char *const *values, int64_t count, const char *path,
-                       String *text, Failure *failure) {
+static bool draw_write(const NnrtDraw *draw, const Drawn *drawn, const char *path, String *text,
+                       Failure *failure) {
   const NnrtOutput *output = draw->output;
   if (output->form == NNRT_AS_TEXT)
-    return text_write(output, values[0], path, text, failure);
+    return text_write(output, drawn->values[0], path, text, failure);
   int64_t each = output->type.dim[0];
-  const float *number = (const float *)(const void *)values[0];
+  const void *const values[] = {drawn->values[0], drawn->values[1], drawn->values[2]};
   if (output->form == NNRT_AS_PICTURE)
-    return picture_write(output, number, count * each, path, failure);
+    return picture_write(output, values[0], drawn->count * each, path, failure);
+  if (output->form == NNRT_AS_CONFUSION)
+    return confusion_write(output, draw->name, values[0], values[1], drawn->count, path, failure);
+  if (output->form == NNRT_AS_MISCLASSIFIED) {
+    Gallery g = {output, values[0], values[1], values[2], drawn->count, drawn->wrong, drawn->seen};
+    return gallery_write(&g, draw->name, path, failure);
+  }
   Scatter s = {.colour = draw->n_output > 1 ? output + 1 : NULL,
-               .point = number,
+               .point = values[0],
                .colours = values[1],
-               .count = count * each,
+               .count = drawn->count * each,
                .clouds = each};
   return scatter_write(&s, draw->name, path, failure);
+}
+
+// How many rows it shows at most.
+static int64_t rows_shown(const NnrtDraw *draw, const Split *rows) {
+  const NnrtOutput *o = draw->output;
+  if (draw->examples)
+    return draw->examples;
+  if (o->form == NNRT_AS_MISCLASSIFIED)
+    return (int64_t)o->rows * o->columns;
+  return o->form == NNRT_AS_CONFUSION && rows ? rows->rows : POINTS;
 }
 
 bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const char *path,
                   String *text, Failure *failure) {
   const Split *from = shows_rows(draw, call->function, rows) ? rows : NULL;
-  int64_t count = draw->examples ? draw->examples : POINTS;
-  char *values[2] = {NULL, NULL};
+  Drawn drawn = {.most = rows_shown(draw, from)};
   bool good = true;
-  if (from && from->rows < count)
-    count = from->rows;
+  if (from && from->rows < drawn.most)
+    drawn.most = from->rows;
   for (uint32_t k = 0; good && k < draw->n_output; k++) {
-    values[k] =
-        allocate(count, (size_t)nnrt_type_bytes(&draw->output[k].type, 1), draw->name, failure);
-    good = values[k] != NULL;
+    size_t size = (size_t)nnrt_type_bytes(&draw->output[k].type, 1);
+    drawn.values[k] = allocate(drawn.most, size, draw->name, failure);
+    good = drawn.values[k] != NULL;
   }
-  good = good && draw_values(draw, call, from, &count, values, failure) &&
-         draw_write(draw, values, count, path, text, failure);
-  free(values[0]);
-  free(values[1]);
+  good = good && draw_values(draw, call, from, &drawn, failure) &&
+         draw_write(draw, &drawn, path, text, failure);
+  for (uint32_t k = 0; k < MOST_OUTPUTS; k++)
+    free(drawn.values[k]);
   return good;
 }

@@ -228,6 +228,29 @@ static bool predict_file(Predictor *p, size_t *index, Failure *failure) {
 
 // ---- Rows -------------------------------------------------------------------------------------
 
+// A picture of many rows: NAME.png.
+static bool draws_rows(const NnrtPredict *predict) {
+  return predict->n_output && predict->output->form > NNRT_AS_PICTURE;
+}
+
+static bool draw_rows(Predictor *p, Split *split, Failure *failure) {
+  String path = {0};
+  NnrtDraw draw = {.name = p->predict->name,
+                   .function = p->predict->function,
+                   .n_output = p->predict->n_output,
+                   .output = p->predict->output};
+  split->rows = split->rows < p->left ? split->rows : p->left;
+  string_printf(&path, "%s%s.png", drawings_folder(&p->run->drawings), draw.name);
+  bool good = (path.at || failf(failure, "not enough memory")) &&
+              draw_picture(&draw, p->call, split, path.at, NULL, failure);
+  if (good && p->printer.log == LOG_JSON)
+    printf("{\"picture\":\"%s\",\"rows\":%lld}\n", path.at, (long long)split->rows);
+  else if (good)
+    printf("%s: %lld rows\n", path.at, (long long)split->rows);
+  string_free(&path);
+  return good;
+}
+
 static bool predict_data(Predictor *p, Failure *failure) {
   Dataset dataset;
   Split split;
@@ -242,7 +265,8 @@ static bool predict_data(Predictor *p, Failure *failure) {
     dataset.pool = run->pool;
     SplitKind kind = dataset_default_split(&dataset, run->options);
     good = dataset_split(&dataset, kind, &split, failure) &&
-           print_table(p, &split, NULL, false, failure);
+           (draws_rows(p->predict) ? draw_rows(p, &split, failure)
+                                   : print_table(p, &split, NULL, false, failure));
     dataset.needed = NULL;
   }
   dataset_close(&dataset);
@@ -267,6 +291,9 @@ static bool predict_draws(Predictor *p, Failure *failure) {
 
 static bool predict_rows(Predictor *p, Failure *failure) {
   const Options *options = p->run->options;
+  if (draws_rows(p->predict) && (options->n_file || options->csv))
+    return failf(failure, "predict %s draws one picture of the rows of its data: no files, no csv",
+                 p->predict->name);
   if (options->n_file) {
     if (!p->n_needed)
       return failf(failure, "predict %s reads no data; it takes no files", p->predict->name);

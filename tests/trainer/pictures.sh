@@ -79,6 +79,35 @@ equal "a picture that can't be written costs the training nothing" \
   "$(mkdir -p "$work/full/rows-0002.png"; cd_run known --log plain --epochs 2 --pictures full | grep -o 'warning: draw rows' ; ls "$work/known.safetensors" | wc -l)" \
   "$(printf 'warning: draw rows\n1')"
 
+# ---- pictures of many rows: of twelve, in turn truly 0 and 1, every third is said to be 1
+compiled wrong << 'EOF'
+data D {
+    rows = generated(12)
+    image: f32[2, 3] = [[1, 0, 0], [0, 0, 0]]
+    truth: index<2> = select(row % 2 == 1, 1, 0)
+    said: index<2> = select(row % 3 == 0, 1, 0)
+    point: f32[2] = [f32(row), 1]
+}
+model Net(x: f32[2]) -> f32 { param w: f32 = 0; w * sum(x) }
+train T on D { minimize Net(point) ^ 2 with sgd(0); draw table = confusion(said, truth); epochs 1 }
+predict Table on D { confusion(said, truth) }
+predict Wrong on D { misclassified(image, said, truth, rows = 2, columns = 3, scale = 10) }
+predict Scores on D { confusion(one_hot(said), truth) }
+predict Points on D { scatter(point, colour = truth) }
+EOF
+cd_run wrong --log plain > "$work/log"
+cells() { png "$1" 42 39 86 39 42 83 86 83; }
+equal "a confusion matrix of all rows" "$(cd_run wrong predict --block Table)" "Table.png: 12 rows"
+shares=$(cells Table.png) # two thirds and one third of the rows of either
+equal "shares of each row have their colours" "$(echo "$shares" | awk -F, '{ print ($1 == $3) ($2 == $4) ($1 == $2) }')" "110"
+equal "scores are as good as classes" "$(cd_run wrong predict --block Scores > "$work/log"; cells Scores.png)" "$shares"
+equal "training draws the same" "$(cells table-0001.png)" "$shares"
+equal "what was wrong, side by side" "$(cd_run wrong predict --block Wrong) $(png Wrong.png) $(png Wrong.png 15 38 15 48 200 38)" \
+  "Wrong.png: 12 rows 400 127 3 255 255 255,0 0 0,255 255 255"
+equal "a scatter of the rows" "$(cd_run wrong predict --block Points --limit 5) $(png Points.png)" "Points.png: 5 rows 668 548 3"
+equal "no files for a picture of many rows" "$(cd_run wrong predict row.csv | sed 's/.*error: //')" \
+  "predict Table draws one picture of the rows of its data: no files, no csv"
+
 # ---- curves
 equal "curves of the figures" "$(cd_run known --log plain --curves curves.png > /dev/null; png curves.png)" "430 300 3"
 equal "the key of the curves has their colours" "$(png curves.png 252 17 332 17)" "31 119 180,230 110 10"
