@@ -1,0 +1,44 @@
+#!/bin/sh
+# What ends a convolution or a pooling (bias, activation, the mask of the backward pass) is inlined into its
+# kernel, at every CPU level: the machine code calls nothing but moves of memory.
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+out=$BUILD/tests/conv_asm
+mkdir -p "$(dirname "$out")"
+cat > "$out.nn" <<'END_OF_PROGRAM'
+use std.layers: Conv2D, MaxPool2D, Flatten, Dense
+data Pictures {
+    train = idx("images", "labels")
+    image: f32[13, 11, 3] = row[0] / 255
+    label: index<10>      = row[1]
+}
+model Net(image: f32[13, 11, 3]) -> f32[10] {
+    image
+    |> Conv2D(20, kernel = 3, padding = "same", activation = relu)
+    |> MaxPool2D(2)
+    |> Conv2D(24, kernel = 2, stride = 2, activation = tanh)
+    |> Flatten
+    |> Dense(10)
+}
+train Fit on Pictures {
+    minimize cross_entropy(Net(image), label) with sgd(0.01)
+    batch 8
+    epochs 1
+}
+END_OF_PROGRAM
+for level in 2 3 4; do
+  if ! "$BUILD/nnc" --emit=asm --cpu=x86-64-v$level "$out.nn" -o "$out.s" 2> "$out.err"; then
+    echo "FAIL conv-asm/v$level: $(head -1 "$out.err")"
+    continue
+  fi
+  awk -v level=$level '
+    /\tcallq?\t/ { if ($2 !~ /^mem(cpy|set|move)/) { calls++; which = $2 } }
+    /vfmadd|mulps/ { multiplies++ }
+    END {
+      if (calls) print "FAIL conv-asm/v" level ": " calls " calls are left, of " which
+      else if (multiplies < 100) print "FAIL conv-asm/v" level ": hardly a multiplication is left"
+      else print "PASS conv-asm/v" level
+    }' "$out.s"
+done
+groups=$("$BUILD/nnc" --emit=plan "$out.nn" | grep -c -E ' (conv|pool_max)\+')
+if [ "$groups" -ge 3 ]; then echo "PASS conv-asm/groups"; else echo "FAIL conv-asm/groups: only $groups convolutions end with more"; fi
