@@ -241,7 +241,12 @@ static Val do_stop_gradient(Elab *e, const Builtin *b, Arg *arg, Span span, cons
 // top(p, k): for predict, the k likeliest classes.
 static Val do_top(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b, (void)span, (void)want;
-  Val r = {.kind = V_TOP};
+  Val r = {.kind = V_TOP, .span = arg[2].span};
+  if (arg[2].v.kind == V_STRING)
+    r.s = arg[2].v.s;
+  else if (arg[2].v.kind != V_NONE)
+    elab_error(e, arg[2].span, "wrong-type", "`names` is a file of them, one a line, found %s",
+               val_text(e, arg[2].v));
   r.t = elab_tensor(e, arg[0].v, NULL, arg[0].span);
   if (!r.t || !elab_int(e, arg[1].v, "how many", arg[1].span, &r.i))
     return val_error();
@@ -360,7 +365,7 @@ static const Builtin table[] = {
     {"batch_roll", "x, k", do_batch_roll, N_OPS, false, false},
     {"stop_gradient", "x", do_stop_gradient, N_OPS, false, false},
     {"grad", "e, x", grad_call, N_OPS, false, false},
-    {"top", "p, k", do_top, N_OPS, false, false},
+    {"top", "p, k, names=", do_top, N_OPS, false, false},
     {"picture", "x, scale=, over_image=", picture_call, N_OPS, false, false},
     {"grid", "x, rows, columns, scale=", grid_call, N_OPS, false, false},
     {"scatter", "xy, colour=", scatter_call, N_OPS, false, false},

@@ -20,10 +20,11 @@ static gzFile open_in(Elab *e, const char *folder, const char *name, const char 
   return gzopen(*path, "rb");
 }
 
-static gzFile open_data(Elab *e, DataInfo *data, const char *name, const char **path) {
+// file: that of the .nn source which names it.
+static gzFile open_data(Elab *e, uint32_t file, const char *name, const char **path) {
   if (name[0] == '/')
     return open_in(e, NULL, name, path);
-  const char *program = e->s->source.at[data->decl->span.file].path, *slash = strrchr(program, '/');
+  const char *program = e->s->source.at[file].path, *slash = strrchr(program, '/');
   const char *env = getenv("NN_DATA");
   gzFile f = env && env[0] ? open_in(e, env, name, path) : NULL;
   if (!f)
@@ -31,6 +32,25 @@ static gzFile open_data(Elab *e, DataInfo *data, const char *name, const char **
   if (!f && slash)
     f = open_in(e, intern_n(e->s, program, (size_t)(slash - program)), name, path);
   return f;
+}
+
+bool files_names(Elab *e, uint32_t file, const char *name, NnrtWords *out) {
+  char *line = arena_alloc(e->m->arena, MAX_LINE);
+  Text words = {.arena = e->m->arena};
+  const char *path;
+  gzFile f = open_data(e, file, name, &path);
+  if (!f)
+    return false;
+  *out = (NnrtWords){.coding = NNRT_AS_NAME};
+  while (gzgets(f, line, MAX_LINE)) {
+    text_putn(&words, line, strcspn(line, "\r\n"));
+    text_putn(&words, "", 1);
+    out->n_word++;
+  }
+  gzclose(f);
+  out->words = words.at;
+  out->n_byte = (uint32_t)words.n;
+  return true;
 }
 
 // ---- idx ---------------------------------------------------------------------------------------
@@ -239,7 +259,7 @@ void files_look(Elab *e, DataInfo *data, DataSource *source) {
       facts->path = s->file[i] ? find_folder(e, data, s->file[i]) : NULL;
       continue;
     }
-    gzFile f = s->file[i] ? open_data(e, data, s->file[i], &path) : NULL;
+    gzFile f = s->file[i] ? open_data(e, data->decl->span.file, s->file[i], &path) : NULL;
     if (!f)
       continue;
     facts->path = path;

@@ -162,6 +162,24 @@ static void add_names(const Predict *p, NnrtOutput *o) {
     o->words = *words;
 }
 
+// top(p, k, names = "file")
+static bool add_written_names(Elab *e, Val top, NnrtOutput *o) {
+  const char *why;
+  if (!files_names(e, top.span.file, top.s, &o->words))
+    why = "can't be read";
+  else if (o->words.n_word != (uint64_t)o->type.dim[0])
+    why = format(e, "has %u lines, and there are %lld classes", o->words.n_word,
+                 (long long)o->type.dim[0]);
+  else
+    return true;
+  Diagnostic *d =
+      diag_error(e->s, top.span, "predict-value", "the file of names \"%s\" %s", top.s, why);
+  diag_note(e->s, d, (Span){0},
+            "it is read when compiling, and looked for as data files are: in $NN_DATA, in the "
+            "current folder, beside the program; each line is a name");
+  return false;
+}
+
 // `|> text`: an index sequence as it would be read.
 bool check_text(Elab *e, const NnrtOutput *o, Span span) {
   if (o->type.rank == 1 && o->words.n_word)
@@ -203,7 +221,12 @@ static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, 
   o.type = nnrt_type(&x->type);
   x = elab_for_each_row(e, x);
   o.type.range = x->type.range;
-  add_names(p, &o);
+  if (v.kind == V_TOP && v.s) {
+    if (!add_written_names(e, v, &o))
+      return;
+  } else {
+    add_names(p, &o);
+  }
   if (as_text && !check_text(e, &o, span))
     return;
   if (as_text)

@@ -316,6 +316,8 @@ bool file_name(Elab *e, DataInfo *data, Node *expr, const char **out);
 bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 
 // elaborate_files.c
+// Names, one a line, of a file that the .nn source `file` names; false: there is none.
+bool files_names(Elab *e, uint32_t file, const char *name, NnrtWords *out);
 bool files_content(Elab *e, FileFacts *facts, size_t most); // false: it can't be read
 void files_look(Elab *e, DataInfo *data, DataSource *source);
 const char *files_missing(const DataSource *source); // the first that isn't there, or NULL
