@@ -412,7 +412,8 @@ const char *drawings_folder(const Drawings *drawings);
 // `count` pictures of an output NNRT_AS_PICTURE in its grid.
 bool picture_write(const NnrtOutput *output, const float *values, int64_t count, const char *path,
                    Failure *failure);
-// Writes what `draw`, or a predict of many rows, shows now into a file; of a text, it is added to `text` as well.
+// Writes what `draw`, or a predict of many rows, shows now into a file; of a text, it is added to
+// `text` as well.
 bool draw_picture(const NnrtDraw *draw, Call *call, const Split *rows, const char *path,
                   String *text, Failure *failure);
 
