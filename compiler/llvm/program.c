@@ -96,7 +96,8 @@ LAYOUT(config_layout, NnrtConfig, TEXT(NnrtConfig, name), TEXT(NnrtConfig, help)
       ARRAY(S, field.keep, field.n_keep, u32_layout),                                              \
       ARRAY(S, field.whole, field.n_whole, u32_layout),                                            \
       ARRAY(S, field.keep_name, field.n_keep, text_layout),                                        \
-      ARRAY(S, field.whole_name, field.n_whole, text_layout), {                                    \
+      ARRAY(S, field.whole_name, field.n_whole, text_layout),                                      \
+      ARRAY(S, field.class_name, field.n_class, text_layout), {                                    \
     offsetof(S, field.value), TO_ARRAY, &f64_layout, offsetof(S, field), count_values              \
   }
 LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, header),

@@ -27,12 +27,14 @@ static bool open_file(Elab *e, RowReader *r) {
 }
 
 bool rows_open(Elab *e, DataSource *source, bool whole, RowReader *r) {
+  *r = (RowReader){.source = source, .whole = whole};
+  if (source->s.kind == NNRT_TEXT_FOLDERS)
+    return texts_open(e, source);
   if (!source->facts || source->s.kind != NNRT_CSV || files_missing(source))
     return false;
   for (uint32_t i = 0; i < source->s.n_file; i++)
     if (source->facts[i].wrong)
       return false;
-  *r = (RowReader){.source = source, .whole = whole};
   return open_file(e, r);
 }
 
@@ -59,8 +61,19 @@ static bool is_left_out(const RowReader *r) {
   return false;
 }
 
+static bool next_text(Elab *e, RowReader *r) {
+  const FileFacts *facts = r->source->facts;
+  r->cell.n = 0;
+  if (r->text == facts->rows)
+    return false;
+  buf_push(e->m->arena, &r->cell, facts->row[r->text++]);
+  return true;
+}
+
 bool rows_next(Elab *e, RowReader *r) {
   NnrtCell line, cell;
+  if (r->source->s.kind == NNRT_TEXT_FOLDERS)
+    return next_text(e, r);
   do {
     if (!next_line(e, r, &line))
       return false;

@@ -135,6 +135,14 @@ static bool same_kind(Elab *e, DataInfo *data, const DataSource *other, const ch
   return false;
 }
 
+// Classes that are said once are those of all rows.
+static void same_classes(DataSource *source, const DataSource *train) {
+  if (source->s.n_class || source->s.kind != train->s.kind)
+    return;
+  source->s.class_name = train->s.class_name;
+  source->s.n_class = train->s.n_class;
+}
+
 static void resolve_checks(Elab *e, DataInfo *data) {
   Node *decl = data->decl;
   if (!data->bad && data->train.s.kind == NNRT_NO_SOURCE) {
@@ -163,12 +171,15 @@ static void resolve_checks(Elab *e, DataInfo *data) {
     diag_note(e->s, d, data->train.span, "the rows");
     data->bad = true;
   }
-  if (train->kind == NNRT_FOLDERS && data->validate_last > 0 && !train->shuffled) {
+  bool folders = train->kind == NNRT_FOLDERS || train->kind == NNRT_TEXT_FOLDERS;
+  if (folders && data->validate_last > 0 && !train->shuffled) {
     Diagnostic *d = diag_warning(e->s, data->validate_span, "ordered-rows",
                                  "the last rows of folders are of the last classes alone");
-    diag_note(e->s, d, data->train.span,
-              "the rows in any order: folders(...) |> shuffled(seed = 1)");
+    diag_note(e->s, d, data->train.span, "the rows in any order: %s(...) |> shuffled(seed = 1)",
+              train->kind == NNRT_FOLDERS ? "folders" : "text_folders");
   }
+  same_classes(&data->validate, &data->train);
+  same_classes(&data->test, &data->train);
   files_look(e, data, &data->train);
   files_look(e, data, &data->validate);
   files_look(e, data, &data->test);

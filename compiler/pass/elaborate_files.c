@@ -247,6 +247,7 @@ static const char *find_folder(Elab *e, DataInfo *data, const char *name) {
 }
 
 void files_look(Elab *e, DataInfo *data, DataSource *source) {
+  static const char *text_parts[] = {"text", "class"};
   NnrtSource *s = &source->s;
   if (source->opened)
     return;
@@ -255,8 +256,12 @@ void files_look(Elab *e, DataInfo *data, DataSource *source) {
   for (uint32_t i = 0; i < s->n_file; i++) {
     FileFacts *facts = &source->facts[i];
     const char *path;
-    if (s->kind == NNRT_FOLDERS) {
+    if (s->kind == NNRT_FOLDERS || s->kind == NNRT_TEXT_FOLDERS) {
       facts->path = s->file[i] ? find_folder(e, data, s->file[i]) : NULL;
+      facts->name = text_parts;
+      facts->width = 2;
+      if (facts->path)
+        folders_look(e, source);
       continue;
     }
     gzFile f = s->file[i] ? open_data(e, data->decl->span.file, s->file[i], &path) : NULL;
@@ -290,7 +295,7 @@ bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const
   uint32_t k = source->s.kind == NNRT_IDX ? c->first : 0;
   if (k >= source->s.n_file || !source->facts || !source->facts[k].path || source->facts[k].wrong)
     return true;
-  if (source->s.kind == NNRT_TEXT || is_picture_source(data))
+  if (source->s.kind == NNRT_TEXT || is_class_source(source))
     return true;
   if (source->s.kind == NNRT_IDX)
     return idx_check(e, &source->facts[k], c, span, source->span);

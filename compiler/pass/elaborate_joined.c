@@ -209,7 +209,7 @@ static bool push_field(Elab *e, DataInfo *data, uint32_t i, Value *x, Results *o
 
 static bool push_where(Elab *e, DataInfo *data, Results *out) {
   const char *name = intern(e->s, "where");
-  Field where = {.node = data->where, .name = name, .draws = name};
+  Field where = {.node = data->where, .scope = data->scope, .name = name, .draws = name};
   Val v = data_operand(e, data->part.at[0], &where, data->where->a);
   if (v.kind == V_TENSOR && v.t->type.elem == TY_BOOL && !v.t->type.rank && v.t->type.batched) {
     buf_push(e->m->arena, &out->value, v.t);

@@ -7,7 +7,8 @@
 //   elaborate_steps.c      steps on the rows of a source: drop_missing, windows, ...
 //   elaborate_files.c      what can be seen in the data files while compiling
 //   elaborate_cells.c      what is counted in csv files and texts: names, words, columns of text
-//   elaborate_pictures.c   folders(...), cifar(...): pictures and their classes
+//   elaborate_folders.c    folders(...), text_folders(...), cifar(...): classes, texts
+//   elaborate_pictures.c   pictures of folders(...) and cifar(...)
 //   elaborate_augment.c    augment(...) of pictures, and what `preview` shows
 //   elaborate_words.c      from cells to values: recode, vocabulary and pad, without
 //   elaborate_fitted.c     standardize, min_max, fill: estimated on the training rows
@@ -42,6 +43,7 @@ typedef struct {
   int64_t rows, dim[MAX_RANK];
   const char **name; // csv: the cells of the first line
   uint32_t width;    // csv: how many
+  NnrtCell *row;     // text_folders: `rows` texts, once they are read
   const char *text;  // csv, text: the content, as far as it was read
   size_t n_text;
   bool all;                          // that is all of it
@@ -71,7 +73,8 @@ typedef struct {
 typedef struct { // the rows of csv files, one after the other
   DataSource *source;
   uint32_t file;
-  bool whole; // else the first rows of each file
+  bool whole;   // else the first rows of each file
+  int64_t text; // of text_folders: which is next
   const char *at, *end;
   int64_t lines;
   BUF(NnrtCell) cell;
@@ -299,11 +302,18 @@ bool row_is_direct(const DataInfo *data, const Node *expr); // the field is this
 bool names_fit(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words, const Type *type);
 Val not_counted(Elab *e, DataInfo *data, Node *expr); // the error: the file isn't there
 
+// elaborate_folders.c
+bool is_class_source(const DataSource *source); // its rows have a class
+bool class_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s);
+void folders_look(Elab *e, const DataSource *source);
+bool source_classes(Elab *e, const DataSource *source, NnrtWords *out); // false: not known
+Val class_value(Elab *e, DataInfo *data, Node *expr);
+Val text_part(Elab *e, DataInfo *data, Node *expr);
+bool texts_open(Elab *e, DataSource *source); // false: they aren't there, or were refused
+
 // elaborate_pictures.c
-bool picture_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s);
 bool is_picture_source(const DataInfo *data);
-bool picture_classes(Elab *e, const DataSource *source, NnrtWords *out); // false: not known
-Val picture_part(Elab *e, DataInfo *data, Node *expr);                   // row.image, row.class
+Val picture_part(Elab *e, DataInfo *data, Node *expr); // row.image, row.class
 Val resized_value(Elab *e, DataInfo *data, Node *node, Node *operand, Node *const *arg, uint32_t n);
 
 // elaborate_augment.c

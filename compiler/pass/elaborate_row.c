@@ -254,6 +254,13 @@ static bool named_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
 }
 
 bool row_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
+  if (data->train.s.kind == NNRT_TEXT_FOLDERS) {
+    *part = (RowPart){.header = "text", .n = 1, .single = true};
+    if (expr->kind == N_MEMBER && strcmp(expr->name, "text") == 0)
+      return true;
+    return no_part(e, expr->span, "this is no text",
+                   "row.text |> lower |> words |> vocabulary(20000) |> pad(80)");
+  }
   if (expr->kind == N_MEMBER)
     return named_part(e, data, expr, part);
   if (expr->kind == N_INDEX)
@@ -319,6 +326,8 @@ Val not_counted(Elab *e, DataInfo *data, Node *expr) {
   diag_note(e->s, d, source->span, "\"%s\" is not found in $NN_DATA, here or beside the program",
             files_missing(source) ? files_missing(source) : "");
   diag_note(e->s, d, data->computing->node->type->span, "or write how many: index<10>");
+  if (is_class_source(source))
+    diag_note(e->s, d, (Span){0}, "or say them: classes = [\"cat\", \"dog\"] behind the folder");
   return val_error();
 }
 
@@ -404,6 +413,8 @@ Val row_whole(Elab *e, DataInfo *data, Node *expr) {
   if (data->train.s.kind == NNRT_IDX)
     return wrong_row(e, expr->span, "a record of idx files has whole parts, one per file",
                      "row[0] is the record's part in the first file, row[1] in the second");
+  if (data->train.s.kind == NNRT_TEXT_FOLDERS)
+    return text_part(e, data, expr);
   return is_picture_source(data) ? picture_part(e, data, expr) : file_value(e, data, expr);
 }
 
@@ -413,7 +424,8 @@ static bool length_value(Elab *e, DataInfo *data, Node *expr, Val *out) {
   NnrtWords words;
   Node *cell;
   uint32_t field;
-  if (data->train.s.kind != NNRT_CSV || strcmp(expr->name, "length") != 0 ||
+  bool texts = data->train.s.kind == NNRT_TEXT_FOLDERS;
+  if ((data->train.s.kind != NNRT_CSV && !texts) || strcmp(expr->name, "length") != 0 ||
       (data->train.s.header && row_fields(&data->train, &part, &field)) ||
       !row_length(e, data, &cell, &words))
     return false;
@@ -431,6 +443,8 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
     return picture_part(e, data, expr);
   if (expr->kind == N_MEMBER && length_value(e, data, expr, &length))
     return length;
+  if (data->train.s.kind == NNRT_TEXT_FOLDERS)
+    return text_part(e, data, expr);
   if (expr->kind == N_INDEX && data->train.s.kind == NNRT_IDX) {
     if (expr->list.n == 1)
       return idx_part(e, data, expr, want);

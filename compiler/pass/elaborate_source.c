@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-static const char *const sources[] = {"idx", "csv", "generated", "text", "folders", "cifar"};
+static const char *const sources[] = {"idx",     "csv",   "generated",   "text",
+                                      "folders", "cifar", "text_folders"};
+enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
   Target *target = e->target;
@@ -203,7 +205,7 @@ static bool unknown_source(Elab *e, Node *expr) {
   const char *name = expr->kind == N_CALL && expr->a->kind == N_NAME ? expr->a->name : NULL;
   Diagnostic *d = name ? diag_error(e->s, expr->a->span, "source", "there is no source `%s`", name)
                        : diag_error(e->s, expr->span, "source", "this is no source of rows");
-  const char *near = name ? nearest_name(name, sources, 6) : NULL;
+  const char *near = name ? nearest_name(name, sources, N_SOURCES) : NULL;
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else if (name && foreign_name(name))
@@ -215,7 +217,7 @@ static bool unknown_source(Elab *e, Node *expr) {
   else
     diag_note(e->s, d, (Span){0},
               "sources are idx(\"file\", ...), csv(\"file\"), text(\"file\"), folders(\"folder\"), "
-              "cifar(\"file\"), generated(n) and rows = [[1, 2], ...]");
+              "text_folders(\"folder\"), cifar(\"file\"), generated(n) and rows = [[1, 2], ...]");
   return false;
 }
 
@@ -247,8 +249,9 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     good = csv_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "text"))
     good = text_source(e, data, expr, &out->s);
-  else if (expr->kind == N_CALL && (name_is(expr->a, "folders") || name_is(expr->a, "cifar")))
-    good = picture_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && (name_is(expr->a, "folders") || name_is(expr->a, "cifar") ||
+                                    name_is(expr->a, "text_folders")))
+    good = class_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "generated"))
     good = generated_source(e, data, expr, &out->s);
   else

@@ -215,6 +215,8 @@ static bool count_vocabulary(Elab *e, DataInfo *data, const Stage *step, const R
     out->coding = NNRT_AS_TOKENS;
     return true;
   }
+  if (data->train.facts && data->train.facts->wrong) // said already
+    return false;
   Diagnostic *d = diag_error(e->s, tokens->vocabulary, "file-needed",
                              "a vocabulary is counted while compiling, but the file isn't there or "
                              "has no words");
@@ -238,6 +240,8 @@ static Val padded(Elab *e, DataInfo *data, const Stage *step) {
     return wrong_value(e, tokens.part->span, "a text is one cell", "row[2], row.text");
   NodeWords *words = node_words(e, data, step->node, &made);
   if (!made && !count_vocabulary(e, data, step, &part, &tokens, &words->words))
+    return val_error();
+  if (words->words.coding != NNRT_AS_TOKENS)
     return val_error();
   return row_tokens(e, data, step->node, &part, &words->words, tokens.most);
 }
@@ -319,7 +323,7 @@ int64_t data_counted(Elab *e, DataInfo *data, const char *name) {
       continue;
     if (data->train.s.kind == NNRT_TEXT)
       return data->train.letters.n_word;
-    if (is_picture_source(data) && picture_classes(e, &data->train, &words))
+    if (is_class_source(&data->train) && source_classes(e, &data->train, &words))
       return words.n_word;
     if (!is_row(field->a) || data->train.s.kind != NNRT_CSV || !row_part(e, data, field->a, &part))
       continue;

@@ -1,4 +1,4 @@
-// What counts as a class, or as a picture, in a folder: the compiler and the runtime must agree.
+// What counts as a class, a picture or a text in a folder: the compiler and the runtime must agree.
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -13,10 +13,10 @@ static bool is_picture_name(const char *name) {
   return false;
 }
 
-bool nnrt_folder_entry(const char *folder, const char *name, bool folders) {
+bool nnrt_folder_entry(const char *folder, const char *name, NnrtEntry entry) {
   char path[4096];
   struct stat about;
-  if (name[0] == '.' || (!folders && !is_picture_name(name)))
+  if (name[0] == '.' || (entry == NNRT_ENTRY_PICTURE && !is_picture_name(name)))
     return false;
   size_t n = strlen(folder), m = strlen(name);
   if (n + m + 2 > sizeof path)
@@ -24,5 +24,7 @@ bool nnrt_folder_entry(const char *folder, const char *name, bool folders) {
   memcpy(path, folder, n);
   path[n] = '/';
   memcpy(path + n + 1, name, m + 1);
-  return stat(path, &about) == 0 && !!S_ISDIR(about.st_mode) == folders;
+  if (stat(path, &about) != 0)
+    return false;
+  return entry == NNRT_ENTRY_FOLDER ? S_ISDIR(about.st_mode) : S_ISREG(about.st_mode);
 }

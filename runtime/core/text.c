@@ -153,6 +153,16 @@ bool nnrt_next_token(uint32_t split, const char **at, const char *end, NnrtCell 
   return true;
 }
 
+const char *nnrt_not_utf8(const char *at, const char *end) {
+  while (at < end) {
+    size_t n = character_length(at, end);
+    if (n == 1 && (unsigned char)*at >= 128)
+      return at;
+    at += n;
+  }
+  return NULL;
+}
+
 char nnrt_lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }

@@ -143,10 +143,11 @@ typedef enum {
   NNRT_CSV,
   NNRT_INLINE,
   NNRT_GENERATED,
-  NNRT_TEXT,    // one text; its rows are windows of `window` characters
-  NNRT_FOLDERS, // pictures class/name.jpg: columns "image" and "class"
-  NNRT_CIFAR,   // CIFAR-10 records, likewise
-  NNRT_COMPUTED // of other data, by data.part: column k is output k of their functions
+  NNRT_TEXT,         // one text; its rows are windows of `window` characters
+  NNRT_FOLDERS,      // pictures class/name.jpg: columns "image" and "class"
+  NNRT_CIFAR,        // CIFAR-10 records, likewise
+  NNRT_TEXT_FOLDERS, // texts class/name: columns "text" and "class"
+  NNRT_COMPUTED      // of other data, by data.part: column k is output k of their functions
 } NnrtSourceKind;
 typedef struct {
   uint32_t kind;
@@ -162,6 +163,8 @@ typedef struct {
   const uint32_t *keep, *whole;
   const char *const *keep_name, *const *whole_name;
   uint32_t n_keep, n_whole;
+  const char *const *class_name; // folders: which are read, in this order; none: all there are
+  uint32_t n_class;
   bool drop_missing; // n_whole 0: in no column at all
   bool shuffled;     // the rows in the order of this seed, before anything is set aside
   int64_t shuffle_seed;
@@ -421,9 +424,10 @@ typedef enum { NNRT_OK, NNRT_NO_MEMORY, NNRT_BAD_ABI, NNRT_BAD_CALL } NnrtStatus
 int64_t nnrt_plan(const NnrtFunction *f, int64_t n, int64_t *offset);
 int64_t nnrt_tiles(const NnrtLaunch *launch, int64_t n);
 int64_t nnrt_type_bytes(const NnrtType *type, int64_t n);
-// Is this entry of a folder one that counts: a folder (of a class), else a file that is called as
-// pictures are?
-bool nnrt_folder_entry(const char *folder, const char *name, bool folders);
+// Is this entry of a folder one that counts: a folder (of a class), a file that is called as
+// pictures are, any file? None that begins with a dot does.
+typedef enum { NNRT_ENTRY_FOLDER, NNRT_ENTRY_PICTURE, NNRT_ENTRY_FILE } NnrtEntry;
+bool nnrt_folder_entry(const char *folder, const char *name, NnrtEntry entry);
 
 typedef struct NnrtPool NnrtPool;
 // threads <= 0: from the affinity mask and the cgroup's quota.

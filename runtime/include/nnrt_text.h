@@ -27,6 +27,8 @@ bool nnrt_is_missing(const NnrtSource *source, const NnrtCell *cell);
 // apostrophes (none in front), bytes above 127 being letters; characters are those of UTF-8, and
 // single bytes where the text is none.
 bool nnrt_next_token(uint32_t split, const char **at, const char *end, NnrtCell *token);
+// The first byte that no UTF-8 character begins or goes on with, or NULL.
+const char *nnrt_not_utf8(const char *at, const char *end);
 char nnrt_lower(char c); // A to Z
 uint64_t nnrt_text_hash(const NnrtCell *cell, bool lower);
 bool nnrt_text_equal(const NnrtCell *x, const NnrtCell *y, bool lower); // y is lower already

@@ -1,6 +1,7 @@
-// Folders of pictures, one per class: pets/train/cat/1.jpg. The classes are those that the compiler
-// counted, or else the folders in the order of their names; rows are ordered by class, then by
-// name. Pictures are read when they are wanted (pictures.c).
+// Folders of pictures or texts, one per class: pets/train/cat/1.jpg. The classes are those that the
+// source names, or the folders in the order of their names, numbered as the compiler counted them;
+// rows are ordered by class, then by name. Pictures are read when they are wanted (pictures.c),
+// texts in textfolders.c.
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -36,28 +37,39 @@ static bool names_add(Names *names, const char *text, Failure *failure) {
   return true;
 }
 
-static bool list(const char *path, bool folders, Names *names, Failure *failure) {
+static bool list(const char *path, NnrtEntry entry, Names *names, Failure *failure) {
   DIR *dir = opendir(path);
   if (!dir)
     return failf(failure, "%s: can't be read: %s", path, strerror(errno));
   bool good = true;
-  for (struct dirent *entry; good && (entry = readdir(dir));)
-    if (nnrt_folder_entry(path, entry->d_name, folders))
-      good = names_add(names, entry->d_name, failure);
+  for (struct dirent *at; good && (at = readdir(dir));)
+    if (nnrt_folder_entry(path, at->d_name, entry))
+      good = names_add(names, at->d_name, failure);
   closedir(dir);
   if (names->n)
     qsort(names->at, names->n, sizeof *names->at, by_name);
   return good;
 }
 
+bool column_is_class(const NnrtColumn *column) {
+  return column->header && !strcmp(column->header, "class");
+}
+
+static const NnrtColumn *class_column(const TableRequest *request) {
+  for (uint32_t i = 0; i < request->n_column; i++)
+    if (column_is_class(&request->column[i]))
+      return &request->column[i];
+  return NULL;
+}
+
 // ---- rows -------------------------------------------------------------------------------------
 
-static bool add_files(PictureFiles *files, const char *root, const char *class, int32_t index,
-                      size_t *room, Failure *failure) {
+static bool add_files(ClassFiles *files, const char *root, const char *class, int32_t index,
+                      NnrtEntry entry, size_t *room, Failure *failure) {
   Names names = {0};
   String path = {0};
   string_printf(&path, "%s/%s", root, class);
-  bool good = !path.no_memory && list(path.at, false, &names, failure);
+  bool good = !path.no_memory && list(path.at, entry, &names, failure);
   for (size_t i = 0; good && i < names.n; i++) {
     if ((size_t)files->rows == *room) {
       *room = 2 * *room + 64;
@@ -104,23 +116,39 @@ static bool class_of(const NnrtColumn *column, const char *root, const Names *fo
   return true;
 }
 
-static bool read_folders(PictureFiles *files, const char *root, const NnrtColumn *class,
-                         Failure *failure) {
+// The folders that the source names, in its order; else those that there are.
+static bool class_folders(const NnrtSource *source, const char *root, Names *names,
+                          Failure *failure) {
+  if (!source->n_class)
+    return list(root, NNRT_ENTRY_FOLDER, names, failure);
+  bool good = true;
+  for (uint32_t i = 0; good && i < source->n_class; i++)
+    good = (nnrt_folder_entry(root, source->class_name[i], NNRT_ENTRY_FOLDER) ||
+            failf(failure, "%s: has no folder \"%s\"", root, source->class_name[i])) &&
+           names_add(names, source->class_name[i], failure);
+  return good;
+}
+
+bool class_files(ClassFiles *files, const NnrtSource *source, const char *root,
+                 const TableRequest *request, Failure *failure) {
+  bool texts = source->kind == NNRT_TEXT_FOLDERS;
+  const NnrtColumn *class = class_column(request);
   Names folders = {0};
   size_t room = 0;
   int32_t index;
-  bool good = list(root, true, &folders, failure);
+  bool good = class_folders(source, root, &folders, failure);
   for (size_t i = 0; good && i < folders.n; i++)
     good = class_of(class, root, &folders, i, &index, failure) &&
-           add_files(files, root, folders.at[i], index, &room, failure);
+           add_files(files, root, folders.at[i], index,
+                     texts ? NNRT_ENTRY_FILE : NNRT_ENTRY_PICTURE, &room, failure);
   if (good && !files->rows)
-    good =
-        failf(failure, "%s: holds no folders with pictures (class/name.jpg, class/name.png)", root);
+    good = failf(failure, "%s: holds no folders with %s", root,
+                 texts ? "texts (class/name.txt)" : "pictures (class/name.jpg, class/name.png)");
   names_free(&folders);
   return good;
 }
 
-void picture_files_free(PictureFiles *files) {
+void class_files_free(ClassFiles *files) {
   for (int64_t i = 0; files && i < files->rows; i++)
     free(files->path[i]);
   if (files) {
@@ -132,18 +160,7 @@ void picture_files_free(PictureFiles *files) {
 
 // ---- columns ----------------------------------------------------------------------------------
 
-static bool is_class(const NnrtColumn *column) {
-  return column->header && !strcmp(column->header, "class");
-}
-
-static const NnrtColumn *class_column(const TableRequest *request) {
-  for (uint32_t i = 0; i < request->n_column; i++)
-    if (is_class(&request->column[i]))
-      return &request->column[i];
-  return NULL;
-}
-
-static bool fill_class(TableColumn *to, const NnrtColumn *column, const PictureFiles *files,
+static bool fill_class(TableColumn *to, const NnrtColumn *column, const ClassFiles *files,
                        Failure *failure) {
   char expected[64];
   for (int64_t i = 0; i < files->rows; i++) {
@@ -160,14 +177,14 @@ static bool fill_columns(Table *table, const TableRequest *request, Failure *fai
   TableRequest known = *request; // of the pictures nothing is kept here
   known.needed = classes;
   for (uint32_t i = 0; classes && i < request->n_column; i++)
-    classes[i] = is_class(&request->column[i]) && (!request->needed || request->needed[i]);
+    classes[i] = column_is_class(&request->column[i]) && (!request->needed || request->needed[i]);
   bool good = classes ? table_allocate(table, &known, table->files->rows, failure)
                       : failf(failure, "not enough memory for %s", request->data_name);
   for (uint32_t i = 0; good && i < request->n_column; i++) {
     const NnrtColumn *column = &request->column[i];
     if (classes[i])
       good = fill_class(&table->column[i], column, table->files, failure);
-    else if (!is_class(column) && (!request->needed || request->needed[i])) {
+    else if (!column_is_class(column) && (!request->needed || request->needed[i])) {
       table->column[i].elem = NNRT_U8;
       table->column[i].pictures = pictures_open(table->files, column, failure);
       good = table->column[i].pictures != NULL;
@@ -180,12 +197,12 @@ static bool fill_columns(Table *table, const TableRequest *request, Failure *fai
 bool folders_load(Table *table, const NnrtSource *source, const TableRequest *request,
                   Failure *failure) {
   char *root = NULL;
-  PictureFiles *files = calloc(1, sizeof *files);
+  ClassFiles *files = calloc(1, sizeof *files);
   table->files = files;
   table->strict = source->strict;
   bool good = (files || failf(failure, "not enough memory for %s", request->data_name)) &&
               request_path(request, source->file[0], &root, failure) &&
-              read_folders(files, root, class_column(request), failure) &&
+              class_files(files, source, root, request, failure) &&
               fill_columns(table, request, failure);
   free(root);
   return good;

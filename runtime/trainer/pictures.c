@@ -12,7 +12,7 @@ enum { KEPT_BYTES = 1 << 28, MOST_THREADS = 8 };
 enum { NOT_READ, IN_WORK, READ, BROKEN, MISFIT };
 
 struct Pictures {
-  const PictureFiles *files;
+  const ClassFiles *files;
   const NnrtColumn *column;
   Picture shape;
   size_t size; // bytes of one
@@ -87,7 +87,7 @@ static void *reader(void *context) {
   return NULL;
 }
 
-Pictures *pictures_open(const PictureFiles *files, const NnrtColumn *column, Failure *failure) {
+Pictures *pictures_open(const ClassFiles *files, const NnrtColumn *column, Failure *failure) {
   char declared[192];
   Pictures *p = calloc(1, sizeof *p);
   if (!p) {

@@ -61,7 +61,8 @@ static const NnrtSource *source_like(const Predictor *p) {
   if (p->predict->data == NNRT_NONE)
     return NULL;
   const NnrtData *data = &program->data[p->predict->data];
-  bool text = data->train.kind == NNRT_CSV || data->train.kind == NNRT_TEXT;
+  bool text = data->train.kind == NNRT_CSV || data->train.kind == NNRT_TEXT ||
+              data->train.kind == NNRT_TEXT_FOLDERS;
   return text ? &data->train : data->test.kind == NNRT_CSV ? &data->test : NULL;
 }
 

@@ -36,7 +36,7 @@ void table_free(Table *table) {
     pictures_close(table->column[i].pictures);
     free(table->column[i].owner);
   }
-  picture_files_free(table->files);
+  class_files_free(table->files);
   free(table->column);
   *table = (Table){0};
 }
@@ -193,6 +193,9 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
     break;
   case NNRT_FOLDERS:
     good = folders_load(table, source, request, failure);
+    break;
+  case NNRT_TEXT_FOLDERS:
+    good = text_folders_load(table, source, request, failure);
     break;
   case NNRT_CIFAR:
     good = cifar_load(table, source, request, failure);

@@ -109,12 +109,12 @@ bool picture_fit(const char *path, const Picture *picture, const NnrtColumn *col
 bool picture_read(const char *path, const NnrtColumn *column, const Picture *to, bool *fits,
                   Failure *failure);
 
-typedef struct { // of folders: one a row
+typedef struct { // of folders, a folder for each class: one file a row
   char **path;
   int32_t *class;
   int64_t rows;
-} PictureFiles;
-void picture_files_free(PictureFiles *files);
+} ClassFiles;
+void class_files_free(ClassFiles *files);
 typedef struct Pictures Pictures; // a column of them, read ahead by threads
 
 // ---- JSON (json.c) ----------------------------------------------------------------------------
@@ -191,9 +191,9 @@ typedef struct {
   int64_t rows, first_example; // first_example: number of row 0 in the whole data
   TableColumn *column;
   uint32_t n_column;
-  PictureFiles *files; // of folders
-  bool strict;         // a picture that can't be read is a failure
-  int64_t broken;      // pictures left out so far
+  ClassFiles *files; // of folders
+  bool strict;       // a picture that can't be read is a failure
+  int64_t broken;    // pictures left out so far
 } Table;
 typedef struct {
   Table *table;
@@ -222,6 +222,11 @@ bool idx_load(Table *table, const NnrtSource *source, const TableRequest *reques
 bool idx_is(const Bytes *bytes);
 bool folders_load(Table *table, const NnrtSource *source, const TableRequest *request,
                   Failure *failure);
+bool text_folders_load(Table *table, const NnrtSource *source, const TableRequest *request,
+                       Failure *failure);
+bool class_files(ClassFiles *files, const NnrtSource *source, const char *root,
+                 const TableRequest *request, Failure *failure);
+bool column_is_class(const NnrtColumn *column);
 bool cifar_load(Table *table, const NnrtSource *source, const TableRequest *request,
                 Failure *failure);
 bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure);
@@ -351,7 +356,7 @@ int64_t call_gather(Call *call, const Split *split, const Shuffle *shuffle, int6
 
 // The pictures of a column (pictures.c). After pictures_prepare, those of the rows at [first,
 // first + n) are there, and the next ones are being read.
-Pictures *pictures_open(const PictureFiles *files, const NnrtColumn *column, Failure *failure);
+Pictures *pictures_open(const ClassFiles *files, const NnrtColumn *column, Failure *failure);
 void pictures_close(Pictures *pictures);
 bool pictures_prepare(Pictures *pictures, const Split *split, const Shuffle *shuffle, int64_t first,
                       int64_t n, Failure *failure);
