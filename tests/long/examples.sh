@@ -23,7 +23,7 @@ example() {
   path=examples/$1.nn parameters=$2 split=$3 metric=$4 bound=$5 flags=$6
   name=${1##*/} exe=$work/${1##*/}
   if [ -n "$FULL" ]; then bound=$7 flags=; fi
-  file=$(grep -o '"\(tabular\|series\|text\)/[^"]*"' "$path" | tr -d '"' | head -1)
+  file=$(grep -o '"\(tabular\|series\|text\|pretrained\)/[^"]*"' "$path" | tr -d '"' | head -1)
   if [ -n "$file" ] && [ ! -f "$NN_DATA/$file" ]; then
     echo "SKIP $path: no $file in NN_DATA"
     return
@@ -72,6 +72,9 @@ example a6-small-mnist/small-mnist   50890   validate accuracy        0.93  "--e
 example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--epochs 1"  0.97
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
 example b3-mnist-cnn/small-cnn       104202  test     accuracy        0.85  "--steps 150" 0.988
+example b9-transfer/transfer         723522  validate accuracy        0.75  "--block Head --epochs 1" 0.92
+example b10-features/features        920130  validate accuracy        0.92  "--epochs 10" 0.95
+example b11-surgery/first            17226   validate accuracy        0.97  ""            0.97
 example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
 example d5-pseudo-labels/pseudo-labels 203530 test  accuracy        0.85  "--epochs 4"  0.885
 example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "--epochs 1" "<0.0945"
