@@ -18,13 +18,13 @@ below() { awk -v x="$1" -v y="$2" 'BEGIN { exit !(x != "" && x + 0 < y + 0) }'; 
 holds() { case $2 in "<"*) below "$1" "${2#<}" ;; *) at_least "$1" "$2" ;; esac }
 
 # example PATH PARAMETERS SPLIT METRIC SHORT_BOUND "SHORT FLAGS" FULL_BOUND ["FLAGS OF NNC"]
-# A bound is the least that is wanted, or "<x".
+# A bound is the least that is wanted, or "<x". SHORT FLAGS "-": only make check-full trains it.
 example() {
   path=examples/$1.nn parameters=$2 split=$3 metric=$4 bound=$5 flags=$6
   name=${1##*/} exe=$work/${1##*/}
   if [ -n "$FULL" ]; then bound=$7 flags=; fi
-  file=$(grep -o '"\(tabular\|series\|text\|pretrained\)/[^"]*"' "$path" | tr -d '"' | head -1)
-  if [ -n "$file" ] && [ ! -f "$NN_DATA/$file" ]; then
+  file=$(grep -o '"\(tabular\|series\|text\|images\|pretrained\)/[^"]*"' "$path" | tr -d '"' | head -1)
+  if [ -n "$file" ] && [ ! -e "$NN_DATA/$file" ]; then
     echo "SKIP $path: no $file in NN_DATA"
     return
   fi
@@ -35,6 +35,7 @@ example() {
   got=$("$exe" summary --log json 2>> "$exe.log" | number parameters)
   if [ "$got" = "$parameters" ]; then echo "PASS $path has $parameters parameters"
   else echo "FAIL $path: $got parameters, should be $parameters"; fi
+  if [ "$flags" = - ]; then return; fi
   if grep -q '"mnist/' "$path" && [ ! -f "$NN_DATA/mnist/train-images-idx3-ubyte.gz" ]; then
     echo "SKIP $path $metric: no MNIST in NN_DATA"
     return
@@ -71,14 +72,23 @@ example a5b-mnist-dropout/mnist-dropout 669706 test   accuracy        0.95  "--e
 example a6-small-mnist/small-mnist   50890   validate accuracy        0.93  "--epochs 1"  0.97
 example a6-small-mnist/small-mnist-named 50890 validate accuracy      0.93  "--epochs 1"  0.97
 example a15-linear-mnist/linear-mnist 7850   test     accuracy        0.9   "--epochs 2"  0.92
-example b3-mnist-cnn/small-cnn       104202  test     accuracy        0.85  "--steps 150" 0.988
+example b2-mnist-cnn/cnn             1199882 test     accuracy        0.88  "--steps 100" 0.99
+example b3-mnist-cnn/small-cnn       104202  test     accuracy        0.85  "--steps 150" 0.993
+example b4-vgg-mnist/vgg             601578  test     accuracy        0.5   "--batch 16 --steps 400" 0.995
+example b4-vgg-mnist/ensemble        3609468 test     together        -     -             0.996
+example b5-shapes/shapes             473890  validate accuracy        0.85  "--epochs 1"  0.97
+(FULL=; example b5-shapes/shapes     559906  validate accuracy        -     - - "-D border=same")
+example b6-batch-norm/vectors        834     validate accuracy        0.93  ""            0.93
+example b7-cats-dogs/pets            1717634 validate loss            "<0.72" "--epochs 1 --steps 3" "<0.66"
 example b9-transfer/transfer         723522  validate accuracy        0.75  "--block Head --epochs 1" 0.92
 example b10-features/features        920130  validate accuracy        0.92  "--epochs 10" 0.95
 example b11-surgery/first            17226   validate accuracy        0.97  ""            0.97
+example b16-mistakes/mistakes        12810   test     accuracy        0.9   "--steps 200" 0.985
 example b15-explain/explain          50890   test     accuracy        0.92  "--epochs 1"  0.96
 example d5-pseudo-labels/pseudo-labels 203530 test  accuracy        0.85  "--epochs 4"  0.885
 example d1-autoencoder/autoencoder   50992   test     loss            "<0.17" "--epochs 1" "<0.0945"
 example d1-autoencoder/denoising     209968  test     cleaned         "<0.05" "--epochs 1" "<0.025"
+example d1-autoencoder/convolutional 3217    test     loss            "<0.12" "--steps 200" "<0.07"
 example d4-toy-gan/ring              2467    train    generator.distance "<0.1" ""         "<0.1"
 example b14-ascent/ascent            58730   test     brightest       1       "--epochs 1" 1
 (FULL=; example c6-gpt/gpt           112000  validate loss            "<3"  "--steps 100" - \
@@ -112,6 +122,43 @@ if "$work/ring" predict --count 200 --log plain --load "$work/ring.safetensors" 
   if [ "$sectors" = 8 ]; then echo "PASS d4: points in all eight parts of the ring"
   else echo "FAIL d4: points in $sectors of eight parts of the ring"; fi
 else echo "FAIL d4: $(tail -1 "$work/points.txt")"; fi
+
+# B16, B7: pictures of what is wrong, with the names of the classes.
+drawn() { # drawn EXAMPLE SPLIT BLOCK "PREDICT'S FLAGS"
+  if [ ! -f "$work/$1.safetensors" ]; then echo "SKIP $1 $3: nothing was trained"
+  elif ! "$work/$1" predict --block "$3" --split "$2" --load "$work/$1.safetensors" --pictures "$work/pictures" \
+      > "$work/drawn.log" 2>&1 || [ ! -s "$work/pictures/$3.png" ]; then
+    echo "FAIL $1 $3: $(tail -1 "$work/drawn.log")"
+  else echo "PASS $1 draws $3"; fi
+}
+drawn mistakes test Mistakes
+drawn mistakes test Confusion
+drawn pets validate Mistakes
+drawn pets validate Confusion
+
+# B7: the class of a photograph by its name; in full length the deeper network is right more often.
+photo=$(ls "$NN_DATA"/images/cats-dogs/valid/dog/*.jpg 2> /dev/null | head -1)
+if [ -z "$photo" ] || [ ! -f "$work/pets.safetensors" ]; then echo "SKIP b7: the class of a photograph: no photographs"
+elif "$work/pets" predict --block Class --load "$work/pets.safetensors" "$photo" 2>&1 | grep -q '\(cat\|dog\) (.*%), \(cat\|dog\) ('; then
+  echo "PASS b7: the class of a photograph"
+else echo "FAIL b7: the class of a photograph"; fi
+if [ -n "$FULL" ] && [ -f "$work/pets.safetensors" ]; then
+  figures=$("$work/pets" eval --split validate --load "$work/pets.safetensors" --log json 2> /dev/null |
+    sed -n 's/.*"binary_accuracy": *\([0-9.]*\).*/\1/p' | paste -sd' ' -)
+  if echo "$figures" | awk '{ exit !(NF == 2 && $2 > $1) }'; then echo "PASS b7: the deeper network is better: $figures"
+  else echo "FAIL b7: the deeper network is no better: $figures"; fi
+fi
+
+# B1: the worked example: 1 - 1.4 before relu, 0 after it.
+if $NNC examples/b1-edge-filters/filters.nn -o "$work/filters" > "$work/filters.log" 2>&1 &&
+  [ "$("$work/filters" predict --block Worked)" = "row 0: before -0.4000; after 0.0000" ]; then
+  echo "PASS b1: the worked example"
+else echo "FAIL b1: the worked example"; fi
+if [ ! -f "$NN_DATA/mnist/t10k-images-idx3-ubyte.gz" ]; then echo "SKIP b1: no MNIST in NN_DATA"
+elif "$work/filters" predict --block Features --limit 1 --csv "$work/features.csv" > /dev/null 2>&1 &&
+  [ "$(sed -n 2p "$work/features.csv" | awk -F, '{ print NF }')" = 129 ]; then
+  echo "PASS b1: eight maps of 4 x 4 of a digit"
+else echo "FAIL b1: eight maps of 4 x 4 of a digit"; fi
 
 # B14: what is maximized rises from report to report.
 if ! grep -q '^train Excite' "$work/ascent.log" 2> /dev/null; then echo "SKIP b14: nothing was trained"
