@@ -100,7 +100,8 @@ Val renamed_expr(Elab *e, Scope *scope, Node *node) {
 }
 
 const Arg *take_weights(Val f, Arg *arg, uint32_t *n) {
-  for (uint32_t i = 0; i < *n && f.decl->kind != N_FN; i++)
+  bool made = f.kind == V_INSTANCE || f.decl->kind != N_FN; // what can have weights
+  for (uint32_t i = 0; i < *n && made; i++)
     if (arg[i].name && strcmp(arg[i].name, "weights") == 0 &&
         (arg[i].v.kind == V_STRING || arg[i].v.kind == V_WEIGHTS)) {
       Arg taken = arg[i]; // it goes to the end, behind the others
