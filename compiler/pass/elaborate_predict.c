@@ -155,11 +155,15 @@ const NnrtWords *names_of(const DataInfo *data, int64_t range) {
   return found;
 }
 
-static void add_names(const Predict *p, NnrtOutput *o) {
+static void add_names(Elab *e, const Predict *p, NnrtOutput *o) {
   int64_t range = o->form == NNRT_AS_TOP && o->type.rank == 1 ? o->type.dim[0] : o->type.range;
   const NnrtWords *words = range ? names_of(p->data, range) : NULL;
+  NnrtWords classes;
   if (words)
     o->words = *words;
+  else if (range && p->data && is_class_source(&p->data->train) && // nothing has used them so far
+           source_classes(e, &p->data->train, &classes) && classes.n_word == (uint64_t)range)
+    o->words = classes;
 }
 
 // top(p, k, names = "file")
@@ -225,7 +229,7 @@ static void add_output(Elab *e, Predict *p, Val v, Span span, const char *name, 
     if (!add_written_names(e, v, &o))
       return;
   } else {
-    add_names(p, &o);
+    add_names(e, p, &o);
   }
   if (as_text && !check_text(e, &o, span))
     return;
