@@ -57,7 +57,7 @@ data Pets {
 fn colour(image: f32[4, 4, 3]) -> f32[3] { mean(image / 255, axes = [0, 1]) }
 data Kept from Pets { colour_of: f32[3] = colour(image); label: _; cache = true }
 model Net(x: f32[3]) -> f32[2] { x |> Dense(2) }
-train Fit on Kept { minimize cross_entropy(Net(colour_of), label) with sgd(0.1); epochs 1 }
+train Fit on Kept { minimize cross_entropy(Net(colour_of), label) with sgd(1); epochs 30 }
 predict Of on Pets { image |> colour |> Net |> softmax |> top(1) }
 EOP
 run kept > /dev/null
