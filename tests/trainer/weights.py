@@ -101,6 +101,16 @@ compiled("sequence", body +
          'let net = Row(4, weights = renamed("theirs.safetensors", "line" = "", layout = oihw))')
 result("filters of a sequence", *begins("sequence", {"net.weight": line.transpose(2, 1, 0)}))
 
+# Of instances inside each other the inner one's file counts.
+extra = random.standard_normal((40, 2)).astype("float32")
+np.savez("outer.npz", **{"net.conv.weight": 0 * ours["net.conv.weight"], "extra.weight": extra, "extra.bias": extra[0]})
+compiled("nested", body.replace("net(x) ^", "whole(x) ^") + f"""
+layer Whole(x: f32) -> f32 {{
+    x |> Net(weights = renamed("theirs.safetensors", {mapping}, layout = oihw)) as net |> Line(2) as extra
+}}
+let whole = Whole(weights = "outer.npz")""")
+result("instances inside each other", *begins("nested", {"whole.extra.weight": extra, **{"whole." + k: x for k, x in ours.items()}}))
+
 # ---- what doesn't fit
 compiled("wrong", body + 'let net = Net(weights = "theirs.safetensors")')
 holds("nothing fits: how to rename", run("wrong"), '`weights = renamed(FILE, "theirs" = "ours")`', 1)
