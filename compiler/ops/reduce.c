@@ -146,6 +146,17 @@ static Value *fold_sum_of_sum(Builder *b, Inst *inst, Inst *inner) {
   return ir_sum(b, inner->arg[0], axes, n);
 }
 
+// sum of c * sum, as the mean over images of means over pixels: c * one sum over all of it.
+static Value *fold_sum_of_mean(Builder *b, Inst *inst, Inst *scaled) {
+  double c;
+  for (uint32_t i = 0; i < 2; i++) {
+    Inst *inner = made_by(scaled->arg[i], OP_sum);
+    if (inner && is_splat(scaled->arg[1 - i], &c))
+      return times(b, fold_sum_of_sum(b, inst, inner), c);
+  }
+  return NULL;
+}
+
 static Value *fold_sum(Builder *b, Inst *inst) {
   Value *x = inst->arg[0], *trivial = fold_trivial(b, inst);
   double c;
@@ -155,6 +166,8 @@ static Value *fold_sum(Builder *b, Inst *inst) {
     return times_dims(b, ir_const(b, inst->result[0]->type, c), &x->type, inst_attr(inst, "axes"));
   if (made_by(x, OP_broadcast) && elem_is_float(x->type.elem))
     return fold_sum_of_broadcast(b, inst, x->def);
+  if (made_by(x, OP_mul) && elem_is_float(x->type.elem))
+    return fold_sum_of_mean(b, inst, x->def);
   return made_by(x, OP_sum) ? fold_sum_of_sum(b, inst, x->def) : NULL;
 }
 

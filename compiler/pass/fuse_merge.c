@@ -100,7 +100,7 @@ static bool user_takes(const Recompute *r, uint32_t user) {
   for (uint32_t i = 0; i < r->leaf.n; i++)
     if (!reads_leaf(fz, to, r->leaf.at[i]))
       more += bytes_estimate(fz, r->leaf.at[i]);
-  if (more > 2 * 4 * dim_estimate(count) + 1024)
+  if (more > 3 * 4 * dim_estimate(count) + 1024) // what writing it and reading it again costs
     return false;
   bool epilogue = to->kind == G_DOT || to->kind == G_KERNEL;
   for (uint32_t i = 0; epilogue && i < r->set.n; i++)

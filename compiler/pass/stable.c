@@ -9,9 +9,12 @@
 //   log(sigmoid(x))             -softplus(-x)                              binary cross-entropy
 //   log(1 - sigmoid(x))         -softplus(x)
 //   log(1 + exp(x)), log1p(exp(x))   softplus(x)
+//   sum(c * (x - mean x))       0                                          gradient of a variance
 //
 // The shift by the maximum is no part of the gradient: softmax doesn't change with it.
 #include "pass/stable.h"
+
+#include <math.h>
 
 static Inst *def_of(Value *v, Op op) {
   return v->def && v->def->op == op ? v->def : NULL;
@@ -226,11 +229,122 @@ static Value *stable_log1p(Builder *b, Inst *log1p) {
   return exp ? ir_unary(b, OP_softplus, exp->arg[0]) : NULL;
 }
 
+// ---- what is centred
+// -----------------------------------------------------------------------------
+
+// Is v the same along this axis, as its form shows?
+static bool is_constant_along(const Value *v, Dim axis, int depth) {
+  const Inst *def = v->def;
+  if (!def || depth == 0)
+    return false;
+  if (def->op == OP_const)
+    return true;
+  if (def->op == OP_broadcast) {
+    const Attr *axes = inst_attr(def, "axes");
+    for (uint32_t i = 0; i < axes->n; i++)
+      if (axes->dims[i] == axis)
+        return is_constant_along(def->arg[0], (Dim)i, depth - 1);
+    return true;
+  }
+  if (op_table[def->op]->kind != K_ELEM)
+    return false;
+  for (uint32_t i = 0; i < def->n_args; i++)
+    if (!is_constant_along(def->arg[i], axis, depth - 1))
+      return false;
+  return true;
+}
+
+static bool same_axes(const Attr *a, const Attr *b) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (!names_axis(b, a->dims[i]))
+      return false;
+  return a->n == b->n;
+}
+
+static bool is_row_count(Value *v) {
+  Inst *spread = def_of(v, OP_broadcast);
+  return def_of(spread ? spread->arg[0] : v, OP_count) != NULL;
+}
+
+static bool constant_of(Value *v, double *c) {
+  Inst *spread = def_of(v, OP_broadcast);
+  Inst *def = def_of(spread ? spread->arg[0] : v, OP_const);
+  *c = def ? inst_attr(def, "value")->f : 0;
+  return def != NULL;
+}
+
+// Is m the sum of x over these axes, divided by how many there are?
+static bool is_mean(Value *m, const Value *x, const Attr *axes) {
+  double scale = 1, c;
+  int by_rows = 0;
+  for (;;) {
+    Inst *mul = def_of(m, OP_mul), *div = def_of(m, OP_div);
+    if (mul && constant_of(mul->arg[1], &c))
+      scale *= c, m = mul->arg[0];
+    else if (mul && constant_of(mul->arg[0], &c))
+      scale *= c, m = mul->arg[1];
+    else if (div && constant_of(div->arg[1], &c))
+      scale /= c, m = div->arg[0];
+    else if (div && is_row_count(div->arg[1]))
+      by_rows++, m = div->arg[0];
+    else
+      break;
+  }
+  Inst *sum = def_of(m, OP_sum);
+  if (!sum || sum->arg[0] != x || !same_axes(inst_attr(sum, "axes"), axes))
+    return false;
+  double n = scale;
+  int symbolic = 0;
+  for (uint32_t i = 0; i < axes->n; i++) {
+    Dim d = x->type.dim[axes->dims[i]];
+    n *= (double)(d < 0 ? -d : d);
+    symbolic += d < 0;
+  }
+  return by_rows == symbolic && fabs(n - 1) < 1e-6;
+}
+
+// Is the sum of v over these axes 0, but for rounding: a combination of x - mean x?
+static bool sums_to_zero(Value *v, const Attr *axes, int depth) {
+  Inst *def = v->def;
+  if (!def || depth == 0)
+    return false;
+  if (def->op == OP_neg)
+    return sums_to_zero(def->arg[0], axes, depth - 1);
+  if (def->op == OP_add)
+    return sums_to_zero(def->arg[0], axes, depth - 1) && sums_to_zero(def->arg[1], axes, depth - 1);
+  if (def->op == OP_mul) {
+    for (uint32_t i = 0; i < 2; i++) {
+      bool scaled = true;
+      for (uint32_t k = 0; k < axes->n; k++)
+        scaled &= is_constant_along(def->arg[i], axes->dims[k], 6);
+      if (scaled)
+        return sums_to_zero(def->arg[1 - i], axes, depth - 1);
+    }
+    return false;
+  }
+  Inst *spread = def->op == OP_sub ? def_of(def->arg[1], OP_broadcast) : NULL;
+  if (!spread)
+    return false;
+  for (uint32_t k = 0; k < axes->n; k++)
+    if (names_axis(inst_attr(spread, "axes"), axes->dims[k]))
+      return false;
+  return is_mean(spread->arg[0], def->arg[0], axes);
+}
+
+// The variance's gradient by the mean: rounding, at the price of one more walk through memory.
+static Value *stable_sum(Builder *b, Inst *sum) {
+  if (!elem_is_float(sum->result[0]->type.elem) ||
+      !sums_to_zero(sum->arg[0], inst_attr(sum, "axes"), 6))
+    return NULL;
+  return ir_const(b, sum->result[0]->type, 0);
+}
+
 Value *stable_form(Builder *b, Inst *inst) {
   static const struct {
     Op op;
     Value *(*rule)(Builder *, Inst *);
-  } rules[] = {{OP_div, stable_div}, {OP_log, stable_log}, {OP_log1p, stable_log1p}};
+  } rules[] = {
+      {OP_div, stable_div}, {OP_log, stable_log}, {OP_log1p, stable_log1p}, {OP_sum, stable_sum}};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
     if (rules[i].op == inst->op)
       return rules[i].rule(b, inst);

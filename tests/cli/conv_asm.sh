@@ -8,7 +8,7 @@ mkdir -p "$(dirname "$out")"
 cat > "$out.nn" <<'END_OF_PROGRAM'
 use std.layers: Conv2D, MaxPool2D, Flatten, Dense
 data Pictures {
-    train = idx("images", "labels")
+    train = idx("none-images", "none-labels")
     image: f32[13, 11, 3] = row[0] / 255
     label: index<10>      = row[1]
 }
