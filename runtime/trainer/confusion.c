@@ -101,7 +101,7 @@ static void put_scale(const Matrix *m, Canvas *canvas, int64_t x) {
   enum { WIDTH = 14 };
   static const double marks[] = {0, 0.01, 0.1, 0.3, 0.6, 1};
   char text[NUMBER_TEXT];
-  int64_t side = m->n * m->cell;
+  int64_t side = m->n * m->cell, last = INT64_MAX;
   for (int64_t y = 0; y < side; y++) {
     double root = 1 - (double)y / (double)(side - 1);
     canvas_fill(canvas, x, m->top + y, WIDTH, 1, share_colour(root * root));
@@ -109,15 +109,18 @@ static void put_scale(const Matrix *m, Canvas *canvas, int64_t x) {
   for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
     int64_t y = m->top + lround((1 - sqrt(marks[i])) * (double)(side - 1));
     snprintf(text, sizeof text, "%g%%", 100 * marks[i]);
+    if (last - y < FONT_HEIGHT)
+      continue;
+    last = y;
     canvas_fill(canvas, x + WIDTH, y, 4, 1, BLACK);
     canvas_text(canvas, x + WIDTH + 8, y - FONT_HEIGHT / 2, LEFT, text, BLACK);
   }
 }
 
 static void measure(Matrix *m) {
-  enum { LEAST_NAMED = FONT_HEIGHT + 2, LARGE = 44, SIDE = 900 };
+  enum { LEAST_NAMED = FONT_HEIGHT + 2, LARGE = 44, FEW = 5, SIDE = 900 };
   m->cell = SIDE / m->n;
-  m->cell = m->cell > LARGE ? LARGE : m->cell < 2 ? 2 : m->cell;
+  m->cell = m->n < FEW ? FEW * LARGE / m->n : m->cell > LARGE ? LARGE : m->cell < 2 ? 2 : m->cell;
   m->name = m->cell >= LEAST_NAMED ? widest_name(m->words, m->n) : 0;
   m->left = MARGIN + m->name + 18;
   m->top = FONT_HEIGHT + 24;

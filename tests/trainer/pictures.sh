@@ -96,7 +96,7 @@ predict Scores on D { confusion(one_hot(said), truth) }
 predict Points on D { scatter(point, colour = truth) }
 EOF
 cd_run wrong --log plain > "$work/log"
-cells() { png "$1" 42 39 86 39 42 83 86 83; }
+cells() { png "$1" 42 39 152 39 42 149 152 149; }
 equal "a confusion matrix of all rows" "$(cd_run wrong predict --block Table)" "Table.png: 12 rows"
 shares=$(cells Table.png) # two thirds and one third of the rows of either
 equal "shares of each row have their colours" "$(echo "$shares" | awk -F, '{ print ($1 == $3) ($2 == $4) ($1 == $2) }')" "110"
