@@ -103,7 +103,8 @@ struct Inst {
   uint32_t n_args, n_results, n_attrs;
   Value **arg, **result;
   Attr *attr;
-  Region *body; // of `group` and `scan`, else NULL
+  Region *body;     // of `group` and `scan`, else NULL
+  bool of_gradient; // made by pass grad
   LocId loc;
   Inst *prev, *next;
   Region *parent;

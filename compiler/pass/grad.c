@@ -7,25 +7,55 @@
 
 struct GradSink {
   Value **adjoint;    // by Value.id: the gradient of the loss with respect to it, so far
+  Value **support;    // by Value.id: where that may be other than 0 (rule 12); NULL: anywhere
   const bool *active; // by Value.id: does it depend on something differentiated for?
-  GradMask mask;      // of the gradient of the elementwise instruction at hand
-  Value *dres;        // that gradient
+  // Of the instruction at hand:
+  Inst *inst;
+  GradMask mask; // of the gradient of its result, if it is elementwise
+  Value *dres;   // that gradient
+  Value *given;  // its support
+  // Of grad_alone: the gradient of one argument of `inst`.
+  bool alone;
+  uint32_t arg;
+  Value *d;
 };
 
 bool grad_wanted(struct GradSink *sink, Inst *inst, uint32_t arg) {
-  return sink->active[inst->arg[arg]->id];
+  if (sink->alone)
+    return arg == sink->arg;
+  return sink->active[(sink->inst ? sink->inst : inst)->arg[arg]->id];
+}
+
+void grad_seed(GradSink *sink, Builder *b, const Value *v, Value *d, Value *support) {
+  Value *old = sink->adjoint[v->id], **where = &sink->support[v->id];
+  sink->adjoint[v->id] = old ? ir_binary(b, OP_add, old, d) : d;
+  *where = old ? support_of_sum(b, *where, support) : support;
 }
 
 void grad_add(struct GradSink *sink, Builder *b, Inst *inst, uint32_t arg, Value *d) {
+  if (sink->alone) {
+    if (arg == sink->arg)
+      sink->d = sink->d ? ir_binary(b, OP_add, sink->d, d) : d;
+    return;
+  }
+  inst = sink->inst;
   Value *x = inst->arg[arg];
   if (!sink->active[x->id])
     return;
   if (!type_same_shape(&d->type, &x->type))
     ice("grad of %s: argument %u is %s, its gradient %s", op_table[inst->op]->name, arg,
         type_text(b->m->arena, &x->type), type_text(b->m->arena, &d->type));
-  d = grad_masked(b, sink->mask, d, sink->dres);
-  Value *old = sink->adjoint[x->id];
-  sink->adjoint[x->id] = old ? ir_binary(b, OP_add, old, d) : d;
+  Value *support = support_of_argument(b, inst, arg, sink->given);
+  Value *masked = grad_masked(b, sink->mask, d, sink->dres);
+  if (!grad_is_multiple(d, sink->dres))
+    masked = support_masked(b, inst, support, sink->mask, masked);
+  grad_seed(sink, b, x, masked, support);
+}
+
+Value *grad_alone(Builder *b, Inst *inst, uint32_t arg, Value *d) {
+  GradSink sink = {.alone = true, .arg = arg};
+  op_table[inst->op]->grad(b, inst, &d, &sink);
+  return sink.d;
 }
 
 void grad_spread_active(const Inst *first, const Inst *end, bool *active) {
@@ -96,22 +126,25 @@ static void differentiate(Builder *b, struct GradSink *sink, Inst *inst) {
   bool elementwise = op->kind == K_ELEM && inst->n_results == 1;
   sink->dres = elementwise ? dres[0] : NULL;
   sink->mask = elementwise ? grad_mask(b, dres[0]) : (GradMask){NULL, false};
-  op->grad(b, inst, dres, sink);
+  sink->given = inst->n_results == 1 ? sink->support[inst->result[0]->id] : NULL;
+  sink->inst = inst;
+  op->grad(b, support_product(b, inst, sink->given), dres, sink);
 }
 
 GradSink *grad_sink(Module *m, uint32_t n, const bool *active) {
   GradSink *sink = arena_new(m->arena, GradSink);
-  *sink = (GradSink){.active = active, .adjoint = arena_array(m->arena, Value *, n + 1)};
+  *sink = (GradSink){.active = active,
+                     .adjoint = arena_array(m->arena, Value *, n + 1),
+                     .support = arena_array(m->arena, Value *, n + 1)};
   return sink;
-}
-
-void grad_seed(GradSink *sink, Builder *b, const Value *v, Value *d) {
-  Value *old = sink->adjoint[v->id];
-  sink->adjoint[v->id] = old ? ir_binary(b, OP_add, old, d) : d;
 }
 
 Value *grad_of(const GradSink *sink, const Value *v) {
   return sink->adjoint[v->id];
+}
+
+Value *grad_support(const GradSink *sink, const Value *v) {
+  return sink->support[v->id];
 }
 
 void grad_sweep(GradSink *sink, Builder *b, Inst *last) {
@@ -119,6 +152,13 @@ void grad_sweep(GradSink *sink, Builder *b, Inst *last) {
     prev = i->prev;
     differentiate(b, sink, i);
   }
+}
+
+// A second derivative takes no `select` of the first for one of the program.
+static void mark_made(Inst *inst) {
+  inst->of_gradient = true;
+  for (Inst *i = inst->body ? inst->body->first : NULL; i; i = i->next)
+    mark_made(i);
 }
 
 static void expand(Function *f, Inst *g) {
@@ -130,7 +170,7 @@ static void expand(Function *f, Inst *g) {
   GradSink *sink = grad_sink(m, n, compute_active(m, g, n));
   Builder b = {.m = m, .region = g->parent, .before = g, .loc = g->loc};
   Inst *last = g->prev;
-  grad_seed(sink, &b, g->arg[0], ir_const(&b, g->arg[0]->type, 1));
+  grad_seed(sink, &b, g->arg[0], ir_const(&b, g->arg[0]->type, 1), NULL);
   grad_sweep(sink, &b, last);
   b.loc = g->loc;
   for (uint32_t i = 1; i < g->n_args; i++) {
@@ -141,6 +181,8 @@ static void expand(Function *f, Inst *g) {
       name_gradient(m, g->arg[i], d);
     ir_forward(g->result[i - 1], d);
   }
+  for (Inst *i = last ? last->next : g->parent->first; i != g; i = i->next)
+    mark_made(i);
   ir_remove(g);
 }
 

@@ -10,8 +10,12 @@ typedef struct GradSink GradSink;
 void grad_spread_active(const Inst *first, const Inst *end, bool *active);
 // No gradient yet. n: how many values are numbered; active: those that get one.
 GradSink *grad_sink(Module *m, uint32_t n, const bool *active);
-void grad_seed(GradSink *sink, Builder *b, const Value *v, Value *d); // adds d to the gradient of v
-Value *grad_of(const GradSink *sink, const Value *v);                 // so far, or NULL
+// Adds d, of that support (pass/gradmask.h), to the gradient of v.
+void grad_seed(GradSink *sink, Builder *b, const Value *v, Value *d, Value *support);
+Value *grad_of(const GradSink *sink, const Value *v); // so far, or NULL
+Value *grad_support(const GradSink *sink, const Value *v);
+// What the rule of inst gives argument `arg` for d; NULL: nothing.
+Value *grad_alone(Builder *b, Inst *inst, uint32_t arg, Value *d);
 // From `last` back to the start of its region; gradients are put at b. last may be NULL.
 void grad_sweep(GradSink *sink, Builder *b, Inst *last);
 

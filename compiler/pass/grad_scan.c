@@ -5,6 +5,7 @@
 // and otherwise saved: a stack that the forward scan yields. A captured value's gradient is a sum
 // over time: after the loop (grad_time.c), else it is added up in one more carry.
 #include "pass/grad_scan.h"
+#include "pass/gradmask.h"
 #include "pass/scans.h"
 
 // ---- the sweep, in the forward body ------------------------------------------------------------
@@ -43,14 +44,37 @@ static Value *stand_in(ScanGrad *g, const Type *type) {
   return v;
 }
 
+static Type truth_of(const Value *v) {
+  Type type = v->type;
+  type.elem = TY_BOOL;
+  type.range = 0;
+  return type;
+}
+
+// Do the carries' gradients need a support? If one comes from outside or begins in the body.
+static bool has_supports(const ScanGrad *g, Value *const *dres) {
+  for (uint32_t i = 0; i < g->scan->n_results; i++)
+    if (dres[i] && grad_support(g->outer, g->scan->result[i]))
+      return true;
+  for (const Inst *i = g->scan->body->first; i; i = i->next)
+    if (support_starts(i))
+      return true;
+  return false;
+}
+
 static void seed(ScanGrad *g, Builder *in, Value *const *dres) {
   const Inst *yield = g->scan->body->last;
+  bool supports = has_supports(g, dres);
   for (uint32_t i = 0; i < g->scan->n_results; i++) {
     bool carry = i < g->shape.carries;
     if (carry ? !g->active[g->scan->body->arg[i]->id] : !dres[i] || !g->active[yield->arg[i]->id])
       continue;
     g->given[i] = stand_in(g, &yield->arg[i]->type);
-    grad_seed(g->sink, in, yield->arg[i], g->given[i]);
+    if (carry ? supports : grad_support(g->outer, g->scan->result[i]) != NULL) {
+      Type type = truth_of(yield->arg[i]);
+      g->given_support[i] = stand_in(g, &type);
+    }
+    grad_seed(g->sink, in, yield->arg[i], g->given[i], g->given_support[i]);
   }
 }
 
@@ -61,15 +85,25 @@ static Value *gradient_or_zero(ScanGrad *g, Builder *in, Value *v) {
   return d ? d : ir_const(in, type, 0);
 }
 
-// Fills g->next, g->slice and g->time: what the way back has to give.
+static Value *support_or_constant(ScanGrad *g, Builder *in, const Value *v) {
+  bool any = grad_of(g->sink, v) != NULL;
+  Value *support = any ? grad_support(g->sink, v) : NULL;
+  return support ? support : ir_const(in, truth_of(v), any);
+}
+
+// Fills g->wanted and g->wanted_support: what the way back has to give.
 static void collect(ScanGrad *g, Builder *in) {
   const Region *r = g->scan->body;
   for (uint32_t i = 0; i < g->scan->n_args; i++) {
     bool carry = i < g->shape.carries;
     if (carry && g->given[i])
       g->wanted[i] = gradient_or_zero(g, in, r->arg[i]);
+    if (carry && g->given_support[i])
+      g->wanted_support[i] = support_or_constant(g, in, r->arg[i]);
     if (!carry && grad_wanted(g->outer, g->scan, i))
       g->wanted[i] = grad_of(g->sink, r->arg[i]);
+    if (!carry && g->wanted[i] && r->arg[i]->type.rank < MAX_RANK && !support_is_param(r->arg[i]))
+      g->wanted_support[i] = grad_support(g->sink, r->arg[i]);
   }
 }
 
@@ -105,8 +139,11 @@ static void number_values(ScanGrad *g) {
     for (uint32_t k = 0; k < i->n_results; k++)
       i->result[k]->id = id++;
   for (uint32_t i = 0; i < g->scan->n_results; i++)
-    if (g->given[i])
+    if (g->given[i]) {
       g->given[i]->id = id++;
+      if (g->given_support[i])
+        g->given_support[i]->id = id++;
+    }
   g->needed = arena_array(g->m->arena, bool, id + 1);
   g->known = arena_array(g->m->arena, bool, id + 1);
   g->inside = arena_array(g->m->arena, Value *, id + 1);
@@ -131,6 +168,9 @@ static void need_backward_values(ScanGrad *g) {
   for (uint32_t i = 0; i < g->scan->n_args; i++)
     if (g->wanted[i] && (i < g->shape.carries || i >= g->shape.carries + g->shape.captures))
       need(g, g->wanted[i]);
+  for (uint32_t i = 0; i < g->scan->n_args; i++)
+    if (g->wanted_support[i])
+      need(g, g->wanted_support[i]);
   for (uint32_t i = 0; i < g->stacked.n; i++)
     if (!grad_is_forward(g, g->stacked.at[i]))
       need(g, g->stacked.at[i]);
@@ -238,14 +278,27 @@ static void give_arguments(Back *back, Value *const *dres, Builder *b) {
     g->inside[v->id] =
         add_to(back, i < g->shape.carries ? &back->carry : &back->sequence, outer, &v->type);
   }
+  for (uint32_t i = 0; i < g->scan->n_results; i++) {
+    Value *v = g->given_support[i];
+    if (!v)
+      continue;
+    Value *outer = dres[i] ? grad_support(g->outer, g->scan->result[i]) : NULL;
+    if (!outer)
+      outer = ir_const(b, v->type, dres[i] != NULL);
+    g->inside[v->id] =
+        add_to(back, i < g->shape.carries ? &back->carry : &back->sequence, outer, &v->type);
+  }
 }
 
-// The values that end the body, as values of the forward body; g->result[i] is made of number
-// g->place[i].
+// The values that end the body, as values of the forward body: carries (gradients, supports, sums),
+// then what is yielded (gradients, supports, stacks).
 static void yields_of(ScanGrad *g, Back *back, Builder *b, Value **out, uint32_t *n) {
   for (uint32_t i = 0; i < g->shape.carries; i++)
     if (g->given[i])
       out[(*n)++] = g->wanted[i];
+  for (uint32_t i = 0; i < g->shape.carries; i++)
+    if (g->given_support[i])
+      out[(*n)++] = g->wanted_support[i];
   for (uint32_t i = 0; i < g->added.n; i++) {
     Value *v = g->added.at[i];
     Value *sum = add_to(back, &back->carry, ir_const(b, v->type, 0), &v->type);
@@ -256,6 +309,9 @@ static void yields_of(ScanGrad *g, Back *back, Builder *b, Value **out, uint32_t
   for (uint32_t i = g->shape.carries + g->shape.captures; i < g->scan->n_args; i++)
     if (g->wanted[i])
       out[(*n)++] = g->wanted[i];
+  for (uint32_t i = g->shape.carries; i < g->scan->n_args; i++)
+    if (g->wanted_support[i])
+      out[(*n)++] = g->wanted_support[i];
   for (uint32_t i = 0; i < g->stacked.n; i++)
     if (!grad_is_forward(g, g->stacked.at[i]))
       out[(*n)++] = g->stacked.at[i];
@@ -310,7 +366,7 @@ static Inst *finish(Back *back, Builder *b) {
 
 static Inst *make_backward(ScanGrad *g, Value *const *dres, Builder *b) {
   Back back = {.g = g, .body = ir_region(b->region->fn)};
-  uint32_t most = g->scan->n_args + g->added.n + g->stacked.n, n = 0;
+  uint32_t most = 2 * g->scan->n_args + g->added.n + g->stacked.n, n = 0;
   Value **out = arena_array(g->m->arena, Value *, most + 1);
   Builder in = {.m = g->m, .region = back.body, .loc = g->scan->loc};
   give_arguments(&back, dres, b);
@@ -323,17 +379,30 @@ static Inst *make_backward(ScanGrad *g, Value *const *dres, Builder *b) {
 
 // ---- the rule ----------------------------------------------------------------------------------
 
+static void give(ScanGrad *g, Builder *b, uint32_t i, Value *d, Value *support) {
+  if (grad_wanted(g->outer, g->scan, i))
+    grad_seed(g->outer, b, g->scan->arg[i], d, support);
+}
+
 // Results of the backward scan are in the order of yields_of.
 static void give_results(ScanGrad *g, Builder *b, Inst *backward) {
-  uint32_t n = 0, captures = g->shape.carries + g->shape.captures;
+  uint32_t n = 0, captures = g->shape.carries + g->shape.captures, time = 0;
+  Value **d = arena_array(g->m->arena, Value *, g->scan->n_args + 1);
+  Value **support = arena_array(g->m->arena, Value *, g->scan->n_args + 1);
   for (uint32_t i = 0; i < g->shape.carries; i++)
     if (g->given[i])
-      grad_add(g->outer, b, g->scan, i, backward->result[n++]);
+      d[i] = backward->result[n++];
+  for (uint32_t i = 0; i < g->shape.carries; i++)
+    if (g->given_support[i])
+      support[i] = backward->result[n++];
   for (uint32_t i = 0; i < g->added.n; i++)
     buf_push(g->m->arena, &g->sum, backward->result[n++]);
   for (uint32_t i = captures; i < g->scan->n_args; i++)
     if (g->wanted[i])
-      grad_add(g->outer, b, g->scan, i, backward->result[n++]);
+      d[i] = backward->result[n++];
+  for (uint32_t i = g->shape.carries; i < g->scan->n_args; i++)
+    if (g->wanted_support[i])
+      support[i] = backward->result[n++];
   for (uint32_t i = 0; i < g->stacked.n; i++) {
     Value *v = g->stacked.at[i];
     bool forward = grad_is_forward(g, v);
@@ -341,8 +410,13 @@ static void give_results(ScanGrad *g, Builder *b, Inst *backward) {
              forward ? scan_stack(g->m, g->scan, v) : backward->result[n++]);
   }
   for (uint32_t i = g->shape.carries; i < captures; i++)
-    if (g->wanted[i])
-      grad_add(g->outer, b, g->scan, i, grad_make_time_sum(g, b, g->time[i]));
+    if (g->wanted[i]) {
+      d[i] = grad_make_time_sum(g, b, g->time[i]);
+      support[i] = support[i] ? support_along(b, support[i], &time, 1) : NULL;
+    }
+  for (uint32_t i = 0; i < g->scan->n_args; i++)
+    if (d[i])
+      give(g, b, i, d[i], support[i]);
 }
 
 void grad_scan(Builder *b, Inst *scan, Value *const *dres, GradSink *sink) {
@@ -350,6 +424,8 @@ void grad_scan(Builder *b, Inst *scan, Value *const *dres, GradSink *sink) {
   ScanGrad g = {.m = b->m, .scan = scan, .shape = scan_shape(scan), .outer = sink};
   g.given = arena_array(arena, Value *, scan->n_results + 1);
   g.wanted = arena_array(arena, Value *, scan->n_args + 1);
+  g.given_support = arena_array(arena, Value *, scan->n_results + 1);
+  g.wanted_support = arena_array(arena, Value *, scan->n_args + 1);
   g.time = arena_array(arena, TimeSum *, scan->n_args + 1);
   sweep(&g, dres);
   number_values(&g);

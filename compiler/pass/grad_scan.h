@@ -15,6 +15,9 @@ typedef struct {
   Value **given;  // by result: the gradient given, as a stand-in; NULL: none
   Value **wanted; // by argument: its gradient in one turn, NULL: none
   TimeSum **time; // by argument, of captures: its gradient
+  // Where those may be other than 0 (gradmask.h): stand-ins, and what the way back gives. NULL:
+  // anywhere.
+  Value **given_support, **wanted_support;
   uint32_t n_forward;
   bool *needed, *known, *again; // by id: for the way back; without saving; made again there
   Value **inside;               // by id: what it is in the backward body

@@ -44,6 +44,10 @@ GradMask grad_mask(Builder *b, Value *d) {
   return mask;
 }
 
+bool grad_is_multiple(Value *d, const Value *of) {
+  return of && unscaled(d) == of;
+}
+
 Value *grad_masked(Builder *b, GradMask mask, Value *d, const Value *from) {
   if (!mask.condition || unscaled(d) == from || !type_same_shape(&mask.condition->type, &d->type))
     return d;

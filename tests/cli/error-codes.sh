@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every code that the compiler reports has a section in lang/ERRORS.md, and every section a code.
+# Every code that the compiler reports has a section in lang/ERRORS.md, and every section a code and a golden error.
 # `nnc explain` prints the section and nothing of the next.
 sources=$(find compiler lang -name '*.[cly]' | sort)
 used=$(cat $sources | tr '\n' ' ' |
@@ -18,6 +18,12 @@ for code in $sections; do
   grep -qF "\"$code\"" $sources || unused="$unused $code"
 done
 if [ -z "$unused" ]; then echo "PASS every section has a code"; else echo "FAIL every section has a code: not$unused"; fi
+
+unseen=
+for code in $sections; do
+  grep -qE "(error|warning)\[$code\]" tests/errors/*.err tests/cli/ir/*.err || unseen="$unseen $code"
+done
+if [ -z "$unseen" ]; then echo "PASS every code has a golden error"; else echo "FAIL every code has a golden error: not$unseen"; fi
 
 doubled=$(sed -n 's/^## //p' lang/ERRORS.md | sort | uniq -d | tr '\n' ' ')
 if [ -z "$doubled" ]; then echo "PASS one section for a code"; else echo "FAIL one section for a code: $doubled"; fi
