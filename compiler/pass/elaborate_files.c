@@ -113,10 +113,20 @@ static bool idx_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
   return false;
 }
 
-static void idx_same_rows(Elab *e, const DataSource *source) {
-  const FileFacts *first = &source->facts[0];
-  for (uint32_t i = 1; i < source->s.n_file; i++) {
+// The files of this part of the record: of joined sources there are several.
+static bool idx_check_all(Elab *e, const DataSource *source, const NnrtColumn *c, Span span) {
+  for (uint32_t i = c->first; i < source->s.n_file; i += (uint32_t)source->s.width) {
     const FileFacts *f = &source->facts[i];
+    if (f->path && !f->wrong && !idx_check(e, f, c, span, source->span))
+      return false;
+  }
+  return true;
+}
+
+static void idx_same_rows(Elab *e, const DataSource *source) {
+  uint32_t width = (uint32_t)source->s.width;
+  for (uint32_t i = 0; i < source->s.n_file; i++) {
+    const FileFacts *f = &source->facts[i], *first = &source->facts[i - i % width];
     if (first->path && f->path && !f->wrong && !first->wrong && f->rows != first->rows)
       diag_error(e->s, source->span, "data-mismatch", "\"%s\" has %lld records, \"%s\" has %lld",
                  first->path, (long long)first->rows, f->path, (long long)f->rows);
@@ -298,6 +308,6 @@ bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const
   if (source->s.kind == NNRT_TEXT || is_class_source(source))
     return true;
   if (source->s.kind == NNRT_IDX)
-    return idx_check(e, &source->facts[k], c, span, source->span);
+    return idx_check_all(e, source, c, span);
   return csv_check(e, &source->facts[k], c, span, source);
 }

@@ -115,10 +115,10 @@ static Val idx_part(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   if (!elab_int(e, elab_expr(e, data_scope(data), item, NULL), "the part of the record", item->span,
                 &part))
     return val_error();
-  if (part < 0 || part >= data->train.s.n_file) {
-    Diagnostic *d =
-        diag_error(e->s, item->span, "row", "there is no part %lld: the source has %u file%s",
-                   (long long)part, data->train.s.n_file, data->train.s.n_file == 1 ? "" : "s");
+  if (part < 0 || part >= data->train.s.width) {
+    Diagnostic *d = diag_error(e->s, item->span, "row",
+                               "there is no part %lld: a record has %lld file%s", (long long)part,
+                               (long long)data->train.s.width, data->train.s.width == 1 ? "" : "s");
     diag_note(e->s, d, data->train.span, "the source");
     return val_error();
   }

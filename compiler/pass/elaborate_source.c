@@ -32,6 +32,7 @@ static bool idx_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   const char **file = arena_array(e->m->arena, const char *, call->list.n);
   s->kind = NNRT_IDX;
   s->n_file = call->list.n;
+  s->width = s->n_file;
   s->file = file;
   if (call->list.n == 0) {
     Diagnostic *d = diag_error(e->s, call->span, "source",
@@ -52,6 +53,39 @@ static bool idx_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
       good &= file_name(e, data, arg->a, &file[i]);
   }
   return good;
+}
+
+static bool is_idx(const Node *expr) {
+  return expr->kind == N_CALL && name_is(expr->a, "idx");
+}
+
+// idx(...) + idx(...): the rows of the one, then those of the other.
+static bool idx_sum(Elab *e, DataInfo *data, Node *expr, NnrtSource *s) {
+  NnrtSource more = {0};
+  bool nested = expr->a->kind == N_BINARY && expr->a->op == '+';
+  if (!is_idx(expr->b) || (!nested && !is_idx(expr->a))) {
+    Diagnostic *d =
+        diag_error(e->s, expr->span, "source", "only sources of idx files are joined by `+`");
+    diag_note(e->s, d, (Span){0},
+              "several files are csv(\"a.csv\", \"b.csv\"); of two data blocks, "
+              "`data Both = A + B` has the rows of both");
+    return false;
+  }
+  if (!(nested ? idx_sum : idx_source)(e, data, expr->a, s) || !idx_source(e, data, expr->b, &more))
+    return false;
+  if (more.width != s->width) {
+    Diagnostic *d =
+        diag_error(e->s, expr->b->span, "source", "records of %lld parts follow on %lld",
+                   (long long)more.width, (long long)s->width);
+    diag_note(e->s, d, expr->a->span, "the first ones");
+    return false;
+  }
+  const char **file = arena_array(e->m->arena, const char *, s->n_file + more.n_file);
+  memcpy(file, s->file, sizeof *file * s->n_file);
+  memcpy(file + s->n_file, more.file, sizeof *file * more.n_file);
+  s->file = file;
+  s->n_file += more.n_file;
+  return true;
 }
 
 static bool csv_switch(Elab *e, Val v, const char *name, Span span, bool *on) {
@@ -234,16 +268,11 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
     out->node = expr;
     return good;
   }
-  if (expr->kind == N_BINARY && expr->op == '+') {
-    Diagnostic *d = diag_error(e->s, expr->span, "source", "sources are not joined by `+`");
-    diag_note(e->s, d, (Span){0},
-              "several files are csv(\"a.csv\", \"b.csv\"); of two data blocks, "
-              "`data Both = A + B` has the rows of both");
-    return false;
-  }
-  if (expr->kind == N_ARRAY)
+  if (expr->kind == N_BINARY && expr->op == '+')
+    good = idx_sum(e, data, expr, &out->s);
+  else if (expr->kind == N_ARRAY)
     good = inline_source(e, data, expr, &out->s);
-  else if (expr->kind == N_CALL && name_is(expr->a, "idx"))
+  else if (is_idx(expr))
     good = idx_source(e, data, expr, &out->s);
   else if (expr->kind == N_CALL && name_is(expr->a, "csv"))
     good = csv_source(e, data, expr, &out->s);

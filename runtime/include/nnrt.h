@@ -151,7 +151,8 @@ typedef enum {
 } NnrtSourceKind;
 typedef struct {
   uint32_t kind;
-  const char *const *file; // idx: one file per record part; csv: one file. gz by its content
+  const char *const *file; // gz by its content. idx: `width` files, one per part of the record,
+                           // then those with the rows that follow
   uint32_t n_file;
   bool header;         // csv: the first line names the columns
   char separator;      // csv
@@ -170,7 +171,7 @@ typedef struct {
   int64_t shuffle_seed;
   int64_t window, stride; // rows are windows of so many values or characters, each begins `stride`
                           // behind the one before; 0: no windows
-  int64_t rows, width;    // inline: rows x width values; generated: rows
+  int64_t rows, width;    // inline: rows x width values; generated: rows; idx: files of a record
   const double *value;    // inline
   uint32_t loc;
 } NnrtSource;

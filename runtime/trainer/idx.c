@@ -1,5 +1,6 @@
 // idx files (MNIST's format), plain or gzipped: two zero bytes, a type, a rank, big-endian sizes,
-// then the values. One file per record part; row i of the data is row i of every file.
+// then the values. One file per record part; row i of the data is row i of every file. Joined
+// sources have several such sets of files, one after the other.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,29 @@ static bool idx_open(Idx *idx, const char *path, Failure *failure) {
          read_values(idx, failure);
 }
 
+static void idx_close(Idx *idx);
+
+// Puts the records of `more` behind those that there are.
+static bool append(Idx *idx, const Idx *more, Failure *failure) {
+  char sizes[160], others[160];
+  sizes_text(idx, 1, sizes);
+  sizes_text(more, 1, others);
+  if (idx->type != more->type || idx->row != more->row || strcmp(sizes, others) != 0)
+    return failf(failure, "%s: each row is %s of type %02x, but in %s %s of type %02x", more->path,
+                 others, more->type, idx->path, sizes, idx->type);
+  size_t size = more->content.size - more->header;
+  uint8_t *both = allocate((int64_t)(idx->content.size + size), 1, more->path, failure);
+  if (!both)
+    return false;
+  memcpy(both, idx->content.at, idx->content.size);
+  memcpy(both + idx->content.size, more->content.at + more->header, size);
+  if (idx->content.at != idx->file.at)
+    free(idx->content.at);
+  idx->content = (Bytes){both, idx->content.size + size};
+  idx->size[0] += more->size[0];
+  return true;
+}
+
 static void idx_close(Idx *idx) {
   if (idx->content.at != idx->file.at && !idx->given)
     free(idx->content.at);
@@ -258,6 +282,35 @@ static bool part_needed(const TableRequest *request, uint32_t part) {
   return false;
 }
 
+// An unlabelled source: it may be there for predict alone (rule 33).
+static bool has_parts(const NnrtSource *source, const TableRequest *request, Failure *failure) {
+  for (uint32_t i = 0; i < request->n_column; i++) {
+    const NnrtColumn *c = &request->column[i];
+    if ((int64_t)c->first >= source->width && (!request->needed || request->needed[i]))
+      return failf(failure, "%s: a record has %lld file%s here, \"%s\" is in number %u",
+                   source->file[0], (long long)source->width, source->width == 1 ? "" : "s",
+                   c->name, c->first + 1);
+  }
+  return true;
+}
+
+// The file of a part; of joined sources all of them. *path: the first one's, for messages.
+static bool open_part(Idx *idx, const NnrtSource *source, uint32_t part,
+                      const TableRequest *request, char **path, Failure *failure) {
+  bool good =
+      request_path(request, source->file[part], path, failure) && idx_open(idx, *path, failure);
+  for (uint32_t i = part + (uint32_t)source->width; good && i < source->n_file;
+       i += (uint32_t)source->width) {
+    char *next = NULL;
+    Idx more = {0};
+    good = request_path(request, source->file[i], &next, failure) &&
+           idx_open(&more, next, failure) && append(idx, &more, failure);
+    idx_close(&more);
+    free(next);
+  }
+  return good;
+}
+
 bool idx_load(Table *table, const NnrtSource *source, const TableRequest *request,
               Failure *failure) {
   bool *needed = calloc(request->n_column + 1, sizeof *needed);
@@ -267,13 +320,13 @@ bool idx_load(Table *table, const NnrtSource *source, const TableRequest *reques
                      : failf(failure, "not enough memory for %s", request->data_name);
   free(needed);
   char *first_path = NULL;
-  for (uint32_t part = 0; good && part < source->n_file; part++) {
-    if (!part_needed(request, part) && (first_path || part + 1 < source->n_file))
+  good = good && has_parts(source, request, failure);
+  for (uint32_t part = 0; good && part < source->width; part++) {
+    if (!part_needed(request, part) && (first_path || part + 1 < source->width))
       continue; // the last one is opened in any case: someone must know the number of rows
     char *path = NULL;
     Idx idx = {0};
-    good = request_path(request, source->file[part], &path, failure) &&
-           idx_open(&idx, path, failure) &&
+    good = open_part(&idx, source, part, request, &path, failure) &&
            load_part(table, &idx, part, request, first_path, failure);
     idx_close(&idx);
     if (!first_path)

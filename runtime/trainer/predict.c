@@ -123,7 +123,7 @@ static bool predict_idx(Predictor *p, const char *const *path, size_t n_path, Fa
     return failf(failure,
                  "%s: predict %s reads %u columns, expected %u idx files one after the other",
                  path[0], p->predict->name, p->n_needed, p->n_needed);
-  NnrtSource source = {.kind = NNRT_IDX, .file = path, .n_file = p->n_needed};
+  NnrtSource source = {.kind = NNRT_IDX, .file = path, .n_file = p->n_needed, .width = p->n_needed};
   NnrtColumn *column = pack_columns(p, true, failure);
   bool good = column && load_and_print(p, &source, column, failure);
   free(column);

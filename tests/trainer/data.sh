@@ -266,6 +266,32 @@ equal "a part of the training rows, the validation rows of all" "$(figure from e
 equal "its draws are those of the rows" "$(predicted from --block F --split train)" "$(predicted from --block A --split train | sed 's/|.*//')"
 equal "the rest" "$(predicted from --block O --split train | grep -o '"z":[0-9]*' | paste -sd' ' -)" '"z":4 "z":6 "z":8'
 
+# ---- idx files one after the other
+printf '\0\0\10\1\0\0\0\2\5\6' > "$work/a.idx"
+printf '\0\0\10\1\0\0\0\3\7\10\11' | gzip > "$work/b.idx.gz"
+printf '\0\0\10\2\0\0\0\1\0\0\0\2\7\10' > "$work/pair.idx"
+compiled sets << 'EOF'
+data Both { rows = idx("a.idx", "a.idx") + idx("b.idx.gz", "b.idx.gz") + idx("a.idx", "a.idx"); x: f32 = row[0]; y: index<10> = row[1] }
+predict P on Both { (x, y) }
+EOF
+joined() { (cd "$work" && ./sets predict --log json) 2>&1 | grep -o '"x".*[0-9]' | paste -sd' ' - ; }
+equal "the rows of several sets of idx files" "$(joined)" '"x":5,"y":5 "x":6,"y":6 "x":7,"y":7 "x":8,"y":8 "x":9,"y":9 "x":5,"y":5 "x":6,"y":6'
+cp "$work/b.idx.gz" "$work/kept" && gzip -c "$work/pair.idx" > "$work/b.idx.gz"
+equal "a set with other records is an error" "$(cd "$work" && ./sets predict 2>&1)" \
+  'sets: error: b.idx.gz: each row is 2 of type 08, but in a.idx one number of type 08'
+cp "$work/kept" "$work/b.idx.gz"
+
+compiled unlabelled << 'EOF'
+data D { train = idx("a.idx", "a.idx"); test = idx("b.idx.gz"); x: f32 = row[0]; y: f32 = row[1] }
+model Net(x: f32) -> f32 { param w: f32 = zeros; w * x }
+train Fit on D { minimize mse(Net(x), y) with sgd(0.0); epochs 1 }
+predict P on D { x }
+EOF
+ran unlabelled
+equal "test rows without labels are good for predict" "$(predicted unlabelled --split test | grep -o '"x":[0-9]*' | paste -sd' ' -)" '"x":7 "x":8 "x":9'
+equal "eval says what they lack" "$(cd "$work" && ./unlabelled eval --load unlabelled.safetensors 2>&1)" \
+  'unlabelled: error: b.idx.gz: a record has 1 file here, "y" is in number 2'
+
 # Names in formulas are those of the file in which they stand.
 cat > "$work/base.nn" << 'EOF'
 const factor = 2
