@@ -70,6 +70,22 @@ static Val typed_branch(Elab *e, const Arg *arg, const Type *want) {
   return elab_fit(e, arg->v, &scalar, arg->span, "this value", (Span){0});
 }
 
+// An index here, a number there (rule 22); a whole number that was written fits an index.
+static bool mixes_index(Elab *e, const Val *v, Span span) {
+  bool index[2], number[2];
+  for (int i = 0; i < 2; i++) {
+    index[i] = v[i].kind == V_TENSOR && v[i].t->type.range;
+    number[i] = v[i].kind == V_FLOAT || (v[i].kind == V_TENSOR && v[i].t->type.elem == TY_F32);
+  }
+  if (!(index[0] && number[1]) && !(index[1] && number[0]))
+    return false;
+  Diagnostic *d = elab_error(e, span, "index-arithmetic",
+                             "select between %s and %s: an index is a name, not a number",
+                             val_text(e, v[0]), val_text(e, v[1]));
+  diag_note(e->s, d, (Span){0}, "a carry is an index where that is written: `at: index<10> = 0`");
+  return true;
+}
+
 static Val do_select(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)b;
   Val c = arg[0].v;
@@ -81,6 +97,8 @@ static Val do_select(Elab *e, const Builtin *b, Arg *arg, Span span, const Type 
   for (int i = 0; i < 2; i++)
     if (is_initialiser(v[i]))
       v[i] = draw_op(e, '+', 0, (Val[]){v[i], val_float(0)}, 2, span);
+  if (mixes_index(e, v, span))
+    return val_error();
   if (is_shapeless(v[0]) && is_shapeless(v[1]))
     v[0] = val_tensor(draw_make(e, v[0], &c.t->type, span));
   Value *x[2];

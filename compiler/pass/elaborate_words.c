@@ -377,17 +377,19 @@ bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out) {
   if (!data)
     return false;
   bool known = true;
+  const Entry *found = scope_find(scope, step.name);
   if (is_fitted(&step))
     *out = fitted(e, scope, data, &step);
-  else if (scope_find(scope, step.name))
+  else if (strcmp(step.name, "resize") == 0 && is_row(step.operand) &&
+           (!found || is_library(e, found->where)))
+    *out = resized_value(e, data, node, step.operand, step.arg, step.n);
+  else if (found)
     return false;
   else if (strcmp(step.name, "recode") == 0)
     *out = recode(e, data, &step);
   else if (strcmp(step.name, "augment") == 0)
     *out = augmented_value(e, scope, data, node, elab_expr(e, scope, step.operand, NULL), step.arg,
                            step.n);
-  else if (strcmp(step.name, "resize") == 0)
-    *out = resized_value(e, data, node, step.operand, step.arg, step.n);
   else if (strcmp(step.name, "without") == 0)
     *out = without(e, data, &step);
   else if (strcmp(step.name, "pad") == 0 && is_tokens(data, step.operand))

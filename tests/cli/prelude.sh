@@ -48,4 +48,5 @@ check Schedules 1e-6 1 1 0.1 0.1 0.01 0.01  0 0.25 0.5 0.75 1 1  1 0.8535534 0.5
 check Scaling 1e-6 -1.5 0.5 -0.5 0.5 0.5 0.5 0 -1.6094379
 check Orthogonal 1e-5 0 0 0 0 0 1
 # The variance of a standard normal cut at 2 is 0.7737413; then 1/200, 2/360, 2/810, 1/200, 3/300, 2/500.
+check Sizes 1e-6 0 0.5 1.5 2 4 4.5 5.5 6 1 1 2 3 4
 check Variances 0.03 0.7737413 2 1 0.1934353 0.005 0.0055556 0.0024691 0.005 0.01 0.004 1 0.5

@@ -288,7 +288,7 @@ train Fit on D { minimize mse(Net(x), y) with sgd(0.0); epochs 1 }
 predict P on D { x }
 EOF
 ran unlabelled
-equal "test rows without labels are good for predict" "$(predicted unlabelled --split test | grep -o '"x":[0-9]*' | paste -sd' ' -)" '"x":7 "x":8 "x":9'
+equal "test rows without labels are good for predict" "$(predicted unlabelled --split test | grep -o '"P":[0-9]*' | paste -sd' ' -)" '"P":7 "P":8 "P":9'
 equal "eval says what they lack" "$(cd "$work" && ./unlabelled eval --load unlabelled.safetensors 2>&1)" \
   'unlabelled: error: b.idx.gz: a record has 1 file here, "y" is in number 2'
 

@@ -14,18 +14,18 @@ syntax keyword nnFunction cosine_similarity cross_entropy cross_entropy_normaliz
 syntax keyword nnFunction decayed div dot elu erf exp expm1 exponential exponential_decay f1 fan_in fan_out flatten
 syntax keyword nnFunction floor focal ftrl gelu gelu_tanh glorot_normal glorot_uniform glu grad grid hard_shrink
 syntax keyword nnFunction hard_sigmoid hard_swish hard_tanh he_normal he_uniform heaviside hinge huber identity
-syntax keyword nnFunction integer integers inverse_time iota kl_divergence known l1 l1_l2 l2 leading leaky_relu
-syntax keyword nnFunction lecun_normal lecun_uniform len linear lion log log1p log_cosh log_scale log_sigmoid
-syntax keyword nnFunction log_softmax macro_f1 mae mape mask masked masked_mean max max_norm max_pool1d max_pool2d
-syntax keyword nnFunction mean min min_max min_max_norm misclassified mish mod mse msle nadam non_negative norm
-syntax keyword nnFunction normal normalized oihw one_cycle one_hot ones orthogonal over_weights overlay pad pick
-syntax keyword nnFunction picture plane plane_point poisson polynomial_decay pow precision quantile r2 rank recall
-syntax keyword nnFunction relu relu6 renamed reshape reverse rmse rmsprop round rsqrt same sample scatter select
-syntax keyword nnFunction selu sgd shape sigmoid sign sin sinusoids size soft_shrink softmax softplus softsign
-syntax keyword nnFunction split sqrt squared_hinge standardize step steps_down stop_gradient sum sum_of_sizes
-syntax keyword nnFunction sum_of_squares swapped swish tanh tanh_shrink threshold top top_k_accuracy total
-syntax keyword nnFunction transpose triplet truncated_normal uniform unit_norm valid variance_scaling warm_up
-syntax keyword nnFunction weights zeros
+syntax keyword nnFunction integer integers interpolation inverse_time iota kl_divergence known l1 l1_l2 l2 leading
+syntax keyword nnFunction leaky_relu lecun_normal lecun_uniform len linear lion log log1p log_cosh log_scale
+syntax keyword nnFunction log_sigmoid log_softmax macro_f1 mae mape mask masked masked_mean max max_norm max_pool1d
+syntax keyword nnFunction max_pool2d mean min min_max min_max_norm misclassified mish mod mse msle nadam
+syntax keyword nnFunction non_negative norm normal normalized oihw one_cycle one_hot ones orthogonal over_weights
+syntax keyword nnFunction overlay pad pick picture plane plane_point poisson polynomial_decay pow precision
+syntax keyword nnFunction quantile r2 rank recall relu relu6 renamed reshape resize reverse rmse rmsprop round
+syntax keyword nnFunction rsqrt same sample scatter select selu sgd shape sigmoid sign sin sinusoids size
+syntax keyword nnFunction soft_shrink softmax softplus softsign split sqrt squared_hinge standardize step
+syntax keyword nnFunction steps_down stop_gradient sum sum_of_sizes sum_of_squares swapped swish tanh tanh_shrink
+syntax keyword nnFunction threshold top top_k_accuracy total transpose triplet truncated_normal uniform unit_norm
+syntax keyword nnFunction valid variance_scaling warm_up weights zeros
 syntax keyword nnType f32 f64 int index bool
 syntax keyword nnBoolean true false training
 syntax match nnLayer /\<[A-Z][A-Za-z0-9_]*\>/
