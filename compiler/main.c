@@ -202,11 +202,18 @@ static const char *check_output(Session *s, const char *path) {
   return NULL;
 }
 
+static bool has_pictures(const NnrtSource *source) {
+  bool any = source->kind == NNRT_FOLDERS || source->kind == NNRT_CIFAR;
+  for (uint32_t k = 0; k < source->n_side; k++)
+    any |= has_pictures(&source->side[k]);
+  return any;
+}
+
 // Pictures of any format: in the data, or in colour as the input of a predict block.
 static bool reads_pictures(const NnrtProgram *program) {
   bool any = false;
   for (uint32_t i = 0; i < program->n_data; i++)
-    any |= program->data[i].train.kind == NNRT_FOLDERS || program->data[i].train.kind == NNRT_CIFAR;
+    any |= has_pictures(&program->data[i].train);
   for (uint32_t i = 0; i < program->n_predict; i++)
     for (uint32_t k = 0; k < program->predict[i].n_input; k++) {
       const NnrtType *type = &program->predict[i].input[k].type;

@@ -91,22 +91,26 @@ LAYOUT(function_layout, NnrtFunction, TEXT(NnrtFunction, name),
        COUNTED(NnrtFunction, launch_size, count_launch_size, i64_layout));
 LAYOUT(tensor_layout, NnrtTensor, TEXT(NnrtTensor, name));
 LAYOUT(config_layout, NnrtConfig, TEXT(NnrtConfig, name), TEXT(NnrtConfig, help));
-#define SOURCE(S, field)                                                                           \
-  ARRAY(S, field.file, field.n_file, text_layout), TEXT(S, field.missing),                         \
-      ARRAY(S, field.keep, field.n_keep, u32_layout),                                              \
-      ARRAY(S, field.whole, field.n_whole, u32_layout),                                            \
-      ARRAY(S, field.keep_name, field.n_keep, text_layout),                                        \
-      ARRAY(S, field.whole_name, field.n_whole, text_layout),                                      \
-      ARRAY(S, field.class_name, field.n_class, text_layout), {                                    \
-    offsetof(S, field.value), TO_ARRAY, &f64_layout, offsetof(S, field), count_values              \
+// Up to the values; what a zip has beyond them, sources within it have not.
+#define SOURCE(S, start, field)                                                                    \
+  ARRAY(S, field file, field n_file, text_layout), TEXT(S, field missing),                         \
+      ARRAY(S, field keep, field n_keep, u32_layout),                                              \
+      ARRAY(S, field whole, field n_whole, u32_layout),                                            \
+      ARRAY(S, field keep_name, field n_keep, text_layout),                                        \
+      ARRAY(S, field whole_name, field n_whole, text_layout),                                      \
+      ARRAY(S, field class_name, field n_class, text_layout), {                                    \
+    offsetof(S, field value), TO_ARRAY, &f64_layout, start, count_values                           \
   }
+LAYOUT(source_layout, NnrtSource, SOURCE(NnrtSource, 0, ));
+#define SPLIT(name)                                                                                \
+  SOURCE(NnrtData, offsetof(NnrtData, name), name.),                                               \
+      ARRAY(NnrtData, name.side, name.n_side, source_layout), TEXT(NnrtData, name.key)
 LAYOUT(column_layout, NnrtColumn, TEXT(NnrtColumn, name), TEXT(NnrtColumn, header),
        ARRAY(NnrtColumn, place, n_place, u32_layout),
        ARRAY(NnrtColumn, words.words, words.n_byte, bytes_layout),
        ARRAY(NnrtColumn, words.code, words.n_word, f64_layout));
 static const Layout part_layout = {sizeof(NnrtPart), 0, NULL};
-LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SOURCE(NnrtData, train),
-       SOURCE(NnrtData, validate), SOURCE(NnrtData, test),
+LAYOUT(data_layout, NnrtData, TEXT(NnrtData, name), SPLIT(train), SPLIT(validate), SPLIT(test),
        ARRAY(NnrtData, column, n_column, column_layout), TEXT(NnrtData, path),
        ARRAY(NnrtData, part, n_part, part_layout));
 LAYOUT(metric_layout, NnrtMetric, TEXT(NnrtMetric, name));

@@ -143,7 +143,7 @@ static void same_classes(DataSource *source, const DataSource *train) {
   source->s.n_class = train->s.n_class;
 }
 
-static void resolve_checks(Elab *e, DataInfo *data) {
+void data_check_sources(Elab *e, DataInfo *data) {
   Node *decl = data->decl;
   if (!data->bad && data->train.s.kind == NNRT_NO_SOURCE) {
     Diagnostic *d = diag_error(e->s, decl->name_span, "source", "`%s` has no rows", decl->name);
@@ -228,7 +228,8 @@ void data_resolve(Elab *e, DataInfo *data) {
     return;
   for (uint32_t i = 0; i < decl->list.n; i++)
     data->bad |= !resolve_item(e, data, decl->list.at[i]);
-  resolve_checks(e, data);
+  data_check_sources(e, data);
+  make_sides(e, data);
   if (!data->bad && (data->where || data->cache))
     chosen_resolve(e, data);
 }
@@ -290,7 +291,7 @@ static Val compute_here(Elab *e, const Computing *c) {
   Node *value = f->node->kind == N_FIELD ? f->node->a : f->node->b;
   Val v = elab_expr(e, c->inner, value, f->typed ? &f->type : NULL);
   if (v.kind == V_ROW)
-    v = row_whole(e, c->data, value);
+    v = row_whole(e, v.data, value);
   if (f->place)
     v = tuple_part(e, f, v);
   bool counts = v.kind == V_TENSOR && v.t->type.elem == TY_I32;

@@ -94,14 +94,21 @@ static Value *filled(Elab *e, Value *x, Value *with) {
   return ir_select(b, ir_binary(b, OP_eq, x, x), x, with);
 }
 
-static Val fill_value(Elab *e, DataInfo *data, const FitCall *call, Value *x) {
-  Node *arg = call->argument;
+// Empty cells are no error.
+static void see_missing(DataInfo *data) {
   if (!data->train.s.missing)
     data->train.s.missing = "";
   if (!data->validate.s.missing)
     data->validate.s.missing = data->train.s.missing;
   if (!data->test.s.missing)
     data->test.s.missing = data->train.s.missing;
+}
+
+static Val fill_value(Elab *e, DataInfo *data, const FitCall *call, Value *x) {
+  Node *arg = call->argument;
+  see_missing(data);
+  for (uint32_t k = 0; k < data->side.n; k++)
+    see_missing(data->side.at[k]);
   if (name_is(arg, "mean")) {
     Fitted *f = fit_of(e, data, call, NNRT_FIT_FILL, x->type, false);
     return val_tensor(filled(e, x, estimate(e, f, 0, &x->type)));
@@ -149,7 +156,7 @@ static const Field *field_named(const DataInfo *data, const char *name) {
 static Value *undo(Elab *e, DataInfo *data, Node *node, Value *y) {
   for (;;) {
     Fitted *f = find_stored_fit(data, node);
-    if (!f && data->train.scaling && is_row(node))
+    if (!f && data->train.scaling && row_of(data, node))
       f = find_stored_fit(data, data->train.scaling);
     if (!f)
       return y;

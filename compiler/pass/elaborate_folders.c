@@ -177,13 +177,14 @@ bool source_classes(Elab *e, const DataSource *source, NnrtWords *out) {
 }
 
 static const NnrtWords *classes_of(Elab *e, DataInfo *data, Node *expr) {
-  for (uint32_t i = 0; i < data->words.n; i++)
-    if (data->words.at[i].node == expr)
-      return &data->words.at[i].words;
+  DataInfo *whole = whole_of(data);
+  for (uint32_t i = 0; i < whole->words.n; i++)
+    if (whole->words.at[i].node == expr)
+      return &whole->words.at[i].words;
   NodeWords words = {.node = expr};
   source_classes(e, &data->train, &words.words);
-  buf_push(e->m->arena, &data->words, words);
-  return &data->words.at[data->words.n - 1].words;
+  buf_push(e->m->arena, &whole->words, words);
+  return &whole->words.at[whole->words.n - 1].words;
 }
 
 Val class_value(Elab *e, DataInfo *data, Node *expr) {

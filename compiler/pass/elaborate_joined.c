@@ -87,6 +87,7 @@ void chosen_resolve(Elab *e, DataInfo *data) {
   data->part.at = NULL;
   data->part.cap = 0;
   buf_push(e->m->arena, &data->part, all);
+  make_sides(e, all);
   set_sources(data);
 }
 

@@ -76,7 +76,8 @@ Val picture_part(Elab *e, DataInfo *data, Node *expr) {
 Val resized_value(Elab *e, DataInfo *data, Node *node, Node *operand, Node *const *arg,
                   uint32_t n) {
   int64_t size[2];
-  if (!is_row(operand) || operand->kind != N_MEMBER || strcmp(operand->name, "image") != 0 ||
+  data = row_of(data, operand);
+  if (!data || operand->kind != N_MEMBER || strcmp(operand->name, "image") != 0 ||
       !is_picture_source(data) || n != 2 || arg[0]->name || arg[1]->name) {
     Diagnostic *d = diag_error(e->s, node->span, "row-step",
                                "resize(height, width) makes pictures of any size fit");

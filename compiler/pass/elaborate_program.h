@@ -8,6 +8,7 @@
 //   elaborate_files.c      what can be seen in the data files while compiling
 //   elaborate_cells.c      what is counted in csv files and texts: names, words, columns of text
 //   elaborate_folders.c    folders(...), text_folders(...), cifar(...): classes, texts
+//   elaborate_zip.c        zip(...): rows of several sources, side by side
 //   elaborate_pictures.c   pictures of folders(...) and cifar(...)
 //   elaborate_augment.c    augment(...) of pictures, and what `preview` shows
 //   elaborate_words.c      from cells to values: recode, vocabulary and pad, without
@@ -55,7 +56,7 @@ typedef struct { // of the rows of windows(...): `row.history`
   int64_t first, count;
 } WindowPart;
 
-typedef struct {
+typedef struct DataSource {
   NnrtSource s;
   Span span; // the expression
   Node *node;
@@ -67,7 +68,8 @@ typedef struct {
   uint32_t series_place;
   BUF(WindowPart) part;
   Node *scaling;
-  NnrtWords letters; // of NNRT_TEXT
+  NnrtWords letters;       // of NNRT_TEXT
+  struct DataSource *side; // of NNRT_ZIP: s.n_side
 } DataSource;
 
 typedef struct { // the rows of csv files, one after the other
@@ -132,6 +134,9 @@ struct DataInfo {
   struct DataInfo *stored;     // whose fields are the columns: itself where it is joined, chosen or
                                // kept, that in data from such data; else NULL
   const NnrtPart *parts;       // as tables, at the end
+  BUF(struct DataInfo *) side; // of NNRT_ZIP: one per source
+  struct DataInfo *whole;      // of a side: whose it is, at this place
+  uint32_t place;
 };
 
 // In which the formulas of now are read: of the field's file, which may be that of the data's base.
@@ -294,7 +299,6 @@ Val row_tokens(Elab *e, DataInfo *data, Node *expr, const RowPart *part, const N
                int64_t most);
 bool row_fields(DataSource *source, const RowPart *part, uint32_t *field); // false: not known
 Val row_whole(Elab *e, DataInfo *data, Node *expr);                        // `row` alone
-bool is_row(const Node *node);       // `row`, `row[...]`, `row.name`
 Val row_number(Elab *e, void *data); // `row` of generated data
 
 Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type);
@@ -310,6 +314,14 @@ bool source_classes(Elab *e, const DataSource *source, NnrtWords *out); // false
 Val class_value(Elab *e, DataInfo *data, Node *expr);
 Val text_part(Elab *e, DataInfo *data, Node *expr);
 bool texts_open(Elab *e, DataSource *source); // false: they aren't there, or were refused
+
+// elaborate_zip.c
+bool zip_source(Elab *e, DataInfo *data, Node *call, DataSource *out);
+void make_sides(Elab *e, DataInfo *data);
+DataInfo *whole_of(DataInfo *data);
+DataInfo *row_of(DataInfo *data, const Node *node);
+Val zip_part(Elab *e, DataInfo *data, Node *expr);
+NnrtSource source_table(Elab *e, const DataInfo *data, uint32_t split);
 
 // elaborate_pictures.c
 bool is_picture_source(const DataInfo *data);
@@ -346,8 +358,9 @@ bool data_setting(Elab *e, DataInfo *data, Node *item); // false after an error
 
 // elaborate_data.c
 void data_resolve(Elab *e, DataInfo *data);
-void data_use(Elab *e, DataInfo *data);          // gives it an index
-void data_check_fields(Elab *e, DataInfo *data); // all of them, also those that nothing uses
+void data_use(Elab *e, DataInfo *data);           // gives it an index
+void data_check_sources(Elab *e, DataInfo *data); // of files: looks at them
+void data_check_fields(Elab *e, DataInfo *data);  // all of them, also those that nothing uses
 
 // elaborate_items.c
 void train_add_items(Elab *e, Train *t);

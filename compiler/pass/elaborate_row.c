@@ -22,12 +22,18 @@ static bool same_column(const NnrtColumn *x, const NnrtColumn *y) {
       x->header == y->header || (x->header && y->header && strcmp(x->header, y->header) == 0);
   bool place = x->n_place == y->n_place &&
                (!x->n_place || memcmp(x->place, y->place, sizeof *x->place * x->n_place) == 0);
-  return header && place && x->first == y->first && x->resized == y->resized &&
-         same_type(&x->type, &y->type) && same_words(&x->words, &y->words);
+  return header && place && x->side == y->side && x->first == y->first &&
+         x->resized == y->resized && same_type(&x->type, &y->type) &&
+         same_words(&x->words, &y->words);
 }
 
-static uint32_t column_index(Elab *e, DataInfo *data, const NnrtColumn *column) {
-  Columns *to = e->target->input ? e->target->input : &data->column;
+static Columns *columns_of(Elab *e, DataInfo *data) {
+  return e->target->input ? e->target->input : &whole_of(data)->column;
+}
+
+static uint32_t column_index(Elab *e, DataInfo *data, NnrtColumn *column) {
+  Columns *to = columns_of(e, data);
+  column->side = data->place;
   for (uint32_t i = 0; i < to->at.n; i++)
     if (same_column(&to->at.at[i], column))
       return i;
@@ -47,8 +53,9 @@ Val row_number(Elab *e, void *ctx) {
 // `first`, `header` and the type are set; a value of the column, f32 where it isn't an index.
 Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type) {
   const Field *f = data->computing;
-  c->name = f && !data->named && f->node->kind == N_FIELD ? f->name : node_source(e, expr);
-  data->named = true;
+  DataInfo *whole = whole_of(data);
+  c->name = f && !whole->named && f->node->kind == N_FIELD ? f->name : node_source(e, expr);
+  whole->named = true;
   c->type = nnrt_type(&type);
   c->loc = elab_loc(e, expr->span);
   Span place = f && f->node->type ? span_join(f->node->name_span, f->node->type->span) : expr->span;
@@ -58,9 +65,8 @@ Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type) {
       !files_check_column(e, data, &data->validate, c, place))
     return val_error();
   uint32_t k = column_index(e, data, c);
-  Columns *to = e->target->input ? e->target->input : &data->column;
   type.batched = true;
-  Value *x = target_argument(e->target, type, NNRT_COLUMN, k, to->at.at[k].name);
+  Value *x = target_argument(e->target, type, NNRT_COLUMN, k, columns_of(e, data)->at.at[k].name);
   Val v = val_tensor(type.range ? x : ir_convert(&e->target->b, x, TY_F32));
   v.span = expr->span;
   return v;
@@ -261,9 +267,10 @@ bool row_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
     return no_part(e, expr->span, "this is no text",
                    "row.text |> lower |> words |> vocabulary(20000) |> pad(80)");
   }
+  bool record = data->whole && expr->kind == N_INDEX && name_is(expr->a, "row"); // row[1] of a zip
   if (expr->kind == N_MEMBER)
     return named_part(e, data, expr, part);
-  if (expr->kind == N_INDEX)
+  if (expr->kind == N_INDEX && !record)
     return indexed_part(e, data, expr, part);
   int64_t width = source_width(&data->train);
   if (width < 0)
@@ -290,9 +297,10 @@ bool row_fields(DataSource *source, const RowPart *part, uint32_t *field) {
 // The names in the file, where its cells are text or the field wants them counted; the same for
 // every use.
 static const NnrtWords *counted_names(Elab *e, DataInfo *data, Node *expr, const RowPart *part) {
-  for (uint32_t i = 0; i < data->words.n; i++)
-    if (data->words.at[i].node == expr)
-      return data->words.at[i].words.n_word ? &data->words.at[i].words : NULL;
+  DataInfo *whole = whole_of(data);
+  for (uint32_t i = 0; i < whole->words.n; i++)
+    if (whole->words.at[i].node == expr)
+      return whole->words.at[i].words.n_word ? &whole->words.at[i].words : NULL;
   const Field *f = data->computing;
   bool wanted = f && f->open && row_is_direct(data, expr) && f->node->type->a;
   uint32_t *field = arena_array(e->m->arena, uint32_t, part->n + 1);
@@ -304,8 +312,8 @@ static const NnrtWords *counted_names(Elab *e, DataInfo *data, Node *expr, const
   NodeWords words = {.node = expr};
   if (text && wanted)
     count_names(e, &data->train, field, part->n, &words.words);
-  buf_push(e->m->arena, &data->words, words);
-  return words.words.n_word ? &data->words.at[data->words.n - 1].words : NULL;
+  buf_push(e->m->arena, &whole->words, words);
+  return words.words.n_word ? &whole->words.at[whole->words.n - 1].words : NULL;
 }
 
 bool names_fit(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words, const Type *type) {
@@ -410,6 +418,8 @@ Val row_whole(Elab *e, DataInfo *data, Node *expr) {
     return val_error();
   if (data->stored)
     return no_record(e, data, expr);
+  if (data->side.n)
+    return zip_part(e, data, expr);
   if (data->train.s.kind == NNRT_IDX)
     return wrong_row(e, expr->span, "a record of idx files has whole parts, one per file",
                      "row[0] is the record's part in the first file, row[1] in the second");
@@ -439,6 +449,8 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
   Val length;
   if (data->stored)
     return no_record(e, data, expr);
+  if (data->side.n)
+    return zip_part(e, data, expr);
   if (is_picture_source(data))
     return picture_part(e, data, expr);
   if (expr->kind == N_MEMBER && length_value(e, data, expr, &length))
@@ -452,9 +464,4 @@ Val elab_row(Elab *e, DataInfo *data, Node *expr, const Type *want) {
                      "row[0] or row[1..17]; index the result again");
   }
   return file_value(e, data, expr);
-}
-
-bool is_row(const Node *node) {
-  const Node *base = node->kind == N_INDEX || node->kind == N_MEMBER ? node->a : node;
-  return name_is(base, "row");
 }

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-static const char *const sources[] = {"idx",     "csv",   "generated",   "text",
-                                      "folders", "cifar", "text_folders"};
+static const char *const sources[] = {"idx",     "csv",   "generated",    "text",
+                                      "folders", "cifar", "text_folders", "zip"};
 enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 static Val compile_time(Elab *e, DataInfo *data, Node *expr) {
@@ -281,6 +281,8 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out) {
   else if (expr->kind == N_CALL && (name_is(expr->a, "folders") || name_is(expr->a, "cifar") ||
                                     name_is(expr->a, "text_folders")))
     good = class_source(e, data, expr, &out->s);
+  else if (expr->kind == N_CALL && name_is(expr->a, "zip"))
+    good = zip_source(e, data, expr, out);
   else if (expr->kind == N_CALL && name_is(expr->a, "generated"))
     good = generated_source(e, data, expr, &out->s);
   else

@@ -260,9 +260,9 @@ static void fill_data(Elab *e, NnrtProgram *n) {
     DataInfo *d = p->used.at[i];
     data[i] = (NnrtData){.name = d->name,
                          .preview = d->preview,
-                         .train = d->train.s,
-                         .validate = d->validate.s,
-                         .test = d->test.s,
+                         .train = source_table(e, d, 0),
+                         .validate = source_table(e, d, 1),
+                         .test = source_table(e, d, 2),
                          .validate_last = d->validate_last,
                          .folds = d->folds,
                          .skip = d->skip,

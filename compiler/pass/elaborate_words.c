@@ -94,20 +94,21 @@ static bool read_codes(Elab *e, DataInfo *data, const Stage *step, NnrtWords *wo
 static Val recode(Elab *e, DataInfo *data, const Stage *step) {
   RowPart part;
   bool made;
-  if (!is_row(step->operand) || data->train.s.kind != NNRT_CSV)
+  DataInfo *from = row_of(data, step->operand);
+  if (!from || from->train.s.kind != NNRT_CSV)
     return wrong_value(e, step->operand->span, "recode(...) reads raw cells of csv(...)",
                        "row[1..17] |> recode(y = 1, n = 0)");
   if (!step->n)
     return wrong_value(e, step->node->span, "recode(...) needs what the texts stand for",
                        "recode(y = 1, n = 0)");
-  if (!row_part(e, data, step->operand, &part))
+  if (!row_part(e, from, step->operand, &part))
     return val_error();
   NodeWords *words = node_words(e, data, step->node, &made);
   if (!made && !read_codes(e, data, step, &words->words))
     return val_error();
   if (!words->words.n_word)
     return val_error();
-  return row_values(e, data, step->node, &part, &words->words);
+  return row_values(e, from, step->node, &part, &words->words);
 }
 
 // ---- texts -------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ static bool vocabulary(Elab *e, DataInfo *data, const Stage *step, Tokens *out) 
 static bool read_tokens(Elab *e, DataInfo *data, Node *node, Tokens *out) {
   Stage step;
   node = behind(data, node);
-  if (is_row(node)) {
+  if (row_of(data, node)) {
     out->part = node;
     return true;
   }
@@ -234,20 +235,22 @@ static Val padded(Elab *e, DataInfo *data, const Stage *step) {
   if (!tokens.most)
     return wrong_value(e, step->operand->span, "the tokens have no numbers yet",
                        "put `|> vocabulary(20000)` before pad");
-  if (!row_part(e, data, tokens.part, &part))
+  DataInfo *from = row_of(data, tokens.part);
+  if (!row_part(e, from, tokens.part, &part))
     return val_error();
   if (!part.single)
     return wrong_value(e, tokens.part->span, "a text is one cell", "row[2], row.text");
   NodeWords *words = node_words(e, data, step->node, &made);
-  if (!made && !count_vocabulary(e, data, step, &part, &tokens, &words->words))
+  if (!made && !count_vocabulary(e, from, step, &part, &tokens, &words->words))
     return val_error();
   if (words->words.coding != NNRT_AS_TOKENS)
     return val_error();
-  return row_tokens(e, data, step->node, &part, &words->words, tokens.most);
+  return row_tokens(e, from, step->node, &part, &words->words, tokens.most);
 }
 
 // `row.length`: what the one padded text of the block has. false: there is none.
-bool row_length(Elab *e, DataInfo *data, Node **part, NnrtWords *words) {
+bool row_length(Elab *e, DataInfo *of, Node **part, NnrtWords *words) {
+  DataInfo *data = whole_of(of);
   for (uint32_t i = 0; i < data->field.n; i++) {
     Stage step;
     Tokens tokens = {0};
@@ -257,6 +260,8 @@ bool row_length(Elab *e, DataInfo *data, Node **part, NnrtWords *words) {
       continue;
     if (!read_tokens(e, data, step.operand, &tokens) || !read_pad(e, data, &step, &tokens))
       return false;
+    if (row_of(data, tokens.part) != of)
+      continue;
     *words = tokens.words;
     words->coding = NNRT_AS_LENGTH;
     *part = tokens.part;
@@ -289,7 +294,8 @@ static bool left_out(Elab *e, DataInfo *data, const Stage *step, bool *out, cons
 
 static Val without(Elab *e, DataInfo *data, const Stage *step) {
   RowPart all, part = {0};
-  if (!is_row(step->operand) || step->operand->kind == N_MEMBER || !step->n ||
+  data = row_of(data, step->operand);
+  if (!data || step->operand->kind == N_MEMBER || !step->n ||
       (data->train.s.kind != NNRT_CSV && data->train.s.kind != NNRT_INLINE) || data->train.s.window)
     return wrong_value(e, step->node->span, "without(...) leaves columns out of a row",
                        "row |> without(\"price\")");
@@ -321,14 +327,17 @@ int64_t data_counted(Elab *e, DataInfo *data, const char *name) {
     NnrtWords words = {0};
     if (!data->field.at[i].open || !field->type->a || !name_is(field->type->a, name) || !field->a)
       continue;
+    DataInfo *from = row_of(data, field->a);
     if (data->train.s.kind == NNRT_TEXT)
       return data->train.letters.n_word;
-    if (is_class_source(&data->train) && source_classes(e, &data->train, &words))
+    if (!from)
+      continue;
+    if (is_class_source(&from->train) && source_classes(e, &from->train, &words))
       return words.n_word;
-    if (!is_row(field->a) || data->train.s.kind != NNRT_CSV || !row_part(e, data, field->a, &part))
+    if (from->train.s.kind != NNRT_CSV || !row_part(e, from, field->a, &part))
       continue;
     uint32_t *at = arena_array(e->m->arena, uint32_t, part.n + 1);
-    if (row_fields(&data->train, &part, at) && count_names(e, &data->train, at, part.n, &words))
+    if (row_fields(&from->train, &part, at) && count_names(e, &from->train, at, part.n, &words))
       return words.n_word;
   }
   return 0;

@@ -147,9 +147,10 @@ typedef enum {
   NNRT_FOLDERS,      // pictures class/name.jpg: columns "image" and "class"
   NNRT_CIFAR,        // CIFAR-10 records, likewise
   NNRT_TEXT_FOLDERS, // texts class/name: columns "text" and "class"
+  NNRT_ZIP,          // rows of several sources, side by side
   NNRT_COMPUTED      // of other data, by data.part: column k is output k of their functions
 } NnrtSourceKind;
-typedef struct {
+typedef struct NnrtSource {
   uint32_t kind;
   const char *const *file; // gz by its content. idx: `width` files, one per part of the record,
                            // then those with the rows that follow
@@ -173,6 +174,9 @@ typedef struct {
                           // behind the one before; 0: no windows
   int64_t rows, width;    // inline: rows x width values; generated: rows; idx: files of a record
   const double *value;    // inline
+  const struct NnrtSource *side; // zip
+  uint32_t n_side;
+  const char *key; // zip: rows that have the same value in this column belong together; NULL: row i
   uint32_t loc;
 } NnrtSource;
 
@@ -209,6 +213,7 @@ typedef struct {
   uint32_t loc;
   const uint32_t *place; // csv, inline: where in the row each value is; NULL: first, first + 1, ...
   uint32_t n_place;
+  uint32_t side;    // zip: which source
   uint32_t resized; // 1: pictures of any size are made to fit
   NnrtWords words;
 } NnrtColumn;

@@ -398,6 +398,36 @@ bool csv_load(Table *table, const NnrtSource *source, const TableRequest *reques
   return good;
 }
 
+static bool file_keys(Csv *csv, const char *name, Keys *keys, Failure *failure) {
+  uint32_t field;
+  if (!read_header(csv, failure) || !find_by_name(csv, name, &field, failure) ||
+      !find_whole(csv, failure))
+    return false;
+  for (bool end = false;;) {
+    if (!next_row(csv, &end, failure))
+      return false;
+    if (end)
+      return true;
+    if (!check_count(csv, csv->n_name, 0, false, failure))
+      return false;
+    if (!is_dropped(csv) &&
+        !keys_add(keys, csv->field[field].at, csv->field[field].length, failure))
+      return false;
+  }
+}
+
+bool csv_keys(const NnrtSource *source, const TableRequest *request, const char *name, Keys *keys,
+              Failure *failure) {
+  bool good = true;
+  for (uint32_t i = 0; good && i < source->n_file; i++) {
+    Csv csv = {0};
+    good = request_path(request, source->file[i], &csv.path, failure) &&
+           csv_open(&csv, source, failure) && file_keys(&csv, name, keys, failure);
+    csv_close(&csv);
+  }
+  return good;
+}
+
 // Does the file begin with a line that is no numbers? Asked about files given to predict.
 bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure) {
   bool end = false;

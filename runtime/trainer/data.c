@@ -41,16 +41,23 @@ bool dataset_has(const Dataset *dataset, SplitKind kind) {
          (kind == SPLIT_VALIDATE && (dataset->data->validate_last > 0 || dataset->fold));
 }
 
-bool dataset_check_files(const Dataset *dataset, Failure *failure) {
-  for (int kind = SPLIT_TRAIN; kind < SPLIT_NONE; kind++) {
-    const NnrtSource *source = source_of(dataset, (SplitKind)kind);
-    for (uint32_t i = 0; i < source->n_file; i++) {
-      char *path = NULL;
-      if (!file_search(source->file[i], dataset->data_folder, dataset->data->path, &path, failure))
-        return false;
-      free(path);
-    }
+static bool check_files(const Dataset *dataset, const NnrtSource *source, Failure *failure) {
+  for (uint32_t i = 0; i < source->n_file; i++) {
+    char *path = NULL;
+    if (!file_search(source->file[i], dataset->data_folder, dataset->data->path, &path, failure))
+      return false;
+    free(path);
   }
+  for (uint32_t k = 0; k < source->n_side; k++)
+    if (!check_files(dataset, &source->side[k], failure))
+      return false;
+  return true;
+}
+
+bool dataset_check_files(const Dataset *dataset, Failure *failure) {
+  for (int kind = SPLIT_TRAIN; kind < SPLIT_NONE; kind++)
+    if (!check_files(dataset, source_of(dataset, (SplitKind)kind), failure))
+      return false;
   return true;
 }
 

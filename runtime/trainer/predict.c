@@ -55,15 +55,34 @@ static NnrtColumn *pack_columns(const Predictor *p, bool by_file, Failure *failu
   return column;
 }
 
+// Of a zip the one source that all needed columns are in, or NULL.
+static const NnrtSource *one_side(const Predictor *p, const NnrtSource *source) {
+  uint32_t side = NNRT_NONE;
+  for (uint32_t i = 0; i < p->predict->n_input; i++) {
+    if (!p->needed[i])
+      continue;
+    if (side != NNRT_NONE && side != p->predict->input[i].side)
+      return NULL;
+    side = p->predict->input[i].side;
+  }
+  return side == NNRT_NONE ? NULL : &source->side[side];
+}
+
+static const NnrtSource *train_source(const Predictor *p) {
+  const NnrtSource *source = &p->run->program->data[p->predict->data].train;
+  return source->kind == NNRT_ZIP ? one_side(p, source) : source;
+}
+
 // The data's own source, if it reads texts or csv.
 static const NnrtSource *source_like(const Predictor *p) {
   const NnrtProgram *program = p->run->program;
   if (p->predict->data == NNRT_NONE)
     return NULL;
   const NnrtData *data = &program->data[p->predict->data];
-  bool text = data->train.kind == NNRT_CSV || data->train.kind == NNRT_TEXT ||
-              data->train.kind == NNRT_TEXT_FOLDERS;
-  return text ? &data->train : data->test.kind == NNRT_CSV ? &data->test : NULL;
+  const NnrtSource *train = train_source(p);
+  bool text = train && (train->kind == NNRT_CSV || train->kind == NNRT_TEXT ||
+                        train->kind == NNRT_TEXT_FOLDERS);
+  return text ? train : data->test.kind == NNRT_CSV ? &data->test : NULL;
 }
 
 static bool load_and_print(Predictor *p, const NnrtSource *source, const NnrtColumn *column,
@@ -298,6 +317,11 @@ static bool predict_rows(Predictor *p, Failure *failure) {
   if (options->n_file) {
     if (!p->n_needed)
       return failf(failure, "predict %s reads no data; it takes no files", p->predict->name);
+    if (p->predict->data != NNRT_NONE && !train_source(p))
+      return failf(failure,
+                   "predict %s reads rows of several sources at once, and takes no files; --data "
+                   "FOLDER says where they lie",
+                   p->predict->name);
     for (size_t i = 0; i < options->n_file && p->left > 0;)
       if (!predict_file(p, &i, failure))
         return false;

@@ -37,6 +37,9 @@ void table_free(Table *table) {
     free(table->column[i].owner);
   }
   class_files_free(table->files);
+  for (uint32_t k = 0; k < table->n_side; k++)
+    table_free(&table->side[k]);
+  free(table->side);
   free(table->column);
   *table = (Table){0};
 }
@@ -193,6 +196,9 @@ bool table_load(Table *table, const NnrtSource *source, const TableRequest *requ
     break;
   case NNRT_FOLDERS:
     good = folders_load(table, source, request, failure);
+    break;
+  case NNRT_ZIP:
+    good = zip_load(table, source, request, failure);
     break;
   case NNRT_TEXT_FOLDERS:
     good = text_folders_load(table, source, request, failure);

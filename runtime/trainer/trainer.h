@@ -187,13 +187,15 @@ typedef struct {
   void *owner;   // the allocation that values lie in
   Pictures *pictures; // in the place of values: read when they are wanted
 } TableColumn;
-typedef struct {
+typedef struct Table {
   int64_t rows, first_example; // first_example: number of row 0 in the whole data
   TableColumn *column;
   uint32_t n_column;
-  ClassFiles *files; // of folders
-  bool strict;       // a picture that can't be read is a failure
-  int64_t broken;    // pictures left out so far
+  ClassFiles *files;  // of folders
+  struct Table *side; // of a zip: n_side, without their columns
+  uint32_t n_side;
+  bool strict;    // a picture that can't be read is a failure
+  int64_t broken; // pictures left out so far
 } Table;
 typedef struct {
   Table *table;
@@ -227,6 +229,16 @@ bool text_folders_load(Table *table, const NnrtSource *source, const TableReques
 bool class_files(ClassFiles *files, const NnrtSource *source, const char *root,
                  const TableRequest *request, Failure *failure);
 bool column_is_class(const NnrtColumn *column);
+typedef struct { // what rows of a zip are found by
+  char **at;
+  int64_t n, room;
+} Keys;
+bool zip_load(Table *table, const NnrtSource *source, const TableRequest *request,
+              Failure *failure);
+bool keys_add(Keys *keys, const char *text, size_t length, Failure *failure);
+// The cells of the column of this name.
+bool csv_keys(const NnrtSource *source, const TableRequest *request, const char *name, Keys *keys,
+              Failure *failure);
 bool cifar_load(Table *table, const NnrtSource *source, const TableRequest *request,
                 Failure *failure);
 bool csv_has_header(const char *path, const NnrtSource *source, bool *header, Failure *failure);
