@@ -386,6 +386,11 @@ static void try_consts(Elab *e, Scope *scope) {
       entry_value(e, n);
 }
 
+// A module of the library that is there without `use`.
+static Val module_value(Elab *e, void *name) {
+  return (Val){.kind = V_MODULE, .scope = std_module(e, name)->scope};
+}
+
 Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   Elab *e = arena_new(s->perm, Elab);
   e->s = s;
@@ -393,6 +398,7 @@ Module *elaborate(Session *s, uint32_t file, const ElabOptions *options) {
   read_defines(e, options);
   if (!std_module(e, "prelude"))
     ice("the standard library has no prelude");
+  scope_add_lazy(e, e->prelude, intern(e->s, "preprocess"), module_value, "preprocess", (Span){0});
   SourceModule *user = add_file(e, s->source.at[file].path, file);
   if (has_syntax_errors(s))
     return NULL;

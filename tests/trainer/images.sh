@@ -165,6 +165,13 @@ equal "a field over the one of its name in other data" "$(run from --log json | 
 equal "off in predict there too" "$(run from predict --log json)" '{"row":0,"P.0":[0.274509817,0,1],"P.1":[0.549019635,0,2]}'
 holds "preview wants something to show" "$(run net preview)" "no data of this program"
 
+# ---- what published networks want: (255, 127.5, 0) red, green, blue, less and by the means of ImageNet
+echo "255,127.5,0" > "$work/pixel.csv"
+echo 'predict P(p: f32[1, 1, 3]) { (preprocess.caffe(p)[0, 0], p |> preprocess.torch |> flatten, preprocess.tf(p)[0, 0]) }' |
+  compiled pixel
+equal "preprocess" "$(run pixel predict --log json pixel.csv | grep -o '[[].*' | sed 's/"[^"]*"://g; s/}//')" \
+  "[-103.939003,10.7210007,131.320007],[2.24890828,0.196428567,-1.80444443],[1,0,-1]"
+
 # ---- the library is there only where it is used
 if command -v ldd > /dev/null; then
   equal "programs of pictures are linked with libjpeg" "$(ldd "$work/net" | grep -c libjpeg)" 1
