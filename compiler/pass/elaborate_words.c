@@ -389,7 +389,7 @@ bool elab_data_step(Elab *e, Scope *scope, Node *node, Val *out) {
   const Entry *found = scope_find(scope, step.name);
   if (is_fitted(&step))
     *out = fitted(e, scope, data, &step);
-  else if (strcmp(step.name, "resize") == 0 && is_row(step.operand) &&
+  else if (strcmp(step.name, "resize") == 0 && row_of(data, step.operand) &&
            (!found || is_library(e, found->where)))
     *out = resized_value(e, data, node, step.operand, step.arg, step.n);
   else if (found)
