@@ -9,7 +9,9 @@
 enum { MAX_HEIGHT = 16 };
 #define ROWS(X)                                                                                    \
   X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#ifndef VECTORS // of a row; the includer may need fewer
 #define VECTORS(X) X(0) X(1) X(2) X(3)
+#endif
 
 typedef struct {
   v16f at[4];

@@ -15,10 +15,11 @@ typedef struct {
   int64_t H, W, pixel; // floats from pixel to pixel
   int64_t channels, taps_h, taps_w;
   int64_t stride_h, stride_w, dilation_h, dilation_w, top, left;
-  bool copied;                   // the window has to be
+  bool copied;                   // the window has to be, for the zeros around
+  bool skips;                    // taps that would read them are left out; across is 1 then
   int64_t rows, cols;            // of pixels to make
   int across, along;             // of a block of them: constants
-  int64_t tail;                  // columns left over, where that is known; else -1
+  int64_t tail, less;            // columns left over; in lines of one pixel less: constants
   int64_t at, at_right, at_down; // number of the first pixel; of its neighbours
 } View;
 
@@ -29,9 +30,28 @@ typedef struct {
   int64_t ld, first;   // out[pixel*ld + first + column]
   int64_t columns, of; // of this tile; of a group (a constant)
   int nr;              // vectors of a strip: a constant
+  bool direct;         // sums are made in place
   const float *panel;  // strip by strip
   float *window, *sum;
 } Target;
+
+KERNEL Target target_of(const NnrtArgs *args, NnrtEpilogue epilogue, const NnrtDirectTile *tile,
+                        float *out, int64_t ld, int64_t first, int64_t columns, int64_t of) {
+  const int nr = of <= LANES ? 1 : DIRECT_WIDTH;
+  float *const scratch = args->scratch;
+  return (Target){.args = args,
+                  .epilogue = epilogue,
+                  .out = out,
+                  .ld = ld,
+                  .first = first,
+                  .columns = columns,
+                  .of = of,
+                  .nr = nr,
+                  .direct = !epilogue && out && of % (LANES * nr) == 0,
+                  .panel = scratch,
+                  .window = scratch + tile->window,
+                  .sum = scratch + tile->sum};
+}
 
 // ---- blocks ------------------------------------------------------------------------------------
 
@@ -56,38 +76,127 @@ KERNEL void finish(const Target *t, const View *v, int64_t at, int64_t column, i
       }
 }
 
-KERNEL void pixels(const Target *t, const View *v, const DirectBlock *from, const float *x,
-                   int64_t at, int64_t column, int across, int along) {
-  const bool direct = !t->epilogue && t->out && t->of % (LANES * t->nr) == 0;
+// The block at a pixel: where it reads and writes. The lines of `out` are asked for before they are
+// written, and what the next block will read while this one is computed.
+KERNEL DirectBlock block_at(const Target *t, const View *v, const DirectBlock *from, int64_t u,
+                            int64_t at, int64_t column, int across, int along) {
+  const int64_t terms = v->taps_h * v->taps_w * v->channels;
   DirectBlock b = *from;
-  b.x = x;
-  b.sum = direct ? t->out + at * t->ld + t->first + column : t->sum;
-  b.sum_along = direct ? v->at_right * t->ld : LANES * t->nr;
-  b.sum_across = direct ? v->at_down * t->ld : LANES * t->nr * along;
+  b.x += u * b.x_along;
+  b.sum = t->direct ? t->out + at * t->ld + t->first + column : t->sum;
+  b.sum_along = t->direct ? v->at_right * t->ld : LANES * t->nr;
+  b.sum_across = t->direct ? v->at_down * t->ld : LANES * t->nr * along;
+  if (!v->copied && terms > 0) {
+    b.next = b.x + along * b.x_along + (b.n[0] - 1) * b.step[0];
+    b.next_step = (along * b.x_along * (int64_t)sizeof(float) + terms - 1) / terms;
+  }
+  if (t->out)
+#pragma clang loop unroll(disable)
+    for (int y = 0; y < across; y++)
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < along; i++) {
+        float *to = t->out + (at + y * v->at_down + i * v->at_right) * t->ld + t->first + column;
+        __builtin_prefetch(to, 1);
+        if (t->nr > 1)
+          __builtin_prefetch(to + LANES, 1);
+      }
+  return b;
+}
+
+KERNEL void pixels(const Target *t, const View *v, const DirectBlock *from, int64_t u, int64_t row,
+                   int64_t column, int across, int along) {
+  const int64_t at = v->at + row * v->at_down + u * v->at_right;
+  DirectBlock b = block_at(t, v, from, u, at, column, across, along);
+  if (b.step[1] == v->channels) // the taps of a row are neighbours
+    b.n[1] = 1, b.n[2] = v->taps_w * v->channels;
   direct_block(&b, across, along, t->nr);
-  if (!direct)
+  if (!t->direct)
     finish(t, v, at, column, across, along);
+}
+
+// Which of `n` pixels from `u` on each column of taps reaches.
+KERNEL DirectEdges edges_at(const View *v, int64_t u, int n) {
+  DirectEdges e = {0};
+  bool all = true;
+#define TAP(j)                                                                                     \
+  if (j < v->taps_w) {                                                                             \
+    int64_t x = v->left + j * v->dilation_w + u * v->stride_w, rest = v->W - x;                    \
+    int64_t from = x < 0 ? (v->stride_w - 1 - x) / v->stride_w : 0;                                \
+    int64_t to = rest > 0 ? (rest + v->stride_w - 1) / v->stride_w : 0;                            \
+    e.from[j] = (int)(from < n ? from : n);                                                        \
+    e.to[j] = (int)(to < n ? to : n);                                                              \
+    all = all && e.from[j] == 0 && e.to[j] == n;                                                   \
+  }
+  // clang-format off
+  TAP(0) TAP(1) TAP(2)
+  // clang-format on
+#undef TAP
+      e.taps = all ? 0 : (int)v->taps_w;
+  return e;
+}
+
+// True if zeros can be left out: only the first and the last block of a line meet any.
+KERNEL bool can_skip(const View *v) {
+  int64_t end = v->cols - (v->tail > 0 ? v->tail : v->along); // of the blocks between
+  return v->taps_w <= DIRECT_EDGES && v->channels >= LANES &&
+         (end < 2 * v->along || (edges_at(v, v->along, v->along).taps == 0 &&
+                                 edges_at(v, end - v->along, v->along).taps == 0));
+}
+
+// Leaves out rows of taps above and below the image.
+KERNEL void skip_rows(const Target *t, const View *v, DirectBlock *b, int64_t row) {
+  int64_t y = v->top + row * v->stride_h, rest = v->H - y;
+  int64_t from = y < 0 ? (v->dilation_h - 1 - y) / v->dilation_h : 0;
+  int64_t to = rest > 0 ? (rest + v->dilation_h - 1) / v->dilation_h : 0;
+  to = to < v->taps_h ? to : v->taps_h;
+  b->n[0] = from < to ? to - from : 0;
+  b->x += from * b->step[0];
+  b->row += from * v->taps_w * v->channels * LANES * t->nr;
+}
+
+KERNEL void edge_pixels(const Target *t, const View *v, const DirectBlock *from, int64_t u,
+                        int64_t row, int64_t column, int along) {
+  const int64_t at = v->at + row * v->at_down + u * v->at_right;
+  DirectBlock b = block_at(t, v, from, u, at, column, 1, along);
+  DirectEdges edges = edges_at(v, u, along);
+  edges.taps = (int)v->taps_w;
+  direct_edge_block(&b, along, t->nr, &edges);
+  if (!t->direct)
+    finish(t, v, at, column, 1, along);
+}
+
+// One line of blocks, without the taps that meet zeros.
+KERNEL void skipping_line(const Target *t, const View *v, const DirectBlock *from, int64_t row,
+                          int64_t column) {
+  DirectBlock b = *from;
+  const int64_t last = v->tail > 0 ? v->tail : v->along, end = v->cols - last;
+  skip_rows(t, v, &b, row);
+  if (v->cols > v->along)
+    edge_pixels(t, v, &b, 0, row, column, v->along);
+#pragma clang loop unroll(disable)
+  for (int64_t u = v->along; u < end; u += v->along)
+    pixels(t, v, &b, u, row, column, 1, v->along);
+  edge_pixels(t, v, &b, end, row, column, (int)last);
 }
 
 // One line of blocks: whole ones, then what is left.
 KERNEL void line(const Target *t, const View *v, const DirectBlock *b, int64_t row, int64_t column,
                  int across) {
-  const float *x = b->x + row * b->x_across;
-  int64_t at = v->at + row * v->at_down, u = 0;
+  int64_t u = 0;
 #pragma clang loop unroll(disable)
   for (; u + v->along <= v->cols; u += v->along)
-    pixels(t, v, b, x + u * b->x_along, at + u * v->at_right, column, across, v->along);
-  if (v->tail > 0)
-    pixels(t, v, b, x + u * b->x_along, at + u * v->at_right, column, across, (int)v->tail);
-  if (v->tail >= 0)
-    return;
-#define REST(n)                                                                                    \
-  if (n < v->along && u + n <= v->cols) {                                                          \
-    pixels(t, v, b, x + u * b->x_along, at + u * v->at_right, column, across, n);                  \
-    u += n;                                                                                        \
-  }
-  REST(8) REST(4) REST(2) REST(1)
-#undef REST
+    pixels(t, v, b, u, row, column, across, v->along);
+  if (v->tail > 0 && u + v->tail == v->cols)
+    pixels(t, v, b, u, row, column, across, (int)v->tail);
+  if (v->less > 0 && u + v->less == v->cols)
+    pixels(t, v, b, u, row, column, across, (int)v->less);
+}
+
+// The block of a row's first pixel.
+KERNEL DirectBlock row_of(const DirectBlock *b, int64_t row) {
+  DirectBlock of = *b;
+  of.x += row * b->x_across;
+  return of;
 }
 
 // All pixels of a view.
@@ -115,18 +224,26 @@ KERNEL void view(const Target *t, const View *v) {
       .row_step = LANES * t->nr,
       .first = true,
   };
-  if (v->dilation_w == 1 && pixel == v->channels) // the taps of a row are neighbours
-    b.n[1] = 1, b.n[2] = v->taps_w * v->channels;
 #pragma clang loop unroll(disable)
   for (int64_t column = 0; column < t->columns; column += LANES * t->nr) {
     int64_t row = 0;
+    if (v->skips)
 #pragma clang loop unroll(disable)
-    for (; row + v->across <= v->rows; row += v->across)
-      line(t, v, &b, row, column, v->across);
+      for (; row < v->rows; row++) {
+        DirectBlock of = row_of(&b, row);
+        skipping_line(t, v, &of, row, column);
+      }
+#pragma clang loop unroll(disable)
+    for (; row + v->across <= v->rows; row += v->across) {
+      DirectBlock of = row_of(&b, row);
+      line(t, v, &of, row, column, v->across);
+    }
     if (v->across > 1)
 #pragma clang loop unroll(disable)
-      for (; row < v->rows; row++)
-        line(t, v, &b, row, column, 1);
+      for (; row < v->rows; row++) {
+        DirectBlock of = row_of(&b, row);
+        line(t, v, &of, row, column, 1);
+      }
     b.row += v->taps_h * v->taps_w * v->channels * LANES * t->nr;
   }
 }
@@ -166,15 +283,14 @@ EXPORT void nnrt_direct_out_f32(const NnrtArgs *args, int64_t tile0, int64_t til
                                 const float *filter, float *out, int64_t N, const NnrtDirect *s,
                                 const NnrtDirectTile *t, NnrtEpilogue epilogue) {
   const int64_t C = s->C / s->groups, F = s->F / s->groups, terms = s->KH * s->KW * C;
-  const int nr = F <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(s->OW);
+  const int nr = F <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(s->OW, s->C * s->stride_w);
   float *const panel = args->scratch;
   int64_t packed = -1;
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
     Tile at = tile_at(t, number, N, F, s->OH);
-    Target target = {args,          epilogue, out, s->F,  at.group * F + at.column,
-                     at.columns,    F,        nr,  panel, panel + t->window,
-                     panel + t->sum};
+    Target target =
+        target_of(args, epilogue, t, out, s->F, at.group * F + at.column, at.columns, F);
     if (at.panel != packed)
 #pragma clang loop unroll(disable)
       for (int64_t c = 0; c < at.columns; c += LANES * nr)
@@ -193,15 +309,16 @@ EXPORT void nnrt_direct_out_f32(const NnrtArgs *args, int64_t tile0, int64_t til
               .dilation_w = s->dilation_w,
               .top = at.row * s->stride_h - s->pad_top,
               .left = -s->pad_left,
-              .copied = !nnrt_direct_inside(s),
               .rows = at.rows,
               .cols = s->OW,
-              .across = direct_across(t->rows, along),
               .along = along,
               .tail = s->OW % along,
               .at = (at.image * s->OH + at.row) * s->OW,
               .at_right = 1,
               .at_down = s->OW};
+    v.skips = !nnrt_direct_inside(s) && can_skip(&v);
+    v.copied = !nnrt_direct_inside(s) && !v.skips;
+    v.across = v.skips ? 1 : direct_across(t->rows, along);
     view(&target, &v);
   }
 }
@@ -269,24 +386,14 @@ EXPORT void nnrt_direct_in_f32(const NnrtArgs *args, int64_t tile0, int64_t tile
                                const NnrtDirectTile *t, NnrtEpilogue epilogue) {
   const int64_t C = s->C / s->groups, F = s->F / s->groups;
   const int64_t widest = (s->W + s->stride_w - 1) / s->stride_w;
-  const int nr = C <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(widest);
+  const int nr = C <= LANES ? 1 : DIRECT_WIDTH, along = direct_along(widest, s->F);
   const bool one = s->stride_h == 1 && s->stride_w == 1; // then all about phases is constant
   float *const scratch = args->scratch;
   int64_t packed = -1;
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
     Tile at = tile_at(t, number, N, C, s->H);
-    Target target = {args,
-                     epilogue,
-                     in,
-                     s->C,
-                     at.group * C + at.column,
-                     at.columns,
-                     C,
-                     nr,
-                     scratch,
-                     scratch + t->window,
-                     scratch + t->sum};
+    Target target = target_of(args, epilogue, t, in, s->C, at.group * C + at.column, at.columns, C);
     float *panel = scratch;
 #pragma clang loop unroll(disable)
     for (int64_t p = 0; p < s->stride_h; p++)
@@ -322,13 +429,17 @@ EXPORT void nnrt_direct_in_f32(const NnrtArgs *args, int64_t tile0, int64_t tile
                   .across =
                       direct_across(t->rows / s->stride_h + (t->rows % s->stride_h != 0), along),
                   .along = along,
-                  .tail = s->W % s->stride_w == 0 ? s->W / s->stride_w % along : -1,
+                  .tail = widest % along,
+                  .less = s->W % s->stride_w == 0 ? 0 : (widest - 1) % along,
                   .at = (at.image * s->H + at.row + p) * s->W + q,
                   .at_right = s->stride_w,
                   .at_down = s->stride_h * s->W};
         if (one) {
           v.rows = at.rows;
           v.cols = s->W;
+          v.skips = v.copied && can_skip(&v);
+          v.copied = v.copied && !v.skips;
+          v.across = v.skips ? 1 : v.across;
         }
         if (v.rows > 0 && v.cols > 0)
           view(&target, &v);

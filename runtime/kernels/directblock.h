@@ -4,6 +4,7 @@
 #ifndef NNRT_DIRECTBLOCK_H
 #define NNRT_DIRECTBLOCK_H
 
+#define VECTORS(X) X(0) X(1)
 #include "block.h"
 
 #if NNRT_LEVEL == 4 // 32 registers: 28 sums, 2 of channels, 1 of x
@@ -22,50 +23,102 @@ typedef struct {
   int64_t row_step;          // so far apart
   float *sum;
   int64_t sum_along, sum_across;
-  bool first; // else go on from the sums in `sum`
+  bool first;        // else go on from the sums in `sum`
+  const float *next; // what the next block will read: fetched `next_step` bytes further with
+  int64_t next_step; // each step. NULL: it is in cache
 } DirectBlock;
+
+// Which entries of a line each column of taps reaches.
+enum { DIRECT_EDGES = 3 };
+typedef struct {
+  int taps, from[DIRECT_EDGES], to[DIRECT_EDGES];
+} DirectEdges;
+
+typedef struct { // how far a block has come
+  const float *row;
+  const char *next;
+} DirectPlace;
+
+// The innermost steps, for entries [from, to) of each line.
+KERNEL void direct_steps(const DirectBlock *p, Row *acc, DirectPlace *at, const float *x,
+                         int entries, int along, int nr, int from, int to) {
+  if (from >= to) {
+    at->row += p->n[2] * p->row_step;
+    return;
+  }
+#pragma clang loop unroll(disable)
+  for (int64_t i = p->n[2]; i > 0; i--) {
+    Row channels = load_row(at->row, nr);
+#define STEP(i)                                                                                    \
+  if (i < entries && i % along >= from && i % along < to)                                          \
+    multiply_row(&acc[i], x[i / along * p->x_across + i % along * p->x_along], &channels, nr);
+    ROWS(STEP)
+#undef STEP
+    if (p->next) {
+      __builtin_prefetch(at->next);
+      at->next += p->next_step;
+    }
+    x += p->step[2];
+    at->row += p->row_step;
+  }
+}
 
 #ifndef DIRECT_BLOCK // a test of any size compiles it once
 #define DIRECT_BLOCK KERNEL
 #endif
-// across, along and nr are constants after inlining.
-DIRECT_BLOCK void direct_block(const DirectBlock *p, int across, int along, int nr) {
-  Row acc[MAX_HEIGHT];
-  const float *row = p->row;
-  const int entries = across * along;
+// clang-format off
 #define BEGIN(i)                                                                                   \
   if (i < entries)                                                                                 \
     acc[i] = load_row(p->sum + i / along * p->sum_across + i % along * p->sum_along,               \
                       p->first ? 0 : nr);
+#define END(i)                                                                                     \
+  if (i < entries)                                                                                 \
+    store_row(&acc[i], p->sum + i / along * p->sum_across + i % along * p->sum_along, nr);
+// clang-format on
+
+// across, along and nr are constants after inlining.
+DIRECT_BLOCK void direct_block(const DirectBlock *p, int across, int along, int nr) {
+  Row acc[MAX_HEIGHT];
+  DirectPlace at = {p->row, (const char *)p->next};
+  const int entries = across * along;
   ROWS(BEGIN)
 #pragma clang loop unroll(disable)
   for (int64_t i0 = 0; i0 < p->n[0]; i0++)
 #pragma clang loop unroll(disable)
-    for (int64_t i1 = 0; i1 < p->n[1]; i1++) {
-      const float *x = p->x + i0 * p->step[0] + i1 * p->step[1];
-#pragma clang loop unroll(disable)
-      for (int64_t i2 = p->n[2]; i2 > 0; i2--) {
-        Row channels = load_row(row, nr);
-#define STEP(i)                                                                                    \
-  if (i < entries)                                                                                 \
-    multiply_row(&acc[i], x[i / along * p->x_across + i % along * p->x_along], &channels, nr);
-        ROWS(STEP)
-        x += p->step[2];
-        row += p->row_step;
-      }
-    }
-#define END(i)                                                                                     \
-  if (i < entries)                                                                                 \
-    store_row(&acc[i], p->sum + i / along * p->sum_across + i % along * p->sum_along, nr);
+    for (int64_t i1 = 0; i1 < p->n[1]; i1++)
+      direct_steps(p, acc, &at, p->x + i0 * p->step[0] + i1 * p->step[1], entries, along, nr, 0,
+                   along);
   ROWS(END)
-#undef BEGIN
-#undef STEP
-#undef END
 }
 
-// How many entries of a line go in one block: blocks of a line are alike.
-KERNEL int direct_along(int64_t line) {
-  return (int)((line - 1) / ((line + DIRECT_HEIGHT - 1) / DIRECT_HEIGHT) + 1);
+// One line of entries, of which some taps reach only some. Edges are constants too.
+DIRECT_BLOCK void direct_edge_block(const DirectBlock *p, int along, int nr,
+                                    const DirectEdges *edges) {
+  Row acc[MAX_HEIGHT];
+  DirectPlace at = {p->row, (const char *)p->next};
+  const int entries = along;
+  ROWS(BEGIN)
+#pragma clang loop unroll(disable)
+  for (int64_t i0 = 0; i0 < p->n[0]; i0++) {
+#define TAP(j)                                                                                     \
+  if (j < edges->taps)                                                                             \
+    direct_steps(p, acc, &at, p->x + i0 * p->step[0] + j * p->step[1], entries, along, nr,         \
+                 edges->from[j], edges->to[j]);
+    // clang-format off
+    TAP(0) TAP(1) TAP(2)
+    // clang-format on
+#undef TAP
+  }
+  ROWS(END)
+}
+#undef BEGIN
+#undef END
+
+// How many entries of a line go in one block: blocks of a line are alike. Entries a multiple of
+// 4 KB apart share one set of a cache.
+KERNEL int direct_along(int64_t line, int64_t apart) {
+  const int64_t most = DIRECT_HEIGHT > 8 && apart % 1024 == 0 ? 7 : DIRECT_HEIGHT;
+  return (int)((line - 1) / ((line + most - 1) / most) + 1);
 }
 
 // And how many short lines.

@@ -67,7 +67,7 @@ KERNEL void entries(const Task *k, const Tile *at, const Piece *p, int64_t tap, 
 // `n` entries that are neighbours in x; `of`: n where it is constant, else -1.
 KERNEL void run(const Task *k, const Tile *at, const Piece *p, int64_t tap, int64_t entry,
                 const float *x, int64_t n, int64_t of, int across) {
-  const int along = of > 0 ? direct_along(of) : DIRECT_HEIGHT;
+  const int along = of > 0 ? direct_along(of, 1) : DIRECT_HEIGHT;
   int64_t i = 0;
 #pragma clang loop unroll(disable)
   for (; i + along <= n; i += along)

@@ -103,19 +103,16 @@ int main(int argc, char **argv) {
 
 typedef void Convolution(const NnrtArgs *args, int64_t tiles, const float *a, const float *b,
                          float *c, int64_t N);
-#define DEFINE(name, ...)                                                                          \
-  static __attribute__((noinline)) void name##_0(                                                  \
+
+#define DEFINE_ONE(name, of, function)                                                             \
+  static __attribute__((noinline)) void name##_##of(                                               \
       const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t N) {  \
-    nnrt_direct_out_f32(args, 0, tiles, a, b, c, N, &name, &tile_##name##_0, NULL);                \
-  }                                                                                                \
-  static __attribute__((noinline)) void name##_1(                                                  \
-      const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t N) {  \
-    nnrt_direct_in_f32(args, 0, tiles, a, b, c, N, &name, &tile_##name##_1, NULL);                 \
-  }                                                                                                \
-  static __attribute__((noinline)) void name##_2(                                                  \
-      const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t N) {  \
-    nnrt_direct_filter_f32(args, 0, tiles, a, b, c, N, &name, &tile_##name##_2, NULL);             \
+    function(args, 0, tiles, a, b, c, N, &name, &tile_##name##_##of, NULL);                        \
   }
+#define DEFINE(name, ...)                                                                          \
+  DEFINE_ONE(name, 0, nnrt_direct_out_f32)                                                         \
+  DEFINE_ONE(name, 1, nnrt_direct_in_f32)                                                          \
+  DEFINE_ONE(name, 2, nnrt_direct_filter_f32)
 CHOSEN(SHAPE)
 CHOSEN(DEFINE)
 
@@ -200,7 +197,9 @@ static void peer_close(Peer *p) {
 static double log_ratio[3], least_ratio[3] = {9, 9, 9};
 static int measured;
 enum { LEAST = 10 }; // rounds
+#ifndef SECONDS
 #define SECONDS 0.25
+#endif
 
 static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, const NnrtDirectTile *t,
                     Convolution *own_run, double fma) {
