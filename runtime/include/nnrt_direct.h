@@ -112,6 +112,11 @@ static inline NnrtDirectTile nnrt_direct_filter_tile(const NnrtDirect *s) {
   NnrtDirectTile t = {.rows = s->KH, .depth = C < 64 ? C : 64};
   t.columns = nnrt_direct_up(F < 64 ? F : 64, nnrt_direct_strip(F));
   bool few_entries = s->KW * C < 8; // then one block has several rows of the filter
+  if (s->KH * s->KW == 1 && C % 128 == 0 && F % 128 == 0 &&
+      C / 128 * (F / 128) >= NNRT_DIRECT_FILTER_TILES) // a pixel's way to the core pays longer
+    t.depth = t.columns = 128;
+  if (s->KH * s->KW * C <= NNRT_DIRECT_STRIP && F >= 2 * NNRT_DIRECT_STRIP)
+    few_entries = true; // `out` is read once for all of them
   if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && t.columns > NNRT_DIRECT_STRIP)
     t.columns = NNRT_DIRECT_STRIP;
   if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && t.depth > 32)

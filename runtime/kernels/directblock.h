@@ -137,6 +137,14 @@ KERNEL void direct_zero(float *p, int64_t n) {
     p[i] = 0;
 }
 
+enum { DIRECT_AHEAD = 8 }; // pixels: rows of channels that lie apart are asked for so early
+
+KERNEL void direct_fetch(const float *p, int64_t n) {
+#pragma clang loop unroll(disable)
+  for (int64_t i = 0; i < n; i += LANES)
+    __builtin_prefetch(p + i);
+}
+
 // Where an image lies and which window of it is wanted: `rows` x `cols` pixels from row `top` and
 // column `left`, either of which may lie outside.
 typedef struct {
@@ -164,8 +172,10 @@ KERNEL void direct_window(const Window *w, float *to) {
       __builtin_memcpy(to + before * n, x, (size_t)(cols * n) * sizeof(float));
     else
 #pragma clang loop unroll(disable)
-      for (int64_t i = 0; i < cols; i++)
+      for (int64_t i = 0; i < cols; i++) {
+        direct_fetch(x + (i + DIRECT_AHEAD) * w->pixel, n);
         __builtin_memcpy(to + (before + i) * n, x + i * w->pixel, (size_t)n * sizeof(float));
+      }
     direct_zero(to + (before + cols) * n, (w->cols - before - cols) * n);
   }
 }

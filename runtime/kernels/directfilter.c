@@ -152,10 +152,12 @@ KERNEL void pack_out(const Task *k, const Tile *at, Piece *p, int64_t pixel, int
 #pragma clang loop unroll(disable)
   for (int64_t c = 0; c < at->columns; c += LANES * k->nr)
 #pragma clang loop unroll(disable)
-    for (int64_t i = 0; i < pixels; i++)
+    for (int64_t i = 0; i < pixels; i++) {
+      direct_fetch(out + (i + DIRECT_AHEAD) * k->s->F + c, LANES * k->nr);
 #pragma clang loop unroll(disable)
       for (int j = 0; j < k->nr; j++, to += LANES)
         *(v16f *)to = load_first(out + i * k->s->F + c + LANES * j, at->columns - c - LANES * j);
+    }
 }
 
 KERNEL void finish(const Task *k, const Tile *at, const NnrtArgs *args, float *filter,

@@ -220,6 +220,8 @@ static void check_sizes(void) {
   check(square(2, 30, 29, 66, 130, 3, 1));
   check(square(2, 57, 58, 130, 40, 3, 2));
   check(square(1, 9, 9, 520, 300, 1, 2));
+  check(square(2, 3, 3, 256, 512, 1, 1)); // tiles of a filter of one pixel are larger,
+  check(square(2, 9, 8, 3, 70, 3, 1));    // those of few entries take all rows
 }
 
 int main(void) {
