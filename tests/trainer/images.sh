@@ -167,7 +167,7 @@ holds "preview wants something to show" "$(run net preview)" "no data of this pr
 
 # ---- what published networks want: (255, 127.5, 0) red, green, blue, less and by the means of ImageNet
 echo "255,127.5,0" > "$work/pixel.csv"
-echo 'predict P(p: f32[1, 1, 3]) { (preprocess.caffe(p)[0, 0], p |> preprocess.torch |> flatten, preprocess.tf(p)[0, 0]) }' |
+echo 'predict P(p: f32[1, 1, 3]) { (preprocess.caffe(p)[0, 0], p |> preprocess.imagenet |> flatten, preprocess.signed(p)[0, 0]) }' |
   compiled pixel
 equal "preprocess" "$(run pixel predict --log json pixel.csv | grep -o '[[].*' | sed 's/"[^"]*"://g; s/}//')" \
   "[-103.939003,10.7210007,131.320007],[2.24890828,0.196428567,-1.80444443],[1,0,-1]"
