@@ -107,6 +107,19 @@ static bool is_any_shape(const Node *type) { // f32[..]
   return type && type->kind == N_TYPE && type->list.n == 1 && type->list.at[0]->kind == N_DIM_REST;
 }
 
+static bool is_called(const Node *type) {
+  return type && type->kind == N_TYPE &&
+         (strcmp(type->name, "fn") == 0 || strcmp(type->name, "layer") == 0);
+}
+
+// bool[.., S]: what is true (or false) everywhere needs no axes.
+static bool is_truth_of_any_rank(const Node *type) {
+  bool rest = false;
+  for (uint32_t i = 0; type && type->kind == N_TYPE && i < type->list.n; i++)
+    rest |= type->list.at[i]->kind == N_DIM_REST;
+  return rest && type->list.n > 1 && strcmp(type->name, "bool") == 0;
+}
+
 static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
                     bool settings) {
   Fit fit = {
@@ -125,8 +138,9 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   bool known = !arg && param->type && type_known(e, into, param->type, &want);
   fit.fill = !arg || (is_number(arg->v) && is_any_shape(param->type)); // bce(scores, 1)
   Val v = arg ? arg->v : elab_expr(e, into, param->a, known ? &want : NULL);
-  bool callable = param->type && param->type->kind == N_TYPE &&
-                  (strcmp(param->type->name, "fn") == 0 || strcmp(param->type->name, "layer") == 0);
+  bool callable = is_called(param->type);
+  if (v.kind == V_BOOL && is_truth_of_any_rank(param->type))
+    return v;
   if (callable && v.kind == V_OPTIMIZER)
     v = elab_optimizer(e, v, fit.span);
   if (callable && v.kind == V_FUNCTION && !v.builtin && v.decl->has_params2 && !v.bound)
@@ -148,6 +162,9 @@ static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Sp
     Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s `%s`", decl->name,
                                settings ? "setting" : "argument", param->name);
     diag_note(e->s, d, param->span, "declared here");
+    if (settings && is_called(param->type) && strcmp(param->type->name, "layer") == 0)
+      diag_note(e->s, d, (Span){0}, "it is a layer as well, one of its own: %s(..., %s = LSTM(8))",
+                decl->name, param->name);
     missing = true;
   }
   return missing;

@@ -107,8 +107,12 @@ static Val do_select(Elab *e, const Builtin *b, Arg *arg, Span span, const Type 
     return val_error();
   Type shape; // the condition and the values stretch to each other
   if (!join_shapes(&c.t->type, c.ones, &x[0]->type, ones, &shape, &ones)) {
-    elab_error(e, span, "shape-mismatch", "select: the shapes %s and %s don't fit together",
-               val_text(e, c), type_user_text(e, &x[0]->type));
+    Diagnostic *d =
+        elab_error(e, span, "shape-mismatch", "select: the shapes %s and %s don't fit together",
+                   val_text(e, c), type_user_text(e, &x[0]->type));
+    diag_note(e->s, d, arg[0].span, "the condition, %s", val_text(e, c));
+    diag_note(e->s, d, (Span){0},
+              "it has one truth value for each number, or for each along the last axes (rule 3)");
     return val_error();
   }
   at(e, span);

@@ -52,7 +52,11 @@ static bool refuse_recursion(Elab *e, Val called, Node *decl, Node *site, Span s
     if (f->decl == decl)
       break;
   }
-  diag_error(e->s, span, "recursion", "%s calls itself: %s", decl->name, chain.at);
+  Diagnostic *d = diag_error(e->s, span, "recursion", "%s calls itself: %s", decl->name, chain.at);
+  diag_note(e->s, d, decl->name_span, "declared here");
+  diag_note(e->s, d, (Span){0},
+            "calls are expanded when compiling, this would not end (rule 38): `for i in 0..n` "
+            "repeats layers, `scan` goes through time");
   return true;
 }
 

@@ -246,8 +246,12 @@ Value *draw_make(Elab *e, Val v, const Type *type, Span span) {
   if (r.kind != V_TENSOR)
     return NULL;
   if (!type_same_shape(&r.t->type, type)) {
-    elab_error(e, s->span, "shape-mismatch", "a draw of %s becomes %s by its settings",
-               type_user_text(e, type), type_user_text(e, &r.t->type));
+    Diagnostic *d =
+        elab_error(e, s->span, "shape-mismatch", "a draw of %s becomes %s by its settings",
+                   type_user_text(e, type), type_user_text(e, &r.t->type));
+    diag_note(e->s, d, (Span){0},
+              "the numbers it is multiplied by and added to keep its shape: one number, or the "
+              "trailing axes (rules 3, 39)");
     return NULL;
   }
   s->made = r.t;

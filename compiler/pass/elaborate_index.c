@@ -115,8 +115,10 @@ static bool range_bounds(Elab *e, Scope *scope, Node *item, Dim size, Dim *from,
     return false;
   if (*from < *to)
     return true;
-  elab_error(e, item->span, "out-of-range", "nothing lies between %lld and %lld", (long long)*from,
-             (long long)*to);
+  Diagnostic *d = elab_error(e, item->span, "out-of-range", "nothing lies between %lld and %lld",
+                             (long long)*from, (long long)*to);
+  diag_note(e->s, d, (Span){0}, "a range goes up, without its end, within 0..%lld: x[0..2] is two",
+            (long long)size);
   return false;
 }
 
@@ -312,9 +314,13 @@ static Val no_member(Elab *e, Node *node, const char *of, const char *const *nam
 }
 
 static bool is_repeated(Elab *e, const AppItem *item, Span span) {
-  if (item->times > 1)
-    elab_error(e, span, "ambiguous", "`%s` was computed %u times in this application", item->name,
-               item->times);
+  if (item->times > 1) {
+    Diagnostic *d =
+        elab_error(e, span, "ambiguous", "`%s` was computed %u times in this application",
+                   item->name, item->times);
+    diag_note(e->s, d, (Span){0},
+              "name the one you mean where it is computed, with `let` or `as` (rule 15)");
+  }
   return item->times > 1;
 }
 

@@ -70,8 +70,11 @@ static Scope *predict_scope(Elab *e, Predict *p, Scope *file) {
       return NULL;
   }
   if (node->params.n && p->data) {
-    diag_error(e->s, node->params.at[0]->span, "predict-input",
-               "a predict block has its own inputs or `on` data, not both");
+    Diagnostic *d = diag_error(e->s, node->params.at[0]->span, "predict-input",
+                               "a predict block has its own inputs or `on` data, not both");
+    diag_note(e->s, d, (Span){0},
+              "leave out `on` to give `%s` when it runs, or this list to read fields of the data",
+              node->params.at[0]->name);
     return NULL;
   }
   e->target->data = p->data;
@@ -285,8 +288,10 @@ static bool predict_name_free(Elab *e, const Node *decl) {
   Program *p = program_of(e);
   for (uint32_t i = 0; i < p->predict.n; i++)
     if (p->predict.at[i].name == decl->name) {
-      diag_error(e->s, decl->name_span, "duplicate-name", "two predict blocks are called `%s`",
-                 decl->name);
+      Diagnostic *d = diag_error(e->s, decl->name_span, "duplicate-name",
+                                 "two predict blocks are called `%s`", decl->name);
+      diag_note(e->s, d, (Span){0}, "`--block %s` chooses by the name: call one of them otherwise",
+                decl->name);
       return false;
     }
   return true;

@@ -134,8 +134,12 @@ static bool same_length(Elab *e, ScanBody *s, const Value *sequence, Span span) 
     s->length = length;
   if (s->length == length)
     return true;
-  elab_error(e, span, "shape-mismatch", "sequences of %lld and of %lld turns", (long long)s->length,
-             (long long)length);
+  Diagnostic *d = elab_error(e, span, "shape-mismatch", "sequences of %lld and of %lld turns",
+                             (long long)s->length, (long long)length);
+  diag_note(e->s, d, (Span){0},
+            "a scan takes one slice of each in every turn: their first axes are equally long; cut "
+            "the longer one, x[0..%lld]",
+            (long long)(s->length < length ? s->length : length));
   return false;
 }
 

@@ -195,7 +195,11 @@ Val entry_value(Elab *e, Entry *entry) {
   if (!entry->make || (entry->ready && (is_timeless(entry->val) || entry->target == e->target)))
     return entry->val;
   if (entry->making) {
-    elab_error(e, entry->where, "recursion", "`%s` is computed from itself", entry->name);
+    Diagnostic *d =
+        elab_error(e, entry->where, "recursion", "`%s` is computed from itself", entry->name);
+    diag_note(e->s, d, (Span){0},
+              "declarations may come in any order, but one must come first: give one of them a "
+              "value that needs none of the others");
     return val_error();
   }
   Place place = place_save(e);
@@ -323,8 +327,12 @@ void at(Elab *e, Span span) {
 }
 
 bool in_program(Elab *e, Span span) {
-  if (!e->target)
-    elab_error(e, span, "not-constant", "this must be known when compiling");
+  if (!e->target) {
+    Diagnostic *d = elab_error(e, span, "not-constant", "this must be known when compiling");
+    diag_note(e->s, d, (Span){0},
+              "a const, a bound or a size is made of numbers and other consts, not of draws and "
+              "tensors: those belong into data, layers and train blocks");
+  }
   return e->target != NULL;
 }
 

@@ -88,6 +88,13 @@ static Value *reduce(Elab *e, const char *name, Value *x, const uint32_t *axes, 
   return ir_binary(b, all ? OP_eq : OP_gt, sum, ir_const(b, t, all ? (double)count : 0));
 }
 
+static void note_wants(Elab *e, Diagnostic *d, bool truth, const Type *found) {
+  const char *advice = truth          ? "truth values are wanted: x > 0"
+                       : found->range ? "an index is a name, not a number: one_hot(i) has numbers"
+                                      : "f32(x) makes numbers of truth values";
+  diag_note(e->s, d, (Span){0}, "%s", advice);
+}
+
 // A scalar known when compiling reduces to itself.
 Val shape_reduce(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want) {
   (void)want;
@@ -100,8 +107,9 @@ Val shape_reduce(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
     return val_error();
   bool truth = b->name[0] == 'a';
   if (x->type.range || truth != (x->type.elem == TY_BOOL && truth)) {
-    elab_error(e, arg[0].span, x->type.range ? "index-arithmetic" : "wrong-type", "%s of %s",
-               b->name, type_user_text(e, &x->type));
+    Diagnostic *d = elab_error(e, arg[0].span, x->type.range ? "index-arithmetic" : "wrong-type",
+                               "%s of %s", b->name, type_user_text(e, &x->type));
+    note_wants(e, d, truth, &x->type);
     return val_error();
   }
   bool chosen[MAX_RANK], keeps;
@@ -163,8 +171,17 @@ Val shape_one_hot(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   if (!i)
     return val_error();
   if (!i->type.range || (n && n != i->type.range) || i->type.rank == MAX_RANK) {
-    elab_error(e, arg[0].span, "wrong-type", "one_hot needs an index, found %s",
-               val_text(e, arg[0].v));
+    bool other = n && i->type.range && n != i->type.range;
+    Diagnostic *d = other ? elab_error(e, arg[0].span, "range-mismatch",
+                                       "one_hot of an index<%lld> for %lld classes",
+                                       (long long)i->type.range, (long long)n)
+                          : elab_error(e, arg[0].span, "wrong-type",
+                                       "one_hot needs an index, found %s", val_text(e, arg[0].v));
+    if (arg[0].v.span.file)
+      diag_note(e->s, d, arg[0].v.span, "it is declared here");
+    if (other)
+      diag_note(e->s, d, (Span){0}, "as many scores as classes: the last layer is Dense(%lld)",
+                (long long)i->type.range);
     return val_error();
   }
   Type to = i->type;
@@ -188,8 +205,11 @@ static bool dot_operand(Elab *e, const Builtin *b, const Arg *arg, Val *v) {
   *v = arg->v;
   const Type *type = v->kind == V_TENSOR ? &v->t->type : NULL;
   if (v->kind == V_BOOL || (type && (type->range || type->elem == TY_BOOL))) {
-    elab_error(e, arg->span, type && type->range ? "index-arithmetic" : "wrong-type", "%s of %s",
-               b->name, val_text(e, *v));
+    Diagnostic *d =
+        elab_error(e, arg->span, type && type->range ? "index-arithmetic" : "wrong-type",
+                   "%s of %s", b->name, val_text(e, *v));
+    if (type)
+      note_wants(e, d, false, type);
     return false;
   }
   if (type && type->elem == TY_I32) {

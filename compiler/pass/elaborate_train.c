@@ -443,8 +443,9 @@ static bool train_data(Elab *e, Train *t) {
 static bool train_name_free(Elab *e, Train *t) {
   for (uint32_t i = 0; i < program_of(e)->train.n; i++)
     if (program_of(e)->train.at[i].name == t->name) {
-      diag_error(e->s, t->node->name_span, "duplicate-name", "two train blocks are called `%s`",
-                 t->name);
+      Diagnostic *d = diag_error(e->s, t->node->name_span, "duplicate-name",
+                                 "two train blocks are called `%s`", t->name);
+      diag_note(e->s, d, (Span){0}, "figures are named by the block: call one of them otherwise");
       return false;
     }
   return true;
