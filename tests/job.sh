@@ -85,6 +85,7 @@ program() {
   "$@" > "$work.out" 2> "$work.err2"
   status=$?
   cat "$work.out"
+  [ $status -le 1 ] || echo # what it was about to say ends here
   if [ $status -gt 1 ]; then fail "$name" "exit status $status: $(tail -3 "$work.err2" | tr '\n' ' ')"
   elif ! grep -qE '^(PASS|FAIL|SKIP) ' "$work.out"; then fail "$name" "it reported nothing: $(tail -3 "$work.err2" | tr '\n' ' ')"
   elif [ $status != 0 ] && ! grep -q '^FAIL ' "$work.out"; then fail "$name" "exit status $status: $(tail -3 "$work.err2" | tr '\n' ' ')"
