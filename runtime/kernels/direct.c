@@ -86,11 +86,11 @@ KERNEL DirectBlock block_at(const Target *t, const View *v, const DirectBlock *f
   b.sum = t->direct ? t->out + at * t->ld + t->first + column : t->sum;
   b.sum_along = t->direct ? v->at_right * t->ld : LANES * t->nr;
   b.sum_across = t->direct ? v->at_down * t->ld : LANES * t->nr * along;
-  if (!v->copied && terms > 0) {
+  if (!v->copied && v->at_right == 1 && terms > 0) { // of phases it is no gain
     b.next = b.x + along * b.x_along + (b.n[0] - 1) * b.step[0];
     b.next_step = (along * b.x_along * (int64_t)sizeof(float) + terms - 1) / terms;
   }
-  if (t->out)
+  if (t->out && v->at_right == 1)
 #pragma clang loop unroll(disable)
     for (int y = 0; y < across; y++)
 #pragma clang loop unroll(disable)
@@ -135,10 +135,11 @@ KERNEL DirectEdges edges_at(const View *v, int64_t u, int n) {
   return e;
 }
 
-// True if zeros can be left out: only the first and the last block of a line meet any.
+// True if zeros can be left out: only the first and the last block of a line meet any. Blocks of
+// more than nine pixels run out of registers between the taps: a copy is faster there.
 KERNEL bool can_skip(const View *v) {
   int64_t end = v->cols - (v->tail > 0 ? v->tail : v->along); // of the blocks between
-  return v->taps_w <= DIRECT_EDGES && v->channels >= LANES &&
+  return v->along <= 9 && v->taps_w <= DIRECT_EDGES && v->channels >= LANES &&
          (end < 2 * v->along || (edges_at(v, v->along, v->along).taps == 0 &&
                                  edges_at(v, end - v->along, v->along).taps == 0));
 }
