@@ -303,13 +303,34 @@ static EVal value_of_anchor(Kernel *k, const Value *v) {
   return made;
 }
 
+// A number of the launch: see tables.c.
+static EVal value_of_size(Kernel *k, int64_t number, ElemType elem) {
+  LLVMValueRef bits = LLVMBuildTrunc(k->g->b, kernel_size(k, number), k->g->i32, "");
+  if (elem == TY_F32)
+    bits = LLVMBuildBitCast(k->g->b, bits, k->g->f32, "");
+  return (EVal){gen_splat(k->g, bits), elem};
+}
+
+static EVal value_of_const(Kernel *k, const Inst *inst) {
+  ElemType elem = inst->result[0]->type.elem;
+  double value = inst_attr(inst, "value")->f;
+  int64_t width = elem == TY_I32 ? kernel_width(k, (Dim)value) : -1, number = 2;
+  if (width >= 0) // where a part ends
+    return value_of_size(k, number + width, elem);
+  if (!group_is_affine(k->group))
+    return k->emit->constant(k->emit, elem, value);
+  for (const Inst *i = k->body->first; i != inst; i = i->next)
+    number += i->op == OP_const;
+  return value_of_size(k, number, elem);
+}
+
 static EVal value_of_inst(Kernel *k, const Inst *inst, Pos *pos) {
   const OpDef *def = op_table[inst->op];
   if (def->kind == K_ELEM && def->emit)
     return value_of_elementwise(k, inst, pos);
   switch (inst->op) {
   case OP_const:
-    return k->emit->constant(k->emit, inst->result[0]->type.elem, inst_attr(inst, "value")->f);
+    return value_of_const(k, inst);
   case OP_iota:
     return value_of_iota(k, inst, pos);
   case OP_count:

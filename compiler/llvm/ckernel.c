@@ -46,15 +46,6 @@ static int64_t random_kind(const char *kind) {
   return strcmp(kind, "bits") == 0 ? BITS : strcmp(kind, "uniform") == 0 ? UNIFORM : NORMAL;
 }
 
-// What differs between launches of one kernel: see tables.c.
-static LLVMValueRef launch_size(Kernel *k, int64_t i) {
-  enum { ARGS_SIZE = 1 };
-  Gen *g = k->g;
-  LLVMValueRef at = LLVMBuildStructGEP2(g->b, g->args_type, k->args, ARGS_SIZE, "");
-  LLVMValueRef sizes = LLVMBuildLoad2(g->b, g->ptr, at, ""), index = gen_i64(g, i);
-  return LLVMBuildLoad2(g->b, g->i64, LLVMBuildGEP2(g->b, g->i64, sizes, &index, 1, ""), "");
-}
-
 static void call_random(Kernel *k, const Call *c) {
   Gen *g = k->g;
   Type row = {.rank = 0};
@@ -64,10 +55,11 @@ static void call_random(Kernel *k, const Call *c) {
   bool per_example = c->inst->n_args > 2;
   LLVMValueRef args[] = {gen_i32(g, random_kind(inst_attr(c->inst, "kind")->s)),
                          number_argument(k, c, 0),
-                         launch_size(k, 2),
+                         kernel_size(k, 2),
                          number_argument(k, c, 1),
                          per_example ? argument(k, c, 2) : LLVMConstNull(g->ptr),
-                         kernel_dim(k, type_count(&row)),
+                         group_is_random(k->group) ? kernel_size(k, 0)
+                                                   : kernel_dim(k, type_count(&row)),
                          c->out,
                          c->from,
                          c->to};
@@ -272,10 +264,12 @@ static const Inst *find_anchor(Kernel *k) {
 
 void kernel_c(Kernel *k) {
   Call c = {.inst = find_anchor(k)};
-  LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
+  bool any = group_is_random(k->group); // of any size
+  LLVMValueRef count =
+      any ? kernel_size(k, 0) : kernel_dim(k, type_count(&c.inst->result[0]->type));
+  LLVMValueRef tile = any ? kernel_size(k, 1) : gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
   c.from = build_mul(k, k->tile0, tile);
-  c.to = build_min(k, build_mul(k, k->tile1, tile),
-                   kernel_dim(k, type_count(&c.inst->result[0]->type)));
+  c.to = build_min(k, build_mul(k, k->tile1, tile), count);
   if (c.inst->op == OP_pool_argmax) { // its places are all there is
     c.out = c.epilogue = LLVMConstNull(k->g->ptr);
   } else if (op_table[c.inst->op]->kind == K_WINDOW) {

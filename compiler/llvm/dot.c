@@ -36,7 +36,8 @@ DotShape dot_shape(Kernel *k, const Inst *dot) {
   s.dim_b_n = b_k_last ? s.dim_k : 1;
   s.M = kernel_dim(k, s.dim_m);
   s.N = kernel_dim(k, s.dim_n);
-  s.K = kernel_dim(k, s.dim_k);
+  enum { SIZE_K = 3 };
+  s.K = group_is_deep(k->group) ? kernel_size(k, SIZE_K) : kernel_dim(k, s.dim_k);
   s.batch = kernel_dim(k, s.dim_batch);
   s.a_m = a_k_last ? s.K : one;
   s.a_k = a_k_last ? one : s.M;
@@ -54,6 +55,7 @@ static void own_product(Kernel *k, const Inst *dot) {
   DotShape s = dot_shape(k, dot);
   const Attr *tile = inst_attr(k->group, "tile");
   Epilogue end = epilogue_of(k, dot);
+  int64_t depth = nnrt_gemm_depth(s.dim_k);
   LLVMValueRef args[] = {k->args,
                          k->tile0,
                          k->tile1,
@@ -72,7 +74,7 @@ static void own_product(Kernel *k, const Inst *dot) {
                          s.K,
                          gen_i64(g, tile->dims[0]),
                          gen_i64(g, tile->dims[1]),
-                         gen_i64(g, nnrt_gemm_depth(s.dim_k)),
+                         depth == s.dim_k ? s.K : gen_i64(g, depth),
                          LLVMConstInt(g->i1, nnrt_gemm_packs(s.dim_m, s.dim_n, s.dim_b_n != 1), 0),
                          end.fn};
   if (!gen_call(g, "nnrt_gemm_f32", args, sizeof args / sizeof *args))

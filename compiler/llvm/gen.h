@@ -9,6 +9,7 @@
 
 #include "llvm/codegen.h"
 #include "ops/op.h"
+#include "pass/groups.h"
 
 enum { LANES = 16 };
 
@@ -147,10 +148,16 @@ struct Kernel {
   PosMemo *maps;
   EVal *anchor; // by value number: anchors that are made; v NULL: not yet
   uint32_t n_value;
+  Dim width[MOST_WIDTHS]; // numbers that the launch has, behind count and tile (groups.h)
+  uint32_t n_width;
 };
 
 uint32_t kernel_value_number(const Kernel *k, const Value *v);
 LLVMValueRef kernel_dim(Kernel *k, Dim d);
+// Which of k->width d is, or -1.
+int64_t kernel_width(const Kernel *k, Dim d);
+// NnrtArgs.size[i]: what differs between launches of one kernel (tables.c).
+LLVMValueRef kernel_size(Kernel *k, int64_t i);
 void kernel_forget(Kernel *k); // values made so far are not to be used by the code that follows
 // The value at pos; lanes outside pos->mask are of no meaning.
 EVal body_value(Kernel *k, const Value *v, const Pos *pos);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ARGS_BUF = 0, ARGS_N = 2 };
+enum { ARGS_BUF = 0, ARGS_SIZE = 1, ARGS_N = 2 };
 
 // ---- a body being generated --------------------------------------------------------------------
 
@@ -15,7 +15,34 @@ uint32_t kernel_value_number(const Kernel *k, const Value *v) {
   return v->id;
 }
 
+static LLVMValueRef load_invariant(Kernel *k, LLVMTypeRef type, LLVMValueRef p, const char *name) {
+  Gen *g = k->g;
+  LLVMValueRef load = LLVMBuildLoad2(g->b, type, p, name);
+  unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
+  LLVMSetMetadata(load, kind,
+                  LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+  return load;
+}
+
+LLVMValueRef kernel_size(Kernel *k, int64_t i) {
+  Gen *g = k->g;
+  LLVMValueRef at = LLVMBuildStructGEP2(g->b, g->args_type, k->args, ARGS_SIZE, "");
+  LLVMValueRef sizes = load_invariant(k, g->ptr, at, "sizes"), index = gen_i64(g, i);
+  LLVMValueRef size = LLVMBuildInBoundsGEP2(g->b, g->i64, sizes, &index, 1, "");
+  return load_invariant(k, g->i64, size, "");
+}
+
+int64_t kernel_width(const Kernel *k, Dim d) {
+  for (uint32_t i = 0; i < k->n_width; i++)
+    if (k->width[i] == d)
+      return i;
+  return -1;
+}
+
 LLVMValueRef kernel_dim(Kernel *k, Dim d) {
+  int64_t width = kernel_width(k, d);
+  if (width >= 0)
+    return kernel_size(k, 2 + width);
   return d >= 0 ? gen_i64(k->g, d) : build_mul(k, k->n, gen_i64(k->g, -d));
 }
 
@@ -37,6 +64,7 @@ static void kernel_init(Kernel *k, Gen *g, const Inst *group, LLVMValueRef fn) {
   *k = (Kernel){.g = g, .group = group, .body = group->body, .yield = group->body->last, .fn = fn};
   k->kind = inst_attr(group, "kind")->s;
   k->emit = emit_create(g);
+  k->n_width = group_widths(group, k->width);
   k->n_value = region_number(k->body);
   k->memo = arena_array(g->arena, Memo *, k->n_value + 1);
   k->anchor = arena_array(g->arena, EVal, k->n_value + 1);
@@ -47,15 +75,6 @@ static void kernel_init(Kernel *k, Gen *g, const Inst *group, LLVMValueRef fn) {
   for (uint32_t i = 0; i < group->n_results; i++)
     if (inplace_argument(group, i) >= 0)
       k->read_only[inplace_argument(group, i)] = false;
-}
-
-static LLVMValueRef load_invariant(Kernel *k, LLVMTypeRef type, LLVMValueRef p, const char *name) {
-  Gen *g = k->g;
-  LLVMValueRef load = LLVMBuildLoad2(g->b, type, p, name);
-  unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
-  LLVMSetMetadata(load, kind,
-                  LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
-  return load;
 }
 
 static void load_arguments(Kernel *k) {

@@ -1,6 +1,33 @@
 // The canonical text of a group: two groups with equal texts are one kernel. Values are numbers in
-// order, places in the source are left out.
+// order, places in the source are left out, and so is what the code takes from its launch
+// (tables.c).
 #include "llvm/gen.h"
+
+typedef struct {
+  Text text;
+  Dim count;   // of a flat group: written in the place of shapes
+  bool affine; // its constants are left out
+  Dim width[MOST_WIDTHS];
+  uint32_t n_width; // these are written as their places
+  const Inst *deep; // a product of any depth: shapes of its sides are left out
+} Key;
+
+static void put_width(Key *key, Dim d) {
+  for (uint32_t i = 0; i < key->n_width; i++)
+    if (key->width[i] == d) {
+      text_printf(&key->text, "$%u,", i);
+      return;
+    }
+  text_printf(&key->text, "%lld,", (long long)d);
+}
+
+// Numbers of axes, the last of which may be a width.
+static void put_dims(Key *key, const Dim *dim, uint32_t n) {
+  for (uint32_t i = 0; i + 1 < n; i++)
+    text_printf(&key->text, "%lld,", (long long)dim[i]);
+  if (n)
+    put_width(key, dim[n - 1]);
+}
 
 static void put_type(Text *out, const Type *type) {
   text_printf(out, "%d[", (int)type->elem);
@@ -52,29 +79,71 @@ uint32_t region_number(const Region *r) {
   return n;
 }
 
-static void put_inst(Text *out, const Inst *inst) {
+// The type of a value of the body; of a flat group, whether there are all numbers or one.
+static void put_value(Key *key, const Value *v) {
+  if (key->deep && group_side(key->deep, v))
+    text_printf(&key->text, "%u:%d", v->type.rank, (int)v->type.elem);
+  else if (key->count)
+    text_printf(&key->text, "%d%s", (int)v->type.elem, type_count(&v->type) == 1 ? "." : "*");
+  else {
+    text_printf(&key->text, "%d[", (int)v->type.elem);
+    put_dims(key, v->type.dim, v->type.rank);
+    text_put(&key->text, "]");
+  }
+}
+
+static void put_number(Key *key, const Inst *inst, const Attr *a) {
+  bool axes = inst->op == OP_broadcast && a == inst_attr(inst, "axes");
+  if (a->kind == A_DIMS && !axes)
+    put_dims(key, a->dims, a->n);
+  else if (key->n_width && inst->op == OP_const && a->kind == A_FLOAT &&
+           inst->result[0]->type.elem == TY_I32)
+    put_width(key, (Dim)a->f);
+  else
+    put_attr(&key->text, a);
+}
+
+// What the launch has: the stream of random numbers and how many, numbers and shapes of flat
+// groups.
+static bool of_launch(const Key *key, const Inst *inst, const Attr *a) {
+  if (inst->op == OP_random)
+    return a == inst_attr(inst, "stream") || a == inst_attr(inst, "dims");
+  if (key->deep && inst->op == OP_reshape && group_side(key->deep, inst->result[0]))
+    return true;
+  return (key->count && a->kind == A_DIMS) ||
+         (key->affine && inst->op == OP_const && a == inst_attr(inst, "value"));
+}
+
+static void put_inst(Key *key, const Inst *inst) {
+  Text *out = &key->text;
   text_printf(out, "%s(", op_table[inst->op]->name);
   for (uint32_t i = 0; i < inst->n_args; i++)
     text_printf(out, "%u,", inst->arg[i]->id);
   text_put(out, ")");
-  const Attr *stream = inst->op == OP_random ? inst_attr(inst, "stream") : NULL;
   for (uint32_t i = 0; i < inst->n_attrs; i++)
-    if (&inst->attr[i] != stream) // a number of the launch
-      put_attr(out, &inst->attr[i]);
-  for (uint32_t i = 0; i < inst->n_results; i++)
-    put_type(out, &inst->result[i]->type);
+    if (!of_launch(key, inst, &inst->attr[i]))
+      put_number(key, inst, &inst->attr[i]);
+  for (uint32_t i = 0; i < inst->n_results && inst->op != OP_random; i++)
+    put_value(key, inst->result[i]);
   text_put(out, "\n");
 }
 
 const char *kernel_key(Arena *arena, const Inst *group) {
-  static const char *const parts[] = {"kind", "tile", "inplace"};
-  Text out = {.arena = arena};
-  for (int i = 0; i < 3; i++)
-    put_attr(&out, inst_attr(group, parts[i]));
+  Key key = {.text = {.arena = arena}, .affine = group_is_affine(group)};
+  if (group_is_flat(group))
+    key.count = type_count(&group->result[0]->type);
+  key.n_width = group_widths(group, key.width);
+  key.deep = group_is_deep(group) ? group_shape(group).anchor : NULL;
+  bool any_size = key.count || key.n_width || group_is_random(group);
+  put_attr(&key.text, inst_attr(group, "kind"));
+  text_put(&key.text, key.deep ? "deep;" : !any_size ? "" : key.count < 0 ? "rows;" : "any;");
+  if (!any_size)
+    put_attr(&key.text, inst_attr(group, "tile"));
+  put_attr(&key.text, inst_attr(group, "inplace"));
   region_number(group->body);
   for (uint32_t i = 0; i < group->body->n_arg; i++)
-    put_type(&out, &group->body->arg[i]->type);
+    put_value(&key, group->body->arg[i]);
   for (const Inst *inst = group->body->first; inst; inst = inst->next)
-    put_inst(&out, inst);
-  return out.at;
+    put_inst(&key, inst);
+  return key.text.at;
 }

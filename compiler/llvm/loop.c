@@ -151,8 +151,12 @@ void kernel_loop(Kernel *k) {
     by_blocks(k, type, tiles);
     return;
   }
-  LLVMValueRef tile = gen_i64(k->g, inst_attr(k->group, "tile")->dims[0]);
-  LLVMValueRef count = kernel_dim(k, type_count(type));
+  LLVMValueRef tile = gen_i64(k->g, tiles->dims[0]), count = kernel_dim(k, type_count(type));
+  if (k->n_width || group_is_flat(k->group)) {
+    count = kernel_size(k, 0), tile = kernel_size(k, 1);
+    if (type_count(type) < 0) // a multiple of the rows
+      count = LLVMBuildNeg(k->g->b, build_mul(k, k->n, count), "");
+  }
   LLVMValueRef from = build_mul(k, k->tile0, tile);
   LLVMValueRef to = build_min(k, build_mul(k, k->tile1, tile), count);
   if (wants_rows(k))

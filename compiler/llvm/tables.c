@@ -188,7 +188,15 @@ static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile, cons
   }
 }
 
-static void add_sizes(Tables *t, NnrtLaunch *l, const GroupShape *s, const Attr *tile) {
+static int64_t float_bits(double x) {
+  float f = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  return bits;
+}
+
+static void add_sizes(Tables *t, NnrtLaunch *l, const Inst *group, const GroupShape *s,
+                      const Attr *tile) {
   l->size0 = t->launch_size.n;
   if (s->kind == G_DOT)
     buf_push(t->arena, &t->launch_size, s->batch);
@@ -202,6 +210,13 @@ static void add_sizes(Tables *t, NnrtLaunch *l, const GroupShape *s, const Attr 
   if (s->anchor && s->anchor->op == OP_random)
     buf_push(t->arena, &t->launch_size,
              (int64_t)nnrt_stream_hash(inst_attr(s->anchor, "stream")->s));
+  Dim width[MOST_WIDTHS];
+  uint32_t n_width = group_widths(group, width);
+  for (uint32_t i = 0; i < n_width; i++)
+    buf_push(t->arena, &t->launch_size, width[i]);
+  for (const Inst *i = group->body->first; i && group_is_affine(group); i = i->next)
+    if (i->op == OP_const)
+      buf_push(t->arena, &t->launch_size, float_bits(inst_attr(i, "value")->f));
   l->n_size = t->launch_size.n - l->size0;
 }
 
@@ -236,7 +251,7 @@ static void add_launch(Tables *t, const Inst *group, uint32_t loop) {
   l.flops_fixed = turns * flops.fixed, l.flops_per_n = turns * flops.per_n;
   l.bytes_fixed = turns * bytes.fixed, l.bytes_per_n = turns * bytes.per_n;
   set_tiles(&l, &s, tile, &group->result[0]->type);
-  add_sizes(t, &l, &s, tile);
+  add_sizes(t, &l, group, &s, tile);
   buf_push(t->arena, &t->launch, l);
 }
 

@@ -19,6 +19,23 @@ typedef struct {
 
 GroupKind group_kind(const Inst *group);
 GroupShape group_shape(const Inst *group);
+// A loop without axes, all values of one count or of one number: its code is the same for every
+// count. Not of few numbers for each example, where its own code is faster.
+bool group_is_flat(const Inst *group);
+// A flat loop of at most one argument x: a * x + b. Initial values are made so; code is the same
+// for all numbers as well.
+bool group_is_affine(const Inst *group);
+// A loop over images whose operands are of one form but for the last axis: its code is the same for
+// all lengths of that. Those that occur, in order (shapes, pads, places where parts meet); how
+// many, or 0.
+enum { MOST_WIDTHS = 12 };
+uint32_t group_widths(const Inst *group, Dim *width);
+// A product by a filter of one pixel that has the number of its terms from its launch; is v a side
+// of it, as it is or reshaped?
+bool group_is_deep(const Inst *group);
+bool group_side(const Inst *dot, const Value *v);
+// Random numbers that aren't one row for each example: nothing but their kind decides the code.
+bool group_is_random(const Inst *group);
 // The groups of a function in the order of its launches, those in scans too; how many.
 uint32_t groups_of(Arena *arena, const Function *f, const Inst ***groups);
 bool group_reduces_columns(const Inst *reduce); // along axis 0 of its [R, C], not along axis 1

@@ -1,0 +1,24 @@
+# Groups that differ only in what their launch has (counts, lengths of rows, terms of a product, numbers of
+# a fill) are one kernel.
+work=$BUILD/tests/log/kernels-work
+rm -rf "$work" && mkdir -p "$work" || exit 1
+
+# at_most COUNT NAME: the program on standard input has no more kernels
+at_most() {
+  cat > "$work/p.nn"
+  $NNC "$work/p.nn" --emit=asm > "$work/p.s" 2> "$work/err" || { echo "FAIL kernels $2: $(head -3 "$work/err")"; return; }
+  n=$(grep -c '^nnrt_k[0-9]*_[a-z]*:' "$work/p.s")
+  if [ "$n" -gt 0 ] && [ "$n" -le "$1" ]; then echo "PASS kernels $2"; else echo "FAIL kernels $2: $n, at most $1"; fi
+}
+
+at_most 6 "three products and initial values of any shape: random numbers, a * x + b, zeros" <<'NN'
+use std.layers: Dense
+model M(x: f32[29]) -> f32[65] { x |> Dense(33) |> Dense(47) |> Dense(65) }
+predict P(x: f32[29]) { M(x) }
+NN
+
+at_most 40 "DenseNet121" <<'NN'
+use std.zoo: DenseNet121
+let net = DenseNet121()
+predict P(image: f32[224, 224, 3]) { net(image) }
+NN
