@@ -106,6 +106,32 @@ def perceptron(inputs, layers, batch, regression=False):
     return program, [([inputs], "B", 256), ([], "B", 10)]
 
 
+IMAGES = """
+use std.layers: {imports}
+data Rows {{
+    train = idx("x.gz", "y.gz")
+    x: f32[{size}, {size}, {channels}] = row[0] / 255
+    y: index<10> = row[1]
+}}
+model Net(x: f32[{size}, {size}, {channels}]) -> f32[10] {{ x {layers} }}
+train Net on Rows {{
+    minimize cross_entropy(Net(x), y) with {optimizer}(0.001)
+    batch {batch}; epochs 1
+}}
+predict Scores on Rows {{ Net(x) }}
+"""
+B2 = """|> Conv2D(32, 3, relu) |> Conv2D(64, 3, relu) |> MaxPool2D(2) |> Dropout(0.25) |> Flatten
+       |> Dense(128, relu) |> Dropout(0.5) |> Dense(10)"""
+B3 = "|> MaxPool2D(2) ".join(f"|> Conv2D({n}, 3, relu) " for n in (32, 64, 128)) + "|> Flatten |> Dense(10)"
+B7 = "".join(f"|> Conv2D({n}, 3, relu) |> MaxPool2D(2) " for n in (32, 64, 128, 256, 512)) + "|> Flatten |> Dense(10)"
+
+
+def images(size, channels, layers, optimizer, batch):
+    used = [n for n in ("Conv2D", "MaxPool2D", "Flatten", "Dense", "Dropout") if n in layers]
+    program = IMAGES.format(imports=", ".join(used), size=size, channels=channels, layers=layers, optimizer=optimizer, batch=batch)
+    return program, [([size, size, channels], "B", 256), ([], "B", 10)]
+
+
 CASES = {
     "784-512-10 b128": perceptron(784, "|> Dense(512, relu) |> Dense(10)", 128),
     "784-64-10 b32": perceptron(784, "|> Dense(64, relu) |> Dense(10)", 32),
@@ -116,10 +142,19 @@ CASES = {
     "LSTM 16, 6 steps b32": (SERIES.format(layer="LSTM"), [([6], "B", 256), ([24], "B", 256)]),
     "LSTM 128, 80 steps b32": (REVIEWS, [([80], "i", 20000), ([], "B", 2)]),
     "transformer 6x384, 256 b8": (GPT, [([257], "B", 65)]),
+    **{f"B3 b{batch}": images(28, 1, B3, "rmsprop", batch) for batch in (32, 64, 128)},
+    **{f"B2 b{batch}": images(28, 1, B2, "adam", batch) for batch in (32, 128)},
+    "B7 deep b32": images(180, 3, B7, "rmsprop", 32),
 }
 WANTED = {"784-512-10 b128": 1.5, "784-64-10 b32": 6, "784-512-512-10 dropout b128": 2, "37-64x4-1 b32": 15,
           "SimpleRNN 16, 6 steps b32": 12, "LSTM 16, 6 steps b32": 12, "LSTM 128, 80 steps b32": 2.3,
-          "transformer 6x384, 256 b8": 1.2}
+          "transformer 6x384, 256 b8": 1.2, "B3 b32": 1.6, "B3 b64": 1.6, "B3 b128": 1.6, "B2 b32": 1.7, "B2 b128": 1.7,
+          "B7 deep b32": 1.25}
+FORWARD = {  # name: the case whose block Scores runs, rows, times PyTorch's speed, ms
+    "784-512-10 forward 1": ("784-512-10 b128", 1, 1, 0.0174),
+    "B3 forward 1": ("B3 b64", 1, 1, 0.030),
+    "B2 forward 1": ("B2 b32", 1, 1, 0.111),
+}
 ONLY = os.environ.get("CASE", "")  # part of a name: that case alone
 
 
@@ -158,31 +193,34 @@ def busy():
     return sum(v) - v[3] - v[4], sum(v)
 
 
-def wait_for_quiet(limit=60):
+PATIENCE = [60.0]  # seconds that this run still waits for others
+
+
+def wait_for_quiet():
     """Other processes spoil a measurement on all cores: waits until the machine is idle, or says so."""
-    end = time.time() + limit
-    while time.time() < end:
+    while PATIENCE[0] > 0:
         b0, t0 = busy()
         time.sleep(0.3)
         b1, t1 = busy()
         if (b1 - b0) < 0.05 * (t1 - t0):
             return
-    print("(the machine is busy: these figures are not to be trusted)", flush=True)
+        PATIENCE[0] -= 0.3
+        if PATIENCE[0] <= 0:
+            print("(the machine is busy: these figures are not to be trusted)", flush=True)
 
 
-def our_step(exe):
-    """What `profile` says of the median step."""
+def profile(exe, *options):
+    """What `profile` says of the median step, or of the median pass of a block."""
     wait_for_quiet()
-    out = subprocess.run([exe, "profile", "--log", "json", "--threads", str(THREADS), "--data", os.path.dirname(exe)],
-                         check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([exe, "profile", "--log", "json", "--threads", str(THREADS), "--data", os.path.dirname(exe),
+                          *options], check=True, capture_output=True, text=True).stdout
     return json.loads(out.splitlines()[0])
 
 
-def torch_steps():
+def torch_side(*options):
     wait_for_quiet()
-    out = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "torch_steps.py"), str(THREADS), ONLY],
-                         check=True, capture_output=True, text=True, env=TORCH_ENV).stdout
-    return {name: float(ms) for name, ms in (line.split("\t") for line in out.splitlines())}
+    return subprocess.run(["/usr/bin/python3", os.path.join(HERE, "torch_steps.py"), str(THREADS), *options],
+                          check=True, capture_output=True, text=True, env=TORCH_ENV).stdout
 
 
 def median(values):
@@ -190,23 +228,37 @@ def median(values):
     return values[len(values) // 2]
 
 
-def compare_steps(folder):
-    """Prints the table; our executables, and PyTorch's time of one prediction."""
-    names = [n for n in CASES if ONLY in n]
-    exes = {name: build(folder, name) for name in names}
-    ours, theirs, share = {n: [] for n in names}, {}, {}
+def compare(exes):
+    """Prints the tables of steps and of forward passes."""
+    ways = {name: (exe, []) for name, exe in exes.items() if ONLY in name}
+    for name, (case, rows, *_) in FORWARD.items():
+        if ONLY in name:
+            ways[name] = (exes[case], ["--block", "Scores", "--batch", str(rows)])
+    ours, theirs, share = {n: [] for n in ways}, {n: [] for n in ways}, {}
     for _ in range(ROUNDS):
-        for name, exe in exes.items():
-            figure = our_step(exe)
+        for name, (exe, options) in ways.items():
+            figure = profile(exe, *options)
             ours[name].append(figure["microseconds"] / 1e3)
             share[name] = figure["share_of_peak"]
-        for name, ms in torch_steps().items():
-            theirs.setdefault(name, []).append(ms)
-    print(f"{'training step':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>6} {'of FMA peak':>12}")
-    for name in names:
+        for line in torch_side(ONLY).splitlines():
+            name, ms = line.split("\t")
+            if name in ways:
+                theirs[name].append(float(ms))
+    print(f"{'training step, forward pass':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>16} {'of FMA peak':>12}")
+    for name in ways:
         a, b = median(ours[name]), median(theirs[name])
-        print(f"{name:32} {a:9.4f} {b:9.4f} {b / a:6.2f}x {WANTED[name]:5}x {100 * share[name]:11.1f}%")
-    return exes, median(theirs["predict one row 784-512-10"])
+        bar = f"{FORWARD[name][2]}x" + f", {FORWARD[name][3]} ms" * (FORWARD[name][3] > 0) if name in FORWARD else f"{WANTED[name]}x"
+        print(f"{name:32} {a:9.4f} {b:9.4f} {b / a:6.2f}x {bar:>16} {100 * share[name]:11.1f}%")
+
+
+def compare_memory(folder, exes):
+    """Peaks of whole processes with their data and libraries, and what the plan of a step holds."""
+    print(f"{'peak memory':32} {'nnc MiB':>9} {'torch MiB':>9}")
+    for name, exe in exes.items():
+        if not any(name.startswith(n) for n in ("B", "VGG", "ResNet")):
+            continue
+        kib = peak_memory([exe, "--data", os.path.dirname(exe), "--steps", "2", "--out", os.path.join(folder, "w.safetensors")])
+        print(f"{name:32} {kib / 1024:9.1f} {int(torch_side(name, 'memory')) / 1024:9.1f}", flush=True)
 
 
 def wall(command, runs=11, **kw):
@@ -230,17 +282,15 @@ def peak_memory(command):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        exes, torch_predict = compare_steps(folder)
+        cases = [n for n in CASES if ONLY in n] + [case for name, (case, *_) in FORWARD.items() if ONLY in name]
+        exes = {name: build(folder, name) for name in dict.fromkeys(cases)}
+        compare(exes)
+        compare_memory(folder, exes)
         if ONLY:
             return
         exe784 = exes["784-512-10 b128"]
         data = os.path.dirname(exe784)
         print()
-        wait_for_quiet()
-        out = subprocess.run([exe784, "profile", "--block", "Scores", "--batch", "1", "--threads", str(THREADS),
-                              "--data", data, "--log", "json"], check=True, capture_output=True, text=True).stdout
-        ms = json.loads(out.splitlines()[0])["microseconds"] / 1e3
-        print(f"predict one row 784-512-10: {ms:.4f} ms, torch {torch_predict:.4f} ms (bar 0.0174 ms)")
         weights = os.path.join(folder, "w.safetensors")
         data_bytes = 1024 * 785
         kib = peak_memory([exe784, "--data", data, "--steps", "1000", "--out", weights])
