@@ -107,15 +107,15 @@ def perceptron(inputs, layers, batch, regression=False):
 
 
 IMAGES = """
-use std.layers: {imports}
+use std.{imports}
 data Rows {{
     train = idx("x.gz", "y.gz")
     x: f32[{size}, {size}, {channels}] = row[0] / 255
-    y: index<10> = row[1]
+    y: index<{classes}> = row[1]
 }}
-model Net(x: f32[{size}, {size}, {channels}]) -> f32[10] {{ x {layers} }}
+model Net(x: f32[{size}, {size}, {channels}]) -> f32[{classes}] {{ x {layers} }}
 train Net on Rows {{
-    minimize cross_entropy(Net(x), y) with {optimizer}(0.001)
+    minimize cross_entropy(Net(x), y) with {optimizer}
     batch {batch}; epochs 1
 }}
 predict Scores on Rows {{ Net(x) }}
@@ -127,8 +127,11 @@ B7 = "".join(f"|> Conv2D({n}, 3, relu) |> MaxPool2D(2) " for n in (32, 64, 128, 
 
 
 def images(size, channels, layers, optimizer, batch):
+    """As perceptron; a layer of the zoo alone is a network of 1000 classes."""
     used = [n for n in ("Conv2D", "MaxPool2D", "Flatten", "Dense", "Dropout") if n in layers]
-    program = IMAGES.format(imports=", ".join(used), size=size, channels=channels, layers=layers, optimizer=optimizer, batch=batch)
+    imports = "layers: " + ", ".join(used) if used else "zoo: " + layers.split()[1]
+    program = IMAGES.format(imports=imports, size=size, channels=channels, layers=layers, optimizer=optimizer,
+                            batch=batch, classes=10 if used else 1000)
     return program, [([size, size, channels], "B", 256), ([], "B", 10)]
 
 
@@ -142,18 +145,21 @@ CASES = {
     "LSTM 16, 6 steps b32": (SERIES.format(layer="LSTM"), [([6], "B", 256), ([24], "B", 256)]),
     "LSTM 128, 80 steps b32": (REVIEWS, [([80], "i", 20000), ([], "B", 2)]),
     "transformer 6x384, 256 b8": (GPT, [([257], "B", 65)]),
-    **{f"B3 b{batch}": images(28, 1, B3, "rmsprop", batch) for batch in (32, 64, 128)},
-    **{f"B2 b{batch}": images(28, 1, B2, "adam", batch) for batch in (32, 128)},
-    "B7 deep b32": images(180, 3, B7, "rmsprop", 32),
+    **{f"B3 b{batch}": images(28, 1, B3, "rmsprop(0.001)", batch) for batch in (32, 64, 128)},
+    **{f"B2 b{batch}": images(28, 1, B2, "adam(0.001)", batch) for batch in (32, 128)},
+    "B7 deep b32": images(180, 3, B7, "rmsprop(0.001)", 32),
+    "VGG16 b8": images(224, 3, "|> VGG16", "sgd(0.001, momentum = 0.9)", 8),
+    "ResNet-50 b8": images(224, 3, "|> ResNet50", "sgd(0.001, momentum = 0.9)", 8),
 }
 WANTED = {"784-512-10 b128": 1.5, "784-64-10 b32": 6, "784-512-512-10 dropout b128": 2, "37-64x4-1 b32": 15,
           "SimpleRNN 16, 6 steps b32": 12, "LSTM 16, 6 steps b32": 12, "LSTM 128, 80 steps b32": 2.3,
           "transformer 6x384, 256 b8": 1.2, "B3 b32": 1.6, "B3 b64": 1.6, "B3 b128": 1.6, "B2 b32": 1.7, "B2 b128": 1.7,
-          "B7 deep b32": 1.25}
+          "B7 deep b32": 1.25, "VGG16 b8": 1.15, "ResNet-50 b8": 1.2}
 FORWARD = {  # name: the case whose block Scores runs, rows, times PyTorch's speed, ms
     "784-512-10 forward 1": ("784-512-10 b128", 1, 1, 0.0174),
     "B3 forward 1": ("B3 b64", 1, 1, 0.030),
     "B2 forward 1": ("B2 b32", 1, 1, 0.111),
+    **{f"{net} forward {rows}": (f"{net} b8", rows, 1.1, 0) for net in ("VGG16", "ResNet-50") for rows in (8, 1)},
 }
 ONLY = os.environ.get("CASE", "")  # part of a name: that case alone
 
@@ -163,7 +169,7 @@ def write_idx(path, dims, kind, values):
         f.write(struct.pack(">BBBB", 0, 0, kind, len(dims)) + b"".join(struct.pack(">I", d) for d in dims) + values)
 
 
-def build_data(folder, columns, rows=1024):
+def build_data(folder, columns, rows):
     rng, code = random.Random(1), {"B": 8, "i": 12}
     for name, (dims, kind, below) in zip(("x.gz", "y.gz"), columns):
         count = rows
@@ -178,7 +184,7 @@ def build(folder, name):
     folder = os.path.join(folder, name.replace(" ", "_"))
     os.mkdir(folder)
     program, columns = CASES[name]
-    build_data(folder, columns)
+    build_data(folder, columns, 64 if max(columns[0][0]) > 100 and len(columns[0][0]) == 3 else 1024)
     source = os.path.join(folder, "bench.nn")
     with open(source, "w") as f:
         f.write(program)
