@@ -82,16 +82,17 @@ $(BUILD)/lang/%.o: lang/%.c $(BUILD)/oplist.h $(BUILD)/passes.def $(BUILD)/nn.ta
 	@mkdir -p $(@D)
 	$(call SHORT,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# Kernels as bitcode, one per CPU level, the optimiser off: nothing is decided before shapes are known.
-# Always compiled for v4, so that 16-lane arguments are values at every level; the code generator puts
-# its own target in the place of this one, and NNRT_LEVEL says which it will be. Variables become
-# values already here: then what a constant argument makes dead is dropped while it is inlined.
+# Kernels as bitcode, one per CPU level: nothing is decided before shapes are known. Always compiled for
+# v4, so that 16-lane arguments are values at every level; the code generator puts its own target in the
+# place of this one, and NNRT_LEVEL says which it will be. Variables become values already here, and all
+# is one function but for what is LATE: then what a constant argument makes dead is dropped while it is
+# inlined.
 $(BUILD)/kernels-v%.bc: $(KERNELS) Makefile $(wildcard runtime/kernels/*.h runtime/include/*.h)
 	@mkdir -p $(BUILD)/bc-v$*
 	$(call SHORT,kernels $*)for k in $(KERNELS); do $(CLANG) -std=c11 -O2 -Xclang -disable-llvm-passes -ffp-contract=off \
 	  -fno-math-errno -fno-trapping-math -march=x86-64-v4 -DNNRT_LEVEL=$* -fPIC -Iruntime/include -Iruntime/kernels \
 	  -Wall -Wextra -Werror -emit-llvm -c $$k -o $(BUILD)/bc-v$*/$$(basename $$k .c).bc || exit 1; done
-	@llvm-link-19 $(BUILD)/bc-v$*/*.bc | opt-19 -passes='function(sroa,early-cse,simplifycfg)' -o $@
+	@llvm-link-19 $(BUILD)/bc-v$*/*.bc | opt-19 -passes='always-inline,function(sroa,early-cse,simplifycfg),globaldce' -o $@
 $(BUILD)/kernels.o: $(LEVELS:%=$(BUILD)/kernels-v%.bc)
 	@cd $(BUILD) && { for l in $(LEVELS); do echo ".global kernels_v$$l, kernels_v$${l}_end"; \
 	  echo "kernels_v$$l: .incbin \"kernels-v$$l.bc\""; echo "kernels_v$${l}_end: .byte 0"; done; \
@@ -163,7 +164,7 @@ bench: deps-test all
 $(BUILD)/tests/bench/products: tests/bench/products.c tests/bench/measure.h $(KERNELS) runtime/kernels/kernel.h \
   $(CORE_OBJ)
 	@mkdir -p $(@D)
-	$(call SHORT,cc $<)$(KERNEL_CC) -D_GNU_SOURCE -march=native $< $(CORE_OBJ) -o $@ -lopenblas -lm -lpthread
+	$(call SHORT,cc $<)$(KERNEL_CC) -D_GNU_SOURCE -DLATE=KERNEL -march=native $< $(CORE_OBJ) -o $@ -lopenblas -lm -lpthread
 bench-kernels: $(BUILD)/tests/bench/products
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $<
 # Needs libdnnl-dev. Tiles are constants of the kernels that are measured: printed first.
@@ -175,7 +176,7 @@ $(BUILD)/tests/bench/tiles.h: $(BUILD)/tests/bench/tiles FORCE
 	@$< $(SHAPES) > $@.new && { cmp -s $@.new $@ || cp $@.new $@; }
 $(BUILD)/tests/bench/convolutions: tests/bench/convolutions.c $(BUILD)/tests/bench/tiles.h tests/bench/measure.h \
   $(KERNELS) $(wildcard runtime/kernels/*.h)
-	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -march=native $< -o $@ -ldnnl -lm
+	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -DLATE=KERNEL -march=native $< -o $@ -ldnnl -lm
 bench-convolutions: $(BUILD)/tests/bench/convolutions
 	OMP_NUM_THREADS=1 $<
 .PHONY: bench-kernels bench-convolutions FORCE

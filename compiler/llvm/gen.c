@@ -31,7 +31,7 @@ void gen_add_attribute(Gen *g, LLVMValueRef fn, unsigned index, const char *name
   LLVMAddAttributeAtIndex(fn, index, LLVMCreateEnumAttribute(g->context, kind, 0));
 }
 
-void gen_add_text_attribute(Gen *g, LLVMValueRef fn, const char *name, const char *value) {
+static void add_text_attribute(Gen *g, LLVMValueRef fn, const char *name, const char *value) {
   LLVMAttributeRef a = LLVMCreateStringAttribute(g->context, name, (unsigned)strlen(name), value,
                                                  (unsigned)strlen(value));
   LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
@@ -40,7 +40,7 @@ void gen_add_text_attribute(Gen *g, LLVMValueRef fn, const char *name, const cha
 void gen_function_attributes(Gen *g, LLVMValueRef fn) {
   gen_add_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind");
   // LLVM prefers 256 bits on several CPUs that run 512 at full speed.
-  gen_add_text_attribute(g, fn, "prefer-vector-width", "512");
+  add_text_attribute(g, fn, "prefer-vector-width", "512");
 }
 
 // Functions inline only into functions of the same target: the module's target machine decides.
@@ -51,8 +51,7 @@ static void adopt_function(Gen *g, LLVMValueRef fn) {
     LLVMRemoveStringAttributeAtIndex(fn, (unsigned)LLVMAttributeFunctionIndex, target[i],
                                      (unsigned)strlen(target[i]));
   LLVMSetLinkage(fn, LLVMInternalLinkage);
-  inline_hold(g, fn);
-  gen_add_text_attribute(g, fn, "prefer-vector-width", "512");
+  add_text_attribute(g, fn, "prefer-vector-width", "512");
 }
 
 static void adopt_kernels(Gen *g) {
@@ -147,17 +146,31 @@ static const char *run_passes(Gen *g, const char *passes) {
   return why;
 }
 
-// Kernels are inlined level by level (inline.c). They take their epilogues as constant function
-// pointers, which the last round makes plain calls. Then what default<O2> would do, without its
+// What runtime/kernels calls LATE has got its constants: now it is inlined, and what they make dead
+// is not even copied.
+static void inline_late(Gen *g) {
+  unsigned late = LLVMGetEnumAttributeKindForName("hot", 3);
+  unsigned never = LLVMGetEnumAttributeKindForName("noinline", 8);
+  unsigned at = (unsigned)LLVMAttributeFunctionIndex;
+  for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+    if (LLVMGetEnumAttributeAtIndex(f, at, late)) {
+      LLVMRemoveEnumAttributeAtIndex(f, at, never);
+      gen_add_attribute(g, f, at, "alwaysinline");
+    }
+}
+
+// Kernels take their epilogues as constant function pointers: the first round of inlining makes
+// them plain calls, the second inlines those. Then what default<O2> would do, without its
 // repetitions: there is one function per kernel, nothing recursive, and loops are written as
 // vectors already. Measured on the MNIST MLP: half the time of default<O2>, the same speed of the
 // products. The inner functions (kernel.c) are inlined last, so that their promises about pointers
 // count until then.
 #define COMBINE "instcombine<no-verify-fixpoint>,"
-static const char level[] = "globaldce,always-inline,function(sroa,early-cse,simplifycfg)";
+static const char to_constants[] =
+    "globaldce,always-inline,function(sroa,early-cse,simplifycfg),always-inline,globaldce,"
+    "function(sroa,early-cse<memssa>,simplifycfg)";
 static const char pipeline[] =
-    "always-inline,globaldce,"
-    "function(simplifycfg,sroa,early-cse<memssa>," COMBINE "simplifycfg,"
+    "always-inline,globaldce,function(simplifycfg,sroa,early-cse<memssa>," COMBINE "simplifycfg,"
     "loop-mssa(loop-rotate,licm),loop(indvars,loop-unroll-full),sroa,gvn," COMBINE "simplifycfg,"
     "loop-mssa(licm),dse,adce,loop-unroll," COMBINE "simplifycfg),"
     "cgscc(inline),globaldce,function(early-cse,simplifycfg)";
@@ -167,11 +180,9 @@ const char *gen_optimise(Gen *g) {
   if (LLVMVerifyModule(g->module, LLVMReturnStatusAction, &wrong))
     ice("generated code is not valid: %s", wrong);
   LLVMDisposeMessage(wrong);
-  const char *why;
-  do
-    why = run_passes(g, level);
-  while (!why && inline_release(g));
-  return why ? why : run_passes(g, pipeline);
+  const char *wrong_pass = run_passes(g, to_constants);
+  inline_late(g);
+  return wrong_pass ? wrong_pass : run_passes(g, pipeline);
 }
 
 // ---- types and small values --------------------------------------------------------------------

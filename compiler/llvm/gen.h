@@ -60,15 +60,9 @@ LLVMValueRef gen_call(Gen *g, const char *name, LLVMValueRef *args, unsigned n);
 LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *types, unsigned n_types,
                            LLVMValueRef *args, unsigned n);
 // Attributes that every generated function has.
-void gen_add_text_attribute(Gen *g, LLVMValueRef fn, const char *name, const char *value);
 void gen_function_attributes(Gen *g, LLVMValueRef fn);
 void gen_add_attribute(Gen *g, LLVMValueRef fn, unsigned index, const char *name);
 bool gen_has_fma(const Gen *g);
-
-// ---- inline.c: kernels are inlined from the outside in ------------------------------------------
-
-void inline_hold(Gen *g, LLVMValueRef fn);
-bool inline_release(Gen *g);
 
 // ---- emit.c: elementwise code ------------------------------------------------------------------
 

@@ -160,8 +160,8 @@ KERNEL void edge_pixels(const Target *t, const View *v, const DirectBlock *from,
   const int64_t at = v->at + row * v->at_down + u * v->at_right;
   DirectBlock b = block_at(t, v, from, u, at, column, 1, along);
   DirectEdges edges = edges_at(v, u, along);
-  edges.taps = (int)v->taps_w;
-  direct_edge_block(&b, along, t->nr, &edges);
+  direct_edge_block(&b, along, t->nr, (int)v->taps_w, edges.from[0], edges.to[0], edges.from[1],
+                    edges.to[1], edges.from[2], edges.to[2]);
   if (!t->direct)
     finish(t, v, at, column, 1, along);
 }

@@ -63,9 +63,6 @@ KERNEL void direct_steps(const DirectBlock *p, Row *acc, DirectPlace *at, const 
   }
 }
 
-#ifndef DIRECT_BLOCK // a test of any size compiles it once
-#define DIRECT_BLOCK KERNEL
-#endif
 // clang-format off
 #define BEGIN(i)                                                                                   \
   if (i < entries)                                                                                 \
@@ -77,7 +74,7 @@ KERNEL void direct_steps(const DirectBlock *p, Row *acc, DirectPlace *at, const 
 // clang-format on
 
 // across, along and nr are constants after inlining.
-DIRECT_BLOCK void direct_block(const DirectBlock *p, int across, int along, int nr) {
+LATE void direct_block(const DirectBlock *p, int across, int along, int nr) {
   Row acc[MAX_HEIGHT];
   DirectPlace at = {p->row, (const char *)p->next};
   const int entries = across * along;
@@ -91,9 +88,10 @@ DIRECT_BLOCK void direct_block(const DirectBlock *p, int across, int along, int 
   ROWS(END)
 }
 
-// One line of entries, of which some taps reach only some. Edges are constants too.
-DIRECT_BLOCK void direct_edge_block(const DirectBlock *p, int along, int nr,
-                                    const DirectEdges *edges) {
+// One line of entries, of which tap j of `taps` reaches only those from `fromj` to `toj`:
+// constants, too.
+LATE void direct_edge_block(const DirectBlock *p, int along, int nr, int taps, int from0, int to0,
+                            int from1, int to1, int from2, int to2) {
   Row acc[MAX_HEIGHT];
   DirectPlace at = {p->row, (const char *)p->next};
   const int entries = along;
@@ -101,9 +99,9 @@ DIRECT_BLOCK void direct_edge_block(const DirectBlock *p, int along, int nr,
 #pragma clang loop unroll(disable)
   for (int64_t i0 = 0; i0 < p->n[0]; i0++) {
 #define TAP(j)                                                                                     \
-  if (j < edges->taps)                                                                             \
+  if (j < taps)                                                                                    \
     direct_steps(p, acc, &at, p->x + i0 * p->step[0] + j * p->step[1], entries, along, nr,         \
-                 edges->from[j], edges->to[j]);
+                 from##j, to##j);
     // clang-format off
     TAP(0) TAP(1) TAP(2)
     // clang-format on

@@ -39,7 +39,7 @@ typedef struct {
 } Block;
 
 // sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
-KERNEL void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
+LATE void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
   Row acc[MAX_HEIGHT];
   float *sum = p->sum + m * p->ld + n;
   const float *a = p->a + m * p->a_m, *b = p->b + n;

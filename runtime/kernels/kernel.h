@@ -8,6 +8,9 @@
 #include "nnrt.h"
 
 #define KERNEL static inline __attribute__((always_inline, unused))
+#ifndef LATE // inlined when its arguments are constants; KERNEL where they are already
+#define LATE static __attribute__((noinline, hot, unused))
+#endif
 #define EXPORT __attribute__((always_inline)) // seen by the code generator, which makes it internal
 
 enum { LANES = 16 };

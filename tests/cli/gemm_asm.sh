@@ -22,7 +22,7 @@ PRODUCT(odd, 37, 1, 100, 1, x->n, 100, 37)
 END
 for level in 2 3 4; do
   if ! clang-19 -std=gnu11 -O2 -ffp-contract=off -fno-math-errno -fno-trapping-math -mprefer-vector-width=512 \
-    -w -march=x86-64-v$level -Iruntime/include -I. -iquote tests/kernels -S "$out.c" -o "$out.s"; then
+    -w -DLATE=KERNEL -march=x86-64-v$level -Iruntime/include -I. -iquote tests/kernels -S "$out.c" -o "$out.s"; then
     echo "FAIL gemm-asm/v$level: doesn't compile"
     continue
   fi

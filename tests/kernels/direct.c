@@ -2,7 +2,6 @@
 // dilation, groups, few and many channels, any cut into ranges of tiles, guard bands around every
 // result and scratch, an epilogue that counts what it sees.
 #include "test.h"
-#define DIRECT_BLOCK static __attribute__((noinline)) // of any size: compiled once
 #include "../../runtime/kernels/direct.c"
 #define Tile FilterTile
 #define finish filter_finish
