@@ -2,7 +2,7 @@
 # The programs that the language was designed by (tests/syntax/programs), on small data of the same kinds: each is
 # checked, compiled, trained for a step and asked for a prediction. Those with faults of their own are corrected
 # copies in tests/cli/programs, whose first line says what was wrong. Left out: soft-words.nn, which is syntax
-# alone, and b9-transfer.nn, as there is no `preprocess` yet.
+# alone.
 work=$BUILD/tests/log/programs
 rm -rf "$work" && mkdir -p "$work" || exit 1
 command -v python3 > /dev/null || { echo "SKIP programs: no python3"; exit 0; }
@@ -39,7 +39,7 @@ predicted() { # predicted NAME FLAGS
 # Declarations alone.
 for name in adam lstm c3-cells; do checked $name; done
 # Networks of many millions of parameters.
-for name in b10-features b14-dream; do checked $name; done
+for name in b9-transfer b10-features b14-dream; do checked $name; done
 
 for name in a11-trial a13-houses a3-line a4-mlp-by-hand b4-ensemble b7-pets c2-traffic c1b-text d3-gan d5-pseudo regularised \
   wgan-batchnorm; do trained $name; done
