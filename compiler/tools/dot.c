@@ -125,6 +125,18 @@ static void put_box(const Picture *p, uint32_t i) {
   text_put(out, "\"];\n");
 }
 
+// The innermost layer around a path; NULL: none. (Between the two there may be the name of an
+// array.)
+static const NnrtLayer *layer_around(const Module *m, const char *path) {
+  const NnrtLayer *found = NULL;
+  for (uint32_t i = 0; i < m->program->n_layer; i++) {
+    const NnrtLayer *layer = &m->program->layer[i];
+    if (is_inside(path, layer->path) && (!found || strlen(layer->path) > strlen(found->path)))
+      found = layer;
+  }
+  return found;
+}
+
 // The boxes of one layer's body, then those of its parts, each in a frame.
 static void put_frame(Picture *p, const NnrtLayer *layer) {
   const char *path = layer ? layer->path : NULL;
@@ -135,18 +147,15 @@ static void put_frame(Picture *p, const NnrtLayer *layer) {
                 path, layer->kind, strrchr(path, '.') ? strrchr(path, '.') + 1 : path);
   for (uint32_t i = 0; i < p->box.n; i++) {
     const Box *b = &p->box.at[i];
-    const char *own = b->layer ? b->layer->path : b->inside;
-    const char *dot = b->layer ? strrchr(own, '.') : NULL;
-    size_t n = b->layer ? (dot ? (size_t)(dot - own) : 0) : own ? strlen(own) : 0;
-    bool here = path ? n == strlen(path) && strncmp(own, path, n) == 0 : n == 0;
+    const NnrtLayer *around =
+        b->layer ? layer_around(p->m, b->layer->path) : find_layer(p->m, b->inside);
+    bool here = around == layer;
     if (here && b->seen)
       put_box(p, i);
   }
   for (uint32_t i = 0; i < p->m->program->n_layer; i++) {
     const NnrtLayer *part = &p->m->program->layer[i];
-    const char *rest = path ? part->path + strlen(path) + 1 : part->path;
-    bool direct = (!path || is_inside(part->path, path)) && !strchr(rest, '.');
-    if (direct && has_parts(p->m, part))
+    if (layer_around(p->m, part->path) == layer && has_parts(p->m, part))
       put_frame(p, part);
   }
   if (layer)

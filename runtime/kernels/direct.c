@@ -87,6 +87,7 @@ KERNEL DirectBlock block_at(const Target *t, const View *v, const DirectBlock *f
   b.sum_along = t->direct ? v->at_right * t->ld : LANES * t->nr;
   b.sum_across = t->direct ? v->at_down * t->ld : LANES * t->nr * along;
   if (!v->copied && v->at_right == 1 && terms > 0) { // of phases it is no gain
+    b.fetches = true;
     b.next = b.x + along * b.x_along + (b.n[0] - 1) * b.step[0];
     b.next_step = (along * b.x_along * (int64_t)sizeof(float) + terms - 1) / terms;
   }

@@ -24,8 +24,9 @@ typedef struct {
   float *sum;
   int64_t sum_along, sum_across;
   bool first;        // else go on from the sums in `sum`
-  const float *next; // what the next block will read: fetched `next_step` bytes further with
-  int64_t next_step; // each step. NULL: it is in cache
+  bool fetches;      // a constant: what the next block will read is fetched meanwhile,
+  const float *next; // `next_step` bytes further with each step
+  int64_t next_step;
 } DirectBlock;
 
 // Which entries of a line each column of taps reaches.
@@ -54,7 +55,7 @@ KERNEL void direct_steps(const DirectBlock *p, Row *acc, DirectPlace *at, const 
     multiply_row(&acc[i], x[i / along * p->x_across + i % along * p->x_along], &channels, nr);
     ROWS(STEP)
 #undef STEP
-    if (p->next) {
+    if (p->fetches) {
       __builtin_prefetch(at->next);
       at->next += p->next_step;
     }

@@ -353,7 +353,7 @@ static uint32_t next_random(uint32_t below) {
 static int try_load(uint32_t kind, const char *path) {
   NnrtColumn column[] = {{.name = "x", .type = {NNRT_F32, 2, {2, 2}, 0}, .first = 0},
                          {.name = "label", .type = {NNRT_I32, 0, {0}, 3}, .first = 4}};
-  NnrtSource source = {.kind = kind, .file = &path, .n_file = 1, .separator = ','};
+  NnrtSource source = {.kind = kind, .file = &path, .n_file = 1, .width = 1, .separator = ','};
   TableRequest request = {
       .column = column, .n_column = kind == NNRT_IDX ? 1 : 2, .data_name = "Points"};
   Table table = {0};

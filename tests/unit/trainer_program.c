@@ -298,6 +298,7 @@ void toy_use_idx(ToyProgram *toy) {
   toy->column[1].first = 1;
   toy->data.train.kind = toy->data.test.kind = NNRT_IDX;
   toy->data.train.n_file = toy->data.test.n_file = 2;
+  toy->data.train.width = toy->data.test.width = 2;
 }
 
 // Pointers within the program are set when it is used: a ToyProgram may be copied.
