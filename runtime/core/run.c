@@ -10,6 +10,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
+// An arena of so many bytes asks for huge pages: addresses are looked up less often.
+enum { HUGE_PAGES = 4 << 20 };
+
 // A thread is worth waking for so much work. Operations and bytes per second are those of one core,
 // on the low side.
 static const double grain_seconds = 1.0e-6, flops_per_second = 60e9, bytes_per_second = 25e9;
@@ -144,6 +147,8 @@ NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
     void *arena =
         mmap(NULL, (size_t)m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     m->arena = arena == MAP_FAILED ? NULL : arena;
+    if (m->arena && m->mapped >= HUGE_PAGES)
+      madvise(arena, (size_t)m->mapped, MADV_HUGEPAGE);
   }
   if (!m->arena) {
     nnrt_close(m);
