@@ -1,6 +1,6 @@
-"""Side by side with PyTorch in one run: training steps, one-row prediction, start-up, memory, sizes.
+"""Side by side with PyTorch in one run: training steps, forward passes, start-up, memory, sizes.
 
-Usage: make bench; CASE=LSTM make bench for the cases of that name. Alternates the two sides over several rounds and prints the median of each and the
+Usage: make bench; CASE=LSTM make bench for the cases of that name. Alternates the two sides over ROUNDS and prints the median of each and the
 ratio. PyTorch gets what is best for it: Debian's python3-torch with its OpenMP BLAS, two pinned threads,
 a malloc that keeps its memory, foreach optimizers where they are faster, frozen graphs for prediction.
 """
@@ -235,26 +235,20 @@ def median(values):
 
 
 def compare(exes):
-    """Prints the tables of steps and of forward passes."""
-    ways = {name: (exe, []) for name, exe in exes.items() if ONLY in name}
-    for name, (case, rows, *_) in FORWARD.items():
+    """Prints the table of steps and forward passes: for each, the two sides in turns."""
+    ways = {name: (exe, [], f"{WANTED[name]}x") for name, exe in exes.items() if ONLY in name}
+    for name, (case, rows, times, ms) in FORWARD.items():
         if ONLY in name:
-            ways[name] = (exes[case], ["--block", "Scores", "--batch", str(rows)])
-    ours, theirs, share = {n: [] for n in ways}, {n: [] for n in ways}, {}
-    for _ in range(ROUNDS):
-        for name, (exe, options) in ways.items():
-            figure = profile(exe, *options)
-            ours[name].append(figure["microseconds"] / 1e3)
-            share[name] = figure["share_of_peak"]
-        for line in torch_side(ONLY).splitlines():
-            name, ms = line.split("\t")
-            if name in ways:
-                theirs[name].append(float(ms))
+            ways[name] = (exes[case], ["--block", "Scores", "--batch", str(rows)], f"{times}x" + f", {ms} ms" * (ms > 0))
     print(f"{'training step, forward pass':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>16} {'of FMA peak':>12}")
-    for name in ways:
-        a, b = median(ours[name]), median(theirs[name])
-        bar = f"{FORWARD[name][2]}x" + f", {FORWARD[name][3]} ms" * (FORWARD[name][3] > 0) if name in FORWARD else f"{WANTED[name]}x"
-        print(f"{name:32} {a:9.4f} {b:9.4f} {b / a:6.2f}x {bar:>16} {100 * share[name]:11.1f}%")
+    for name, (exe, options, bar) in ways.items():
+        figures, theirs = [], []
+        for _ in range(ROUNDS):
+            figures.append(profile(exe, *options))
+            theirs += [float(line.split("\t")[1]) for line in torch_side(name).splitlines()]
+        ours = median([f["microseconds"] / 1e3 for f in figures])
+        share = median([f["share_of_peak"] for f in figures])
+        print(f"{name:32} {ours:9.4f} {median(theirs):9.4f} {median(theirs) / ours:6.2f}x {bar:>16} {100 * share:11.1f}%", flush=True)
 
 
 def compare_memory(folder, exes):
