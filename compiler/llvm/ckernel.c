@@ -121,13 +121,29 @@ static void call_scatter_add(Kernel *k, const Call *c) {
 
 // ---- images ------------------------------------------------------------------------------------
 
-// An NnrtConv or NnrtWindows: numbers in memory that the optimiser sees through.
+// An NnrtConv or NnrtWindows: numbers in memory that the optimiser sees through. Constants are
+// known there whatever is asked of them; a variable with one of its fields chosen at run time would
+// stay in memory, and with it all the others.
 static LLVMValueRef shape_argument(Kernel *k, const Dim *number, unsigned n) {
   Gen *g = k->g;
-  LLVMValueRef shape = gen_alloca(g, LLVMArrayType2(g->i64, n), 8);
+  LLVMValueRef *value = arena_array(g->arena, LLVMValueRef, n);
+  LLVMTypeRef type = LLVMArrayType2(g->i64, n);
+  bool constant = true;
+  for (unsigned i = 0; i < n; i++) {
+    value[i] = kernel_dim(k, number[i]);
+    constant &= LLVMIsConstant(value[i]) != 0;
+  }
+  if (constant) {
+    LLVMValueRef shape = LLVMAddGlobal(g->module, type, "shape");
+    LLVMSetInitializer(shape, LLVMConstArray2(g->i64, value, n));
+    LLVMSetGlobalConstant(shape, true);
+    LLVMSetLinkage(shape, LLVMInternalLinkage);
+    return shape;
+  }
+  LLVMValueRef shape = gen_alloca(g, type, 8);
   for (unsigned i = 0; i < n; i++) {
     LLVMValueRef at = gen_i64(g, i);
-    LLVMBuildStore(g->b, kernel_dim(k, number[i]), LLVMBuildGEP2(g->b, g->i64, shape, &at, 1, ""));
+    LLVMBuildStore(g->b, value[i], LLVMBuildGEP2(g->b, g->i64, shape, &at, 1, ""));
   }
   return shape;
 }
