@@ -46,8 +46,10 @@ for name in a11-trial a13-houses a3-line a4-mlp-by-hand b4-ensemble b7-pets c2-t
 for name in a1-logic a9-votes c4-reverse d2-vae digits; do trained $name && predicted $name --load $name.safetensors; done
 trained c6-gpt -D layers=1 -D heads=2 -D width=8 -D context=16 && predicted c6-gpt --load c6-gpt.safetensors
 
-compiled b1-filters && predicted b1-filters --block Maps && ./b1-filters predict --block Worked --count 1 > b1-filters.log 2>&1
-compiled layers && ./layers summary > layers.log 2>&1 && echo "PASS programs/layers: summary"
+compiled b1-filters && predicted b1-filters --block Maps && predicted b1-filters --block Worked --count 1
+if compiled layers; then
+  if ./layers summary > layers.log 2>&1; then echo "PASS programs/layers: summary"; else failed layers summary; fi
+fi
 compiled b15-explain && for block in Saliency GradCam Adversary OnePixel; do
   predicted b15-explain --block $block --load digits.safetensors
 done
