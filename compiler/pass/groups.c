@@ -155,8 +155,7 @@ bool group_is_random(const Inst *group) {
          first->next->op == OP_yield && type_count(&group->result[0]->type) > 0;
 }
 
-// ---- loops by rows of any length
-// -----------------------------------------------------------------
+// ---- loops by rows of any length ----------------------------------------------------------------
 
 enum {
   WIDE_FROM = 16, // below, an example's row is part of 16 lanes
@@ -244,8 +243,7 @@ uint32_t group_widths(const Inst *group, Dim *width) {
   return w.maps ? w.n : 0;
 }
 
-// ---- products of any depth: filters of one pixel
-// -------------------------------------------------
+// ---- products of any depth: filters of one pixel ------------------------------------------------
 
 enum { DEEP_FROM = 64, DEEP_TO = 2048 }; // terms: constant loops below, several pieces from there
 
