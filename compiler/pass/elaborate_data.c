@@ -185,21 +185,28 @@ void data_check_sources(Elab *e, DataInfo *data) {
   files_look(e, data, &data->test);
 }
 
-// Rows, lets and rows set aside are those of the other data (rule 33); fields are named one by one.
-static bool resolve_from(Elab *e, DataInfo *data) {
-  Node *from = data->decl->a;
+// The other data that an expression of `data` stands for, resolved. `where`: said behind what was
+// expected.
+DataInfo *data_other(Elab *e, DataInfo *data, Node *expr, const char *where) {
   Target *target = e->target;
   e->target = NULL;
-  Val v = elab_expr(e, data->scope, from, NULL);
+  Val v = elab_expr(e, data->scope, expr, NULL);
   e->target = target;
-  if (v.kind != V_DATA || v.data == data) {
-    if (v.kind != V_ERROR)
-      diag_error(e->s, from->span, "not-data", "expected other data after `from`, found %s",
-                 val_text(e, v));
-    return false;
+  if (v.kind == V_DATA && v.data != data) {
+    data_resolve(e, v.data);
+    return v.data;
   }
-  DataInfo *base = v.data;
-  data_resolve(e, base);
+  if (v.kind != V_ERROR)
+    diag_error(e->s, expr->span, "not-data", "expected other data%s, found %s", where,
+               val_text(e, v));
+  return NULL;
+}
+
+// Rows, lets and rows set aside are those of the other data (rule 33); fields are named one by one.
+static bool resolve_from(Elab *e, DataInfo *data) {
+  DataInfo *base = data_other(e, data, data->decl->a, " after `from`");
+  if (!base)
+    return false;
   if (base->bad)
     return false;
   data->base = base;

@@ -12,27 +12,20 @@
 static bool add_part(Elab *e, DataInfo *data, Node *expr) {
   if (expr->kind == N_BINARY && expr->op == '+')
     return add_part(e, data, expr->a) && add_part(e, data, expr->b);
-  Target *target = e->target;
-  e->target = NULL;
-  Val v = elab_expr(e, data->scope, expr, NULL);
-  e->target = target;
-  if (v.kind != V_DATA || v.data == data) {
-    if (v.kind != V_ERROR)
-      diag_error(e->s, expr->span, "not-data", "expected other data, found %s", val_text(e, v));
+  DataInfo *part = data_other(e, data, expr, "");
+  if (!part)
     return false;
-  }
-  data_resolve(e, v.data);
-  const DataInfo *first = data->part.n ? data->part.at[0] : v.data;
-  if (v.data->folds && v.data->folds != first->folds) {
+  const DataInfo *first = data->part.n ? data->part.at[0] : part;
+  if (part->folds && part->folds != first->folds) {
     Diagnostic *d = diag_error(e->s, expr->span, "setting-value",
-                               "`%s` has %lld folds, `%s`, the first part, has %s", v.data->name,
-                               (long long)v.data->folds, first->name,
+                               "`%s` has %lld folds, `%s`, the first part, has %s", part->name,
+                               (long long)part->folds, first->name,
                                first->folds ? format(e, "%lld", (long long)first->folds) : "none");
-    diag_note(e->s, d, v.data->validate_span, "validation rows are those of the first part");
+    diag_note(e->s, d, part->validate_span, "validation rows are those of the first part");
     return false;
   }
-  buf_push(e->m->arena, &data->part, v.data);
-  return !v.data->bad;
+  buf_push(e->m->arena, &data->part, part);
+  return !part->bad;
 }
 
 static const Field *field_of(const DataInfo *data, const char *name) {

@@ -358,6 +358,8 @@ bool data_setting(Elab *e, DataInfo *data, Node *item); // false after an error
 
 // elaborate_data.c
 void data_resolve(Elab *e, DataInfo *data);
+// NULL after an error, which says `where` something else was expected.
+DataInfo *data_other(Elab *e, DataInfo *data, Node *expr, const char *where);
 void data_use(Elab *e, DataInfo *data);           // gives it an index
 void data_check_sources(Elab *e, DataInfo *data); // of files: looks at them
 void data_check_fields(Elab *e, DataInfo *data);  // all of them, also those that nothing uses
