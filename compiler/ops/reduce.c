@@ -146,9 +146,17 @@ static Value *fold_sum_of_sum(Builder *b, Inst *inst, Inst *inner) {
   return ir_sum(b, inner->arg[0], axes, n);
 }
 
-// sum of c * sum, as the mean over images of means over pixels: c * one sum over all of it.
+// sum of c * sum or of sum / c, as the mean over images of means over pixels: one sum over all of
+// it, times c or divided by it.
 static Value *fold_sum_of_mean(Builder *b, Inst *inst, Inst *scaled) {
   double c;
+  if (scaled->op == OP_div) {
+    Inst *inner = made_by(scaled->arg[0], OP_sum);
+    if (!inner || !is_splat(scaled->arg[1], &c))
+      return NULL;
+    Value *sum = fold_sum_of_sum(b, inst, inner);
+    return ir_binary(b, OP_div, sum, ir_const(b, unranged(sum->type), c));
+  }
   for (uint32_t i = 0; i < 2; i++) {
     Inst *inner = made_by(scaled->arg[i], OP_sum);
     if (inner && is_splat(scaled->arg[1 - i], &c))
@@ -166,7 +174,7 @@ static Value *fold_sum(Builder *b, Inst *inst) {
     return times_dims(b, ir_const(b, inst->result[0]->type, c), &x->type, inst_attr(inst, "axes"));
   if (made_by(x, OP_broadcast) && elem_is_float(x->type.elem))
     return fold_sum_of_broadcast(b, inst, x->def);
-  if (made_by(x, OP_mul) && elem_is_float(x->type.elem))
+  if ((made_by(x, OP_mul) || made_by(x, OP_div)) && elem_is_float(x->type.elem))
     return fold_sum_of_mean(b, inst, x->def);
   return made_by(x, OP_sum) ? fold_sum_of_sum(b, inst, x->def) : NULL;
 }
