@@ -2,15 +2,17 @@
 #include "support/arena.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-enum { CHUNK_BYTES = 0, MAX_CHUNK_BYTES = 0 };
+static const size_t least_chunk = 1, most_chunk = 1, mapped_chunk = SIZE_MAX;
 #else
-enum { CHUNK_BYTES = 64 * 1024, MAX_CHUNK_BYTES = 8 * 1024 * 1024 };
+static const size_t least_chunk = 64 * 1024, most_chunk = 8 * 1024 * 1024,
+                    mapped_chunk = 8 * 1024 * 1024; // larger ones come from the kernel
 #endif
 
 typedef struct Chunk {
@@ -51,7 +53,7 @@ void arena_destroy(Arena *arena) {
 // A large one comes from the kernel, which clears pages as they are touched, large pages if it can.
 static Chunk *chunk_new(size_t room) {
   Chunk *c = NULL;
-  bool is_mapped = MAX_CHUNK_BYTES && room >= MAX_CHUNK_BYTES;
+  bool is_mapped = room >= mapped_chunk;
   if (is_mapped) {
     c = mmap(NULL, sizeof(Chunk) + room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
              0);
@@ -66,8 +68,8 @@ static Chunk *chunk_new(size_t room) {
 
 // As much as there is already, within limits.
 static size_t chunk_room(const Arena *arena, size_t size) {
-  size_t room = arena->bytes < CHUNK_BYTES ? CHUNK_BYTES : arena->bytes;
-  room = room > MAX_CHUNK_BYTES ? MAX_CHUNK_BYTES : room;
+  size_t room = arena->bytes < least_chunk ? least_chunk : arena->bytes;
+  room = room > most_chunk ? most_chunk : room;
   return size > room ? size : room;
 }
 

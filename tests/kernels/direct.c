@@ -1,6 +1,6 @@
 // Convolutions and both of their gradients against naive sums in double: strides, padding,
-// dilation, groups, few and many channels, any cut into ranges of tiles, guard bands around every
-// result and scratch, an epilogue that counts what it sees.
+// dilation, groups, few and many channels, any cut into ranges of tiles, pages that can't be
+// touched around every operand, result and scratch, an epilogue that counts what it sees.
 #include "test.h"
 #include "../../runtime/kernels/direct.c"
 #define Tile FilterTile
@@ -10,28 +10,6 @@
 #undef Tile
 
 static int failed, cases;
-enum { GUARD = 64 };
-
-static float *guarded(int64_t n, float guard) {
-  float *p = aligned_alloc(64, (size_t)((n + 2 * GUARD) * 4 + 63) / 64 * 64);
-  for (int64_t i = 0; i < n + 2 * GUARD; i++)
-    p[i] = guard;
-  return p + GUARD;
-}
-
-static bool guards_stand(const float *p, int64_t n, float guard) {
-  for (int64_t i = 0; i < GUARD; i++)
-    if (p[-1 - i] != guard || p[n + i] != guard)
-      return false;
-  return true;
-}
-
-static float *numbers(int64_t n, uint64_t *state) {
-  float *p = guarded(n, NAN);
-  for (int64_t i = 0; i < n; i++)
-    p[i] = (float)(test_random(state) * 2 - 1);
-  return p;
-}
 
 // result += the product of the other two, for every (pixel of out, tap, channel of in, of out).
 static void naive(const NnrtDirect *s, NnrtDirectOf of, const float *in, const float *filter,
@@ -112,15 +90,11 @@ static Size size_of(const NnrtDirect *s, NnrtDirectOf of) {
 
 // One result, in `ranges` ranges of tiles.
 static void check_one(const NnrtDirect *s, NnrtDirectOf of, const float *const *operand, int ranges,
-                      bool epilogue) {
+                      bool epilogue, TestEnd end) {
   NnrtDirectTile t = nnrt_direct_tile(s, of);
   Size size = size_of(s, of);
   int64_t tiles = nnrt_direct_tiles(&t, s->N), scratch_n = t.scratch / 4;
-  float *result = guarded(size.n, 77), *scratch = guarded(scratch_n, 55);
-  for (int64_t i = 0; i < scratch_n; i++)
-    scratch[i] = NAN;
-  for (int64_t i = 0; i < size.n; i++)
-    result[i] = NAN;
+  float *result = test_floats(size.n, end), *scratch = test_floats(scratch_n, end);
   float *seen = calloc((size_t)size.n + 1, sizeof *seen);
   double *want = calloc((size_t)size.n + 1, sizeof *want);
   void *buf[] = {seen};
@@ -146,10 +120,11 @@ static void check_one(const NnrtDirect *s, NnrtDirectOf of, const float *const *
   }
   if (worst > 1e-6 * (double)(size.terms + 16))
     fail(s, of, "values");
-  if (!guards_stand(result, size.n, 77) || !guards_stand(scratch, scratch_n, 55))
+  if (!test_surroundings_stand(result, size.n * 4) ||
+      !test_surroundings_stand(scratch, scratch_n * 4))
     fail(s, of, "guards");
   cases++;
-  free(result - GUARD), free(scratch - GUARD), free(seen), free(want);
+  test_free(result, size.n * 4), test_free(scratch, scratch_n * 4), free(seen), free(want);
 }
 
 static void check(NnrtDirect s) {
@@ -159,14 +134,18 @@ static void check(NnrtDirect s) {
   if (h < 0 || w < 0)
     return;
   s.OH = h / s.stride_h + 1, s.OW = w / s.stride_w + 1;
-  float *operand[] = {numbers(s.N * s.H * s.W * s.C, &state),
-                      numbers(s.KH * s.KW * s.C / s.groups * s.F, &state),
-                      numbers(s.N * s.OH * s.OW * s.F, &state)};
-  for (NnrtDirectOf of = NNRT_DIRECT_OUT; of <= NNRT_DIRECT_FILTER; of++)
-    for (int ranges = 1; ranges <= 3; ranges += 2)
-      check_one(&s, of, (const float *const *)operand, ranges, ranges == 3);
-  for (int i = 0; i < 3; i++)
-    free(operand[i] - GUARD);
+  for (TestEnd end = TEST_FIRST; end <= TEST_LAST; end++) {
+    int64_t n[] = {s.N * s.H * s.W * s.C, s.KH * s.KW * s.C / s.groups * s.F,
+                   s.N * s.OH * s.OW * s.F};
+    float *operand[3];
+    for (int i = 0; i < 3; i++)
+      operand[i] = test_numbers(n[i], end, &state);
+    for (NnrtDirectOf of = NNRT_DIRECT_OUT; of <= NNRT_DIRECT_FILTER; of++)
+      check_one(&s, of, (const float *const *)operand, end == TEST_FIRST ? 1 : 3, end == TEST_LAST,
+                end);
+    for (int i = 0; i < 3; i++)
+      test_free(operand[i], n[i] * 4);
+  }
 }
 
 static void check_geometry(void) {

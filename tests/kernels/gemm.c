@@ -1,6 +1,6 @@
 // Products against a naive chain of the same operations, bit for bit, and against double: every
 // operand form, sizes around the blocks, any cut into ranges of tiles, sizes known and not known
-// when compiled, NaN behind every operand, guard bands around C and scratch.
+// when compiled, pages that can't be touched around all memory.
 #include "test.h"
 #include "../../runtime/kernels/gemm.c"
 
@@ -75,21 +75,6 @@ static __attribute__((noinline)) void with_epilogue(const NnrtArgs *args, int64_
 CONSTANTS(CONSTANT)
 
 static int failed;
-enum { GUARD = 64 };
-
-// n floats behind and before which there is something; *end: NaN that kernels may read, not use.
-static float *guarded(int64_t n, float guard) {
-  float *p = aligned_alloc(64, (size_t)((n + 2 * GUARD) * 4 + 63) / 64 * 64);
-  for (int64_t i = 0; i < n + 2 * GUARD; i++)
-    p[i] = guard;
-  return p + GUARD;
-}
-static bool guards_stand(const float *p, int64_t n, float guard) {
-  for (int64_t i = 0; i < GUARD; i++)
-    if (p[-1 - i] != guard || p[n + i] != guard)
-      return false;
-  return true;
-}
 
 static const float *element(const Shape *s, const float *p, bool turned, int64_t i, int64_t row,
                             int64_t col, int64_t rows, int64_t cols) {
@@ -122,40 +107,38 @@ static const char *wrong(const Shape *s, const float *a, const float *b, const f
   return NULL;
 }
 
-static const char *run(const Shape *s, Product *product, bool epilogue, bool known) {
+static const char *run(const Shape *s, Product *product, bool epilogue, bool known, TestEnd end) {
   int64_t M = known && s->form != TN ? -1 : s->M, K = known && s->form == TN ? -1 : s->K;
   bool packed = nnrt_gemm_packs(M, s->N, s->form == NT || s->form == TT);
   NnrtGemmTile tile = nnrt_gemm_tile(M, s->N, K, packed);
   int64_t na = s->batch * s->M * s->K, nb = s->batch * s->K * s->N, nc = s->batch * s->M * s->N;
   int64_t ns = tile.scratch / 4,
           tiles = s->batch * nnrt_gemm_tiles(s->M, s->N, tile.rows, tile.cols);
-  float *a = guarded(na, NAN), *b = guarded(nb, NAN), *c = guarded(nc, 77),
-        *scratch = guarded(ns, 78);
-  float *seen = guarded(nc, 0);
   uint64_t state = (uint64_t)(s->M * 31 + s->N * 17 + s->K);
-  for (int64_t i = 0; i < na; i++)
-    a[i] = (float)(test_random(&state) * 2 - 1);
-  for (int64_t i = 0; i < nb; i++)
-    b[i] = (float)(test_random(&state) * 2 - 1);
+  float *a = test_numbers(na, end, &state), *b = test_numbers(nb, end, &state),
+        *c = test_floats(nc, end), *scratch = test_floats(ns, end), *seen = test_floats(nc, end);
+  memset(seen, 0, (size_t)nc * 4);
   void *buf[] = {seen};
   NnrtArgs args = {buf, &s->N, s->M, scratch};
   for (int64_t t = 0, step = 1; t < tiles;
        t += step, step = step % 3 + 1) // ranges of 1, 2, 3 tiles
     product(&args, t, t + step < tiles ? t + step : tiles, a, b, c, s, tile);
   const char *why = wrong(s, a, b, c, epilogue);
-  if (!guards_stand(c, nc, 77))
+  if (!test_surroundings_stand(c, nc * 4))
     why = "wrote around C";
-  if (!guards_stand(scratch, ns, 78))
+  if (!test_surroundings_stand(scratch, ns * 4))
     why = "wrote around scratch";
   for (int64_t i = 0; epilogue && i < nc; i++)
     if (seen[i] != (float)(i / s->N * 3 + i % s->N))
       why = "the epilogue doesn't see each element once";
-  free(a - GUARD), free(b - GUARD), free(c - GUARD), free(scratch - GUARD), free(seen - GUARD);
+  test_free(a, na * 4), test_free(b, nb * 4), test_free(c, nc * 4), test_free(scratch, ns * 4);
+  test_free(seen, nc * 4);
   return why;
 }
 
 static void test(const char *name, const Shape *s, Product *product, bool epilogue, bool known) {
-  const char *why = run(s, product, epilogue, known);
+  TestEnd end = (s->M + s->N + s->K) % 2 ? TEST_FIRST : TEST_LAST;
+  const char *why = run(s, product, epilogue, known, end);
   if (why)
     printf("FAIL gemm-v%d/%s-%s-%dx%dx%dx%d: %s\n", NNRT_LEVEL, name, form_name[s->form],
            (int)s->batch, (int)s->M, (int)s->N, (int)s->K, why);
