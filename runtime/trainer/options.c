@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "trainer.h"
 
 const Flag trainer_flags[] = {
@@ -220,9 +221,20 @@ static bool parse_command(const char *word, Options *options, Failure *failure) 
                       word);
 }
 
+// The name of a predict block where a file is wanted: `predict Class`.
+static bool is_block(const NnrtProgram *program, const char *word) {
+  for (uint32_t i = 0; i < program->n_predict; i++)
+    if (!strcmp(program->predict[i].name, word))
+      return access(word, F_OK) != 0;
+  return false;
+}
+
 static bool check_together(const NnrtProgram *program, const Options *options, Failure *failure) {
   if (options->n_file && options->command != COMMAND_PREDICT)
     return failf(failure, "\"%s\": this command takes no files", options->file[0]);
+  if (options->n_file && is_block(program, options->file[0]))
+    return failf(failure, "\"%s\" is a predict block and no file: write --block %s",
+                 options->file[0], options->file[0]);
   if (options->csv && options->command != COMMAND_PREDICT)
     return failf(failure,
                  "--csv: only predict writes csv; --history FILE writes the figures of training");

@@ -316,7 +316,7 @@ static bool predict_rows(Predictor *p, Failure *failure) {
                  p->predict->name);
   if (options->n_file) {
     if (!p->n_needed)
-      return failf(failure, "predict %s reads no data; it takes no files", p->predict->name);
+      return failf(failure, "predict %s computes its rows; it takes no files", p->predict->name);
     if (p->predict->data != NNRT_NONE && !train_source(p))
       return failf(failure,
                    "predict %s reads rows of several sources at once, and takes no files; --data "

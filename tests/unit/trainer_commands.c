@@ -148,6 +148,7 @@ static void test_flags(void) {
   refuse("csv_for_train", "--csv x.csv", "only predict writes csv");
   refuse("no_weights", "eval --load none.safetensors", "none.safetensors: can't be read");
   refuse("file_for_eval", "eval some.csv", "takes no files");
+  refuse("block_for_file", "predict Class", "\"Class\" is a predict block and no file");
   refuse("block", "eval --block Tay", "no train block is called \"Tay\"; there are Toy");
   expect("set", "--epochs 1 --set learning_rate=0.25", 0, "epoch 1/1", NULL);
   expect("equals", "--epochs=1 --learning-rate=0.25", 0, "epoch 1/1", NULL);
