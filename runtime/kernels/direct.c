@@ -136,11 +136,10 @@ KERNEL DirectEdges edges_at(const View *v, int64_t u, int n) {
   return e;
 }
 
-// True if zeros can be left out: only the first and the last block of a line meet any. Blocks of
-// more than nine pixels run out of registers between the taps: a copy is faster there.
+// True if zeros can be left out: only the first and the last block of a line meet any.
 KERNEL bool can_skip(const View *v) {
   int64_t end = v->cols - (v->tail > 0 ? v->tail : v->along); // of the blocks between
-  return v->along <= 9 && v->taps_w <= DIRECT_EDGES && v->channels >= LANES &&
+  return v->taps_w <= DIRECT_EDGES && v->channels >= LANES &&
          (end < 2 * v->along || (edges_at(v, v->along, v->along).taps == 0 &&
                                  edges_at(v, end - v->along, v->along).taps == 0));
 }

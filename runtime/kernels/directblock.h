@@ -40,27 +40,23 @@ typedef struct { // how far a block has come
   const char *next;
 } DirectPlace;
 
-// The innermost steps, for entries [from, to) of each line.
-KERNEL void direct_steps(const DirectBlock *p, Row *acc, DirectPlace *at, const float *x,
-                         int entries, int along, int nr, int from, int to) {
-  if (from >= to) {
-    at->row += p->n[2] * p->row_step;
-    return;
-  }
-#pragma clang loop unroll(disable)
-  for (int64_t i = p->n[2]; i > 0; i--) {
-    Row channels = load_row(at->row, nr);
+// One step of the sum, for entries [from, to) of each line. What the taps of an edge have in common
+// must not be kept in registers from one to the next: sums need them all.
+KERNEL void direct_step(const DirectBlock *p, Row *acc, const float *x, const float *row,
+                        int entries, int along, int nr, int from, int to) {
+  Row channels = load_row(row, nr);
+  __atomic_signal_fence(__ATOMIC_ACQUIRE);
 #define STEP(i)                                                                                    \
   if (i < entries && i % along >= from && i % along < to)                                          \
     multiply_row(&acc[i], x[i / along * p->x_across + i % along * p->x_along], &channels, nr);
-    ROWS(STEP)
+  ROWS(STEP)
 #undef STEP
-    if (p->fetches) {
-      __builtin_prefetch(at->next);
-      at->next += p->next_step;
-    }
-    x += p->step[2];
-    at->row += p->row_step;
+}
+
+KERNEL void direct_fetch_next(const DirectBlock *p, DirectPlace *at) {
+  if (p->fetches) {
+    __builtin_prefetch(at->next);
+    at->next += p->next_step;
   }
 }
 
@@ -83,30 +79,42 @@ LATE void direct_block(const DirectBlock *p, int across, int along, int nr) {
 #pragma clang loop unroll(disable)
   for (int64_t i0 = 0; i0 < p->n[0]; i0++)
 #pragma clang loop unroll(disable)
-    for (int64_t i1 = 0; i1 < p->n[1]; i1++)
-      direct_steps(p, acc, &at, p->x + i0 * p->step[0] + i1 * p->step[1], entries, along, nr, 0,
-                   along);
+    for (int64_t i1 = 0; i1 < p->n[1]; i1++) {
+      const float *x = p->x + i0 * p->step[0] + i1 * p->step[1];
+#pragma clang loop unroll(disable)
+      for (int64_t i = p->n[2]; i > 0; i--, x += p->step[2], at.row += p->row_step) {
+        direct_step(p, acc, x, at.row, entries, along, nr, 0, along);
+        direct_fetch_next(p, &at);
+      }
+    }
   ROWS(END)
 }
 
 // One line of entries, of which tap j of `taps` reaches only those from `fromj` to `toj`:
-// constants, too.
+// constants, too. All taps are in one loop: in a loop of its own each would push the sums that it
+// leaves alone out of their registers.
 LATE void direct_edge_block(const DirectBlock *p, int along, int nr, int taps, int from0, int to0,
                             int from1, int to1, int from2, int to2) {
   Row acc[MAX_HEIGHT];
   DirectPlace at = {p->row, (const char *)p->next};
   const int entries = along;
+  const int64_t tap = p->n[2] * p->row_step;
   ROWS(BEGIN)
 #pragma clang loop unroll(disable)
-  for (int64_t i0 = 0; i0 < p->n[0]; i0++) {
+  for (int64_t i0 = 0; i0 < p->n[0]; i0++, at.row += (taps - 1) * tap) {
+    const float *x = p->x + i0 * p->step[0];
+#pragma clang loop unroll(disable)
+    for (int64_t i = p->n[2]; i > 0; i--, x += p->step[2], at.row += p->row_step) {
 #define TAP(j)                                                                                     \
-  if (j < taps)                                                                                    \
-    direct_steps(p, acc, &at, p->x + i0 * p->step[0] + j * p->step[1], entries, along, nr,         \
-                 from##j, to##j);
-    // clang-format off
-    TAP(0) TAP(1) TAP(2)
-    // clang-format on
+  if (j < taps && from##j < to##j) {                                                               \
+    direct_step(p, acc, x + j * p->step[1], at.row + j * tap, entries, along, nr, from##j, to##j); \
+    direct_fetch_next(p, &at);                                                                     \
+  }
+      // clang-format off
+      TAP(0) TAP(1) TAP(2)
+      // clang-format on
 #undef TAP
+    }
   }
   ROWS(END)
 }
