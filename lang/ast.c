@@ -216,10 +216,15 @@ static bool is_assignable(const Node *n) {
 }
 
 Node *ast_assign(Parse *p, Span span, Node *left, Node *value) {
-  if (!is_assignable(left))
-    syntax_error(
+  if (!is_assignable(left)) {
+    Diagnostic *d = syntax_error(
         p, left->span, "syntax",
         "expected a name or a tuple of names on the left of `=`, found another expression");
+    if (d)
+      diag_note(p->s, d, (Span){0},
+                "a tensor isn't changed in its place: select(condition, a, b) and concat([a, b]) "
+                "make new ones");
+  }
   Node *n = node_new(p, N_ASSIGN, span);
   n->a = left;
   n->b = value;

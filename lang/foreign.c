@@ -42,6 +42,9 @@ static const Habit names[] = {
     {"gradient gradients GradientTape autograd backward", "write `grad(e, x)`, an expression; "
                                                           "`minimize` takes gradients by itself"},
     {"detach no_grad", "write `stop_gradient(x)`"},
+    // steps on rows
+    {"dropna", "write `drop_missing`"},
+    {"shuffle sample", "write `shuffled(seed = 1)`"},
     // layers
     {"TimeDistributed",
      "layers act on the last axis: Dense(1) of a sequence is one for each place"},

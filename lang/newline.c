@@ -16,6 +16,7 @@ typedef struct {
   const Token *raw;
   BUF(Level) level;  // [0]: outside all brackets
   bool closed_angle; // the last token was the `>` of index<10>
+  bool in_comment;   // the bracket reported last was closed in a comment
 } Filter;
 
 static int closer_of(int opener) {
@@ -150,10 +151,17 @@ static Diagnostic *report_open(Filter *f) {
   Diagnostic *d =
       syntax_error(f->p, t->span, "syntax", "this `%s` is never closed", token_kind_name(t->kind));
   const Span *comment = d && t->kind != T_LBRACE ? comment_swallowed(f, t) : NULL;
+  f->in_comment = comment != NULL;
   if (comment)
     diag_note(f->p->s, d, *comment,
               "the rest of the line is a comment; a division that rounds down is div(a, b)");
   return d;
+}
+
+// The last line under a bracket that is never closed; `kind`: of the bracket.
+static void advise_closing(Filter *f, Diagnostic *d, int kind, const char *where) {
+  if (d && !f->in_comment)
+    diag_note(f->p->s, d, (Span){0}, "write `%s` %s", token_kind_name(closer_of(kind)), where);
 }
 
 // Closes all brackets above `level` with tokens that are not in the text.
@@ -174,8 +182,10 @@ static void take_closer(Filter *f, Token t) {
   }
   Diagnostic *d = NULL;
   if (level > 1) {
+    int open = opener(f)->kind;
     if (level < f->level.n && (d = report_open(f)))
       diag_note(f->p->s, d, t.span, "`%s` found here", token_kind_name(t.kind));
+    advise_closing(f, d, open, "before it");
     close_down_to(f, level);
   } else if (in_round(f) && t.kind != T_RBRACE) { // ( ... ]
     int expected = closer_of(opener(f)->kind);
@@ -189,7 +199,9 @@ static void take_closer(Filter *f, Token t) {
     buf_push(f->p->s->perm, &f->p->stray, t.span);
     return;
   } else {
-    syntax_error(f->p, t.span, "syntax", "this `%s` closes nothing", token_kind_name(t.kind));
+    d = syntax_error(f->p, t.span, "syntax", "this `%s` closes nothing", token_kind_name(t.kind));
+    if (d)
+      diag_note(f->p->s, d, (Span){0}, "leave it out, or open it before");
     return;
   }
   put(f, t);
@@ -237,9 +249,11 @@ static void close_forgotten(Filter *f, const Token *t) {
       level--;
   if (level == f->level.n)
     return;
+  int open = opener(f)->kind;
   Diagnostic *d = report_open(f);
   if (d)
     diag_note(f->p->s, d, t->span, "a %s begins here", level == 1 ? "declaration" : "statement");
+  advise_closing(f, d, open, "before it");
   close_down_to(f, level);
   put_made(f, T_NN_error); // the parser gives up what it is in, and begins anew
   put_made(f, T_NEWLINE);
@@ -303,7 +317,8 @@ void filter_newlines(Parse *p) {
     take_newline(&f, newline, t + 1);
   }
   if (f.level.n > 1) {
-    report_open(&f);
+    int open = opener(&f)->kind;
+    advise_closing(&f, report_open(&f), open, "at the end of what it encloses");
     close_down_to(&f, 1);
   }
   put(&f, *t);

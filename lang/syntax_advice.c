@@ -33,6 +33,17 @@ static const char *foreign_word(const Surprise *u) {
   return advice;
 }
 
+// loss.backward(), optimizer.step(), optimizer.zero_grad()
+static const char *training_loop(const Surprise *u) {
+  const Token *t = line_start(u);
+  if (!is_word(t) || t[1].kind != T_DOT || !is_word(&t[2]))
+    return NULL;
+  const char *name = t[2].name;
+  if (strcmp(name, "backward") && strcmp(name, "step") && strcmp(name, "zero_grad"))
+    return NULL;
+  return "gradients and updates are made by `minimize LOSS with OPTIMIZER`: leave it out";
+}
+
 static const char *declaration(const Surprise *u) {
   if (!wants_declaration(u) || !is_word(u->found))
     return NULL;
@@ -49,6 +60,11 @@ static const char *declaration(const Surprise *u) {
   return NULL;
 }
 
+static const char *token_text(const Surprise *u, const Token *t) {
+  const Source *source = &u->p->s->source.at[u->p->file];
+  return arena_strndup(u->p->s->perm, source->text + t->span.start, t->span.end - t->span.start);
+}
+
 // `epochs = 30` in a train block; `x: f32 = 1` in a function.
 static const char *setting(const Surprise *u) {
   if ((u->found->kind != T_EQUALS && u->found->kind != T_COLON) || !is_word(u->before) ||
@@ -59,10 +75,10 @@ static const char *setting(const Surprise *u) {
     return u->found->kind == T_COLON && takes(u, "=")
                ? SAY("a value is named by `let`: let %s: ...", name)
                : NULL;
-  const char *advice = foreign_setting(name);
+  const char *advice = foreign_setting(name), *value = token_text(u, &u->found[1]);
   return advice ? advice
-                : SAY("in a train block a setting stands before its value: `%s 30`, not `%s = 30`",
-                      name, name);
+                : SAY("in a train block a setting stands before its value: `%s %s`, not `%s %s %s`",
+                      name, value, name, token_kind_name(u->found->kind), value);
 }
 
 static const char *clause(const Surprise *u) {
@@ -70,6 +86,10 @@ static const char *clause(const Surprise *u) {
     return "`over` stands before `with`: minimize LOSS over PARTS with OPTIMIZER";
   if (takes(u, "minimize") && !takes(u, "FLOAT") && is_word(u->found))
     return foreign_setting(u->found->name);
+  if (takes(u, "when") && u->before && u->before->kind == T_STOP)
+    return "the condition follows `when`: stop when stalled(val.loss, 3)";
+  if (u->found->kind == T_WITH && u->found->first)
+    return "`with` belongs to loops and `minimize`; what has no gradient is stop_gradient(x)";
   if (takes(u, "with") && takes(u, "over") && !u->found->first)
     return "the optimizer follows `with`: minimize LOSS with adam(0.001)";
   return NULL;
@@ -79,6 +99,8 @@ static const char *block_start(const Surprise *u) {
   if (!takes(u, "{") || takes(u, "FLOAT"))
     return NULL;
   const Token *start = line_start(u);
+  if (is_word(u->found) && (!strcmp(u->found->name, "do") || !strcmp(u->found->name, "begin")))
+    return "a block begins with `{` and ends with `}`";
   switch (u->found->kind) {
   case T_COLON:
     if (takes(u, "->") && !u->found[1].first)
@@ -129,7 +151,13 @@ static const char *operator(const Surprise *u) {
     if (takes(u, "="))
       return "a value is given by `=`; `==` compares";
     break;
+  case T_AT:
+    if (u->found->first)
+      return "there are no decorators: leave it out";
+    break;
   case T_EQUALS:
+    if (takes(u, ">") && !takes(u, "<")) // there it is an operator
+      return "how many things it is one of stands in < >: index<3>";
     if (u->before && u->before->kind == T_REPORT)
       return "`report` has no `=`: report accuracy(scores, label)";
     break;
@@ -189,6 +217,16 @@ static const char *first_word(const Surprise *u) {
   return near ? SAY("is `%s` meant for `%s`?", start->name, near) : NULL;
 }
 
+// adam 0.01: of a function or optimizer, after `with`.
+static const char *bare_argument(const Surprise *u) {
+  bool number = u->found->kind == T_INT || u->found->kind == T_FLOAT;
+  bool name = u->before && u->before->kind == T_NAME && u->before > u->p->token.at;
+  if (!number || u->found->first || !name || u->before->first ||
+      (u->before[-1].kind != T_WITH && u->before[-1].kind != T_PIPE))
+    return NULL;
+  return SAY("settings stand in parentheses: %s(%s)", u->before->name, token_text(u, u->found));
+}
+
 static const char *missing_comma(const Surprise *u) {
   bool list = takes(u, ",") && (takes(u, ")") || takes(u, "]")) && !takes(u, "FLOAT");
   bool item = is_word(u->found) || u->found->kind == T_INT || u->found->kind == T_FLOAT ||
@@ -197,10 +235,20 @@ static const char *missing_comma(const Surprise *u) {
 }
 
 const char *syntax_advice(const Surprise *u) {
-  static const char *(*const habit[])(
-      const Surprise *) = {operator, setting, clause,        foreign_word, declaration,
-                           block_start,       type,          comma,        misplaced_keyword,
-                           first_word,        missing_comma, no_value,     no_name};
+  static const char *(*const habit[])(const Surprise *) = {training_loop,
+                                                           operator, setting,
+                                                           clause,
+                                                           foreign_word,
+                                                           declaration,
+                                                           block_start,
+                                                           type,
+                                                           comma,
+                                                           misplaced_keyword,
+                                                           first_word,
+                                                           missing_comma,
+                                                           bare_argument,
+                                                           no_value,
+                                                           no_name};
   for (size_t i = 0; i < sizeof habit / sizeof *habit; i++) {
     const char *advice = habit[i](u);
     if (advice)

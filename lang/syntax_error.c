@@ -27,9 +27,13 @@ bool has_syntax_errors(const Session *s) {
 }
 
 void report_too_deep(Parse *p, Span span) {
-  if (!p->too_deep)
-    syntax_error(p, span, "nesting", "nested too deeply: expressions and blocks can be %d deep",
-                 MAX_HEIGHT);
+  Diagnostic *d = p->too_deep ? NULL
+                              : syntax_error(p, span, "nesting",
+                                             "nested too deeply: expressions and blocks can be %d "
+                                             "deep",
+                                             MAX_HEIGHT);
+  if (d)
+    diag_note(p->s, d, (Span){0}, "name parts of it by `let`, or repeat it by `for`");
   p->too_deep = true;
 }
 
@@ -103,7 +107,7 @@ static const char *expected_class(const Surprise *u) {
     return "a declaration (`use`, `const`, `config`, `let`, `data`, `fn`, `layer`, `model`, "
            "`optimizer`, `train` or `predict`)";
   if (takes(u, "minimize") && !name)
-    return "`minimize`, `report` or another clause of a train block, or a setting like `batch 64`";
+    return "a clause of a train block (`minimize`, `report`, ...), a setting (`batch 64`)";
   if (takes(u, "yield"))
     return "a statement";
   if (expression && takes(u, "..") && !takes(u, "not"))
@@ -268,8 +272,9 @@ static bool in_column_1(Parse *p, const Token *t) {
 
 // What is left over of a declaration that was given up.
 static bool is_consequence(const Surprise *u) {
+  bool end = u->found->name && strcmp(u->found->name, "end") == 0; // do ... end
   return wants_declaration(u) && u->p->n_error &&
-         (u->found->kind == T_RBRACE || !in_column_1(u->p, u->found));
+         (u->found->kind == T_RBRACE || end || !in_column_1(u->p, u->found));
 }
 
 // Does a declaration begin between two places?

@@ -120,8 +120,10 @@ static Val make_const(Elab *e, void *ctx) {
   bool constant = is_number(v) || v.kind == V_BOOL || v.kind == V_STRING || v.kind == V_LIST ||
                   v.kind == V_TUPLE || v.kind == V_ERROR;
   if (!constant) {
-    diag_error(e->s, t->binding->b->span, "not-constant",
-               "a const is a number known when compiling, found %s", val_text(e, v));
+    diag_note(e->s,
+              diag_error(e->s, t->binding->b->span, "not-constant",
+                         "a const is a number known when compiling, found %s", val_text(e, v)),
+              (Span){0}, "a layer or a function gets a name by `let`: let %s = ...", t->name);
     return val_error();
   }
   Fit fit = {.name = t->name, .from = "this", .span = t->binding->b->span};
@@ -146,8 +148,7 @@ static Val make_let(Elab *e, void *ctx) {
   e->block = block;
   if (t->part >= 0 && v.kind != V_ERROR) {
     if ((v.kind != V_TUPLE && v.kind != V_LIST) || v.n != t->binding->a->list.n) {
-      elab_error(e, t->binding->a->span, "wrong-type", "%u names for %s", t->binding->a->list.n,
-                 val_text(e, v));
+      wrong_parts(e, t->binding->a, t->binding->b, v);
       return val_error();
     }
     v = v.list[t->part];
@@ -162,7 +163,10 @@ static void shadow_warning(Elab *e, const SourceModule *m, const char *name, Spa
                            bool callable) {
   bool hides = scope_own(e->prelude, name) || (callable && builtin_find(e, name));
   if (hides && !m->is_std)
-    diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name);
+    diag_note(
+        e->s,
+        diag_warning(e->s, where, "shadows", "`%s` hides the standard library's `%s`", name, name),
+        (Span){0}, "every `%s` of this file means this one: another name keeps both", name);
 }
 
 static void declare_name(Elab *e, SourceModule *m, Node *binding, Node *name, int part,
@@ -205,6 +209,7 @@ void check_parameters(Elab *e, const Node *decl) {
       Diagnostic *d =
           diag_error(e->s, p->span, "declared-twice", "`%s` is declared twice", p->name);
       diag_note(e->s, d, q->span, "first declared here");
+      diag_note(e->s, d, (Span){0}, "settings and inputs have different names");
     }
 }
 
@@ -259,6 +264,13 @@ static SourceModule *use_std(Elab *e, Node *use) {
               use->name);
   else if (use->list.n && e->prelude && scope_own(e->prelude, use->list.at[0]->name))
     diag_note(e->s, d, (Span){0}, "`%s` is there without `use`", use->list.at[0]->name);
+  else {
+    Text list = {.arena = e->s->perm};
+    for (uint32_t i = 0; i < names.n; i++)
+      if (i == 0 || strcmp(names.at[i], names.at[i - 1]) != 0)
+        text_printf(&list, "%sstd.%s", list.n ? ", " : "", names.at[i]);
+    diag_note(e->s, d, (Span){0}, "modules are: %s", list.at);
+  }
   return NULL;
 }
 
@@ -285,7 +297,9 @@ static SourceModule *use_file(Elab *e, Node *use) {
   uint32_t source = source_read(e->s, path);
   if (source)
     return add_file(e, path, source);
-  diag_error(e->s, use->name_span, "missing-file", "can't read %s: %s", path, strerror(errno));
+  Diagnostic *d =
+      diag_error(e->s, use->name_span, "missing-file", "can't read %s: %s", path, strerror(errno));
+  diag_note(e->s, d, (Span){0}, "files are looked for from the folder of the file that names them");
   return NULL;
 }
 

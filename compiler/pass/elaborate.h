@@ -193,8 +193,9 @@ struct Elab {
   // assignable.
   Val (*make_state)(Elab *e, Scope *scope, Node *binding, void *ctx);
   void *state_ctx;
-  Node *block;         // the train, predict or data declaration being elaborated: set by its part
-  struct Frame *frame; // calls being elaborated, innermost first
+  Node *block;          // the train, predict or data declaration being elaborated: set by its part
+  struct Entry *making; // the lazy name whose value is being made, or NULL
+  struct Frame *frame;  // calls being elaborated, innermost first
   struct Context *context;       // fn calls and turns of `for` since `inside` began
   struct Application *app;       // of `inside`
   struct SourceModule *modules;  // files read so far
@@ -259,6 +260,8 @@ bool *elab_stopped(Elab *e, const Value *loss);
 DrawPlace elab_naming(Elab *e, const char *name);   // from here on; returns what to restore
 const char *node_source(Elab *e, const Node *node); // the text as written
 const char *val_text(Elab *e, Val v); // for messages: "f32[784]", "the layer Dense", "512"
+// Advice on a function or layer, written at `span`, where a value is wanted; nothing on others.
+void note_uncalled(Elab *e, Diagnostic *d, Val v, Span span);
 Val val_int(int64_t i);
 Val val_float(double f);
 Val val_tensor(Value *t);

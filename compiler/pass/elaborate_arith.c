@@ -50,14 +50,49 @@ Value *broadcast_to(Elab *e, Value *x, const Type *to) {
   return ir_broadcast(b, ir_reshape(b, x, dims, n), axes, *to); // without the axes that stretch
 }
 
-// "from here" notes for operands that were made elsewhere.
-static void note_origins(Elab *e, Diagnostic *d, const Val *v, uint32_t n, Span span) {
+// Operands: where they come from, those that were made elsewhere; else which one is which.
+void note_origins(Elab *e, Diagnostic *d, const Val *v, uint32_t n, Span span) {
   for (uint32_t i = 0; i < n; i++) {
     Span o = v[i].span;
     bool within = o.file == span.file && o.start >= span.start && o.end <= span.end;
-    if (v[i].kind == V_TENSOR && o.file && !within)
-      diag_note(e->s, d, o, "%s comes from here", val_text(e, v[i]));
+    bool whole = within && o.start == span.start && o.end == span.end;
+    if (v[i].kind == V_TENSOR && o.file && !whole && !(within && is_library(e, o)))
+      diag_note(e->s, d, o,
+                v[i].config ? "%s is declared here"
+                : within    ? "this is %s"
+                            : "%s comes from here",
+                val_text(e, v[i]));
   }
+}
+
+// Do the axes of `small` lead in `big`, where the last ones are compared?
+static bool leads(const Type *small, const Type *big) {
+  for (uint32_t i = 0; i < small->rank; i++)
+    if (small->rank >= big->rank || small->dim[i] != big->dim[i])
+      return false;
+  return small->rank > 0;
+}
+
+static const char *shape_advice(Elab *e, const char *what, const Type *a, const Type *b) {
+  const Type *big = a->rank > b->rank ? a : b, *small = big == a ? b : a;
+  if (strcmp(what, "`*`") == 0 && b->rank == 2 && a->rank && a->dim[a->rank - 1] == b->dim[0])
+    return "`*` goes element by element; the product of matrices is `@`";
+  if (big->rank == small->rank + 1 && big->dim[big->rank - 1] == 1)
+    return "an axis of length 1 is an axis: x[.., 0] takes it away, x[.., _] adds one";
+  if (big->rank != small->rank && type_count(a) == type_count(b))
+    return arena_printf(e->s->perm, "both have %lld elements: reshape or Flatten makes them alike",
+                        (long long)type_count(a));
+  if (leads(small, big) && big->rank == small->rank + 1)
+    return arena_printf(e->s->perm,
+                        "shapes are lined up at their ends: x[.., _] makes %s one number for each "
+                        "of the first axis",
+                        type_user_text(e, small));
+  for (uint32_t i = 0; big->rank == small->rank && i < a->rank; i++)
+    if (a->dim[i] != b->dim[i] && (a->dim[i] == 1 || b->dim[i] == 1))
+      return "an axis stretches where it is written as 1 (`f32[1, n]`, x[_], keep = true), not "
+             "where a variable happens to be 1 (rule 3)";
+  return "element by element, a shape goes with the same shape, with one that ends in it, and with "
+         "one number (rule 3)";
 }
 
 static void shape_error(Elab *e, const char *what, const Val *v, uint32_t n, Span span) {
@@ -67,19 +102,8 @@ static void shape_error(Elab *e, const char *what, const Val *v, uint32_t n, Spa
   Diagnostic *d =
       elab_error(e, span, "shape-mismatch", "%s: the shapes %s don't fit together", what, list.at);
   note_origins(e, d, v, n, span);
-  const Type *a = &v[0].t->type, *b = n > 1 && v[1].kind == V_TENSOR ? &v[1].t->type : a;
-  bool product = b->rank == 2 && a->rank && a->dim[a->rank - 1] == b->dim[0];
-  if (strcmp(what, "`*`") == 0 && product)
-    diag_note(e->s, d, (Span){0}, "`*` goes element by element; the product of matrices is `@`");
-  bool one = (a->rank == b->rank + 1 && a->dim[a->rank - 1] == 1) ||
-             (b->rank == a->rank + 1 && b->dim[b->rank - 1] == 1);
-  if (one)
-    diag_note(e->s, d, (Span){0},
-              "an axis of length 1 is an axis: x[.., 0] takes it away, x[.., _] adds "
-              "one");
-  else if (a->rank != b->rank && type_count(a) == type_count(b))
-    diag_note(e->s, d, (Span){0}, "both have %lld elements: reshape or Flatten makes them alike",
-              (long long)type_count(a));
+  if (n > 1 && v[0].kind == V_TENSOR && v[1].kind == V_TENSOR)
+    diag_note(e->s, d, (Span){0}, "%s", shape_advice(e, what, &v[0].t->type, &v[1].t->type));
 }
 
 // ---- elements ---------------------------------------------------------------------------------
@@ -95,8 +119,7 @@ static bool not_a_tensor(Elab *e, const char *what, Val v, Span span) {
     return false;
   Diagnostic *d =
       elab_error(e, span, "wrong-type", "%s needs numbers, found %s", what, val_text(e, v));
-  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-    diag_note(e->s, d, (Span){0}, "it has not been called");
+  note_uncalled(e, d, v, v.span);
   return true;
 }
 
@@ -119,8 +142,9 @@ static bool join_elements(Elab *e, const char *what, const Val *v, uint32_t n, S
     }
   }
   if (any_bool && (any_float || any_int)) {
-    elab_error(e, span, "wrong-type", "%s mixes truth values and numbers: write select(c, 1, 0)",
-               what);
+    Diagnostic *d = elab_error(e, span, "wrong-type", "%s mixes truth values and numbers", what);
+    note_origins(e, d, v, n, span);
+    diag_note(e->s, d, (Span){0}, "f32(x) makes numbers of truth values, 1 and 0; x > 0 compares");
     return false;
   }
   out->elem = any_bool ? TY_BOOL : any_int && !any_float ? TY_I32 : TY_F32;
@@ -179,8 +203,11 @@ Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span) {
     if (v[i].kind == V_TENSOR && v[i].t->type.elem != TY_F32 && op != OP_select) {
       bool index = v[i].t->type.range != 0;
       if (index) {
-        elab_error(e, span, "index-arithmetic", "%s of %s: an index is a name, not a number", what,
-                   val_text(e, v[i]));
+        Diagnostic *d =
+            elab_error(e, span, "index-arithmetic", "%s of %s: an index is a name, not a number",
+                       what, val_text(e, v[i]));
+        note_origins(e, d, &v[i], 1, span);
+        diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
         return val_error();
       }
       if (v[i].t->type.elem == TY_I32)
@@ -278,19 +305,26 @@ static bool check_indices(Elab *e, int op, Val a, Val b, Span span) {
     Diagnostic *d =
         elab_error(e, span, "index-arithmetic", "%s on %s: an index is a name, not a number",
                    operator_text(op), val_text(e, n ? a : b));
-    diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
+    Val index = n ? a : b;
+    note_origins(e, d, &index, 1, span);
+    diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it; `==` compares labels");
     return false;
   }
   if (n && m && n != m) {
     Diagnostic *d = elab_error(e, span, "range-mismatch", "%s compares %s with %s",
                                operator_text(op), val_text(e, a), val_text(e, b));
     note_origins(e, d, (Val[]){a, b}, 2, span);
+    diag_note(e->s, d, (Span){0}, "one of n things is compared with one of the same n things");
     return false;
   }
-  Val k = n ? b : a;
-  if (k.kind == V_INT && (k.i < 0 || k.i >= (n ? n : m))) {
-    elab_error(e, span, "out-of-range", "%lld is never an %s", (long long)k.i,
-               val_text(e, n ? a : b));
+  Val k = n ? b : a, index = n ? a : b;
+  int64_t most = (n ? n : m) - 1;
+  if (k.kind == V_INT && (k.i < 0 || k.i > most)) {
+    Diagnostic *d =
+        elab_error(e, span, "out-of-range", "%lld is never an %s, whose values are 0 to %lld",
+                   (long long)k.i, val_text(e, index), (long long)most);
+    note_origins(e, d, &index, 1, span);
+    diag_note(e->s, d, (Span){0}, "things are counted from 0");
     return false;
   }
   return true;
@@ -333,8 +367,11 @@ Val arith_binary(Elab *e, int op, Val a, Val b, Span span, Span a_span, Span b_s
     return val_error();
   bool logical = op == OP_AND || op == OP_OR, truth = x[0]->type.elem == TY_BOOL;
   if (logical != truth && !(truth && (op == OP_EQ || op == OP_NE))) {
-    elab_error(e, span, "wrong-type", "%s needs %s, found %s and %s", what,
-               logical ? "truth values" : "numbers", val_text(e, a), val_text(e, b));
+    Diagnostic *d =
+        elab_error(e, span, "wrong-type", "%s needs %s, found %s and %s", what,
+                   logical ? "truth values" : "numbers", val_text(e, a), val_text(e, b));
+    diag_note(e->s, d, (Span){0},
+              logical ? "comparisons give truth values: x > 0" : "f32(x) makes numbers of them");
     return val_error();
   }
   at(e, span);
@@ -356,8 +393,9 @@ Val arith_unary(Elab *e, int op, Val a, Span span) {
     return draw_op(e, '-', 0, (Val[]){val_float(0), a}, 2, span);
   const char *what = op == OP_NOT ? "`not`" : "`-`";
   if (op == '-' && range_of(a)) {
-    elab_error(e, span, "index-arithmetic", "`-` on %s: an index is a name, not a number",
-               val_text(e, a));
+    Diagnostic *d = elab_error(e, span, "index-arithmetic",
+                               "`-` on %s: an index is a name, not a number", val_text(e, a));
+    diag_note(e->s, d, (Span){0}, "one_hot(i) makes numbers of it");
     return val_error();
   }
   Value *x;
@@ -365,8 +403,11 @@ Val arith_unary(Elab *e, int op, Val a, Span span) {
   if (!arith_align(e, what, &a, &x, 1, span, &ones))
     return val_error();
   if ((x->type.elem == TY_BOOL) != (op == OP_NOT)) {
-    elab_error(e, span, "wrong-type", "%s needs %s, found %s", what,
-               op == OP_NOT ? "truth values" : "numbers", val_text(e, a));
+    Diagnostic *d = elab_error(e, span, "wrong-type", "%s needs %s, found %s", what,
+                               op == OP_NOT ? "truth values" : "numbers", val_text(e, a));
+    diag_note(e->s, d, (Span){0},
+              op == OP_NOT ? "comparisons give truth values: x > 0"
+                           : "f32(x) makes numbers of them");
     return val_error();
   }
   at(e, span);
@@ -388,12 +429,29 @@ static bool matmul_operand(Elab *e, Val *v, Span span) {
     return true;
   Diagnostic *d = elab_error(e, span, "wrong-type",
                              "`@` needs vectors or matrices of f32, found %s", val_text(e, *v));
-  if (v->kind == V_FUNCTION || v->kind == V_INSTANCE)
-    diag_note(e->s, d, (Span){0}, "it has not been called");
-  else if (v->kind == V_TENSOR && !v->t->type.rank && v->t->type.elem == TY_F32)
+  note_uncalled(e, d, *v, v->span);
+  if (v->kind == V_TENSOR && !v->t->type.rank && v->t->type.elem == TY_F32)
     diag_note(e->s, d, (Span){0},
               "it is one number: `*` multiplies by it, x[_] makes a vector of it");
   return false;
+}
+
+static const char *product_advice(Elab *e, const Type *x, const Type *y, uint32_t batch) {
+  Dim inner = y->dim[y->rank > 1 ? y->rank - 2u : 0], last = x->dim[x->rank - 1];
+  if (batch)
+    return "the axes before the last two are the same in both, one product for each";
+  if (type_count(x) == inner)
+    return arena_printf(e->s->perm, "Flatten makes %s into f32[%lld]", type_user_text(e, x),
+                        (long long)inner);
+  if (y->rank == 1 && x->rank == 2 && x->dim[0] == inner)
+    return "a vector stands before its matrix: x @ w, where w is f32[in, out]";
+  if (y->rank == 2 && y->dim[1] == last)
+    return arena_printf(e->s->perm,
+                        "the inputs come first in the shape of a matrix, f32[%lld, %lld]; "
+                        "transpose(w, [1, 0]) turns it",
+                        (long long)y->dim[1], (long long)y->dim[0]);
+  return "the last size of the left side is the first one of the right: f32[4] @ f32[4, 16] is "
+         "f32[16]";
 }
 
 // x[.., k] @ y[k], x[.., k] @ y[k, n], x[b.., m, k] @ y[b.., k, n].
@@ -417,9 +475,9 @@ Val arith_matmul(Elab *e, Val a, Val b, Span span) {
                      "`@`: %s @ %s, but leading and inner sizes must agree", val_text(e, a),
                      val_text(e, b));
     note_origins(e, d, (Val[]){a, b}, 2, span);
-    if (!batch && type_count(x) == y->dim[cb])
-      diag_note(e->s, d, (Span){0}, "Flatten makes %s into f32[%lld]", val_text(e, a),
-                (long long)y->dim[cb]);
+    const char *advice = product_advice(e, x, y, batch);
+    if (advice)
+      diag_note(e->s, d, (Span){0}, "%s", advice);
     return val_error();
   }
   at(e, span);

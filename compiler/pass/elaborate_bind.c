@@ -10,13 +10,16 @@ static const char *plural(uint32_t n) {
 }
 
 static void too_many(Elab *e, const Node *decl, NodeList params, const Arg *extra, uint32_t n,
-                     bool settings) {
+                     bool settings, bool piped) {
   Diagnostic *d =
       elab_error(e, extra->span, "wrong-arguments", "%s takes %u %s%s, found %u", decl->name,
                  params.n, settings ? "setting" : "argument", plural(params.n), n);
   diag_note(e->s, d, decl->name_span, "declared here");
   if (settings && extra->v.kind == V_TENSOR)
     diag_note(e->s, d, (Span){0}, "settings come first: %s(settings)(x)", decl->name);
+  else
+    diag_note(e->s, d, (Span){0}, "it is called as %s%s", call_text(e, decl),
+              piped ? ", and what stands before `|>` is the first argument" : "");
 }
 
 static int find_param(NodeList params, const char *name) {
@@ -47,6 +50,13 @@ static void unknown_argument(Elab *e, const Node *decl, NodeList params, const A
   diag_note(e->s, d, decl->name_span, "declared here");
 }
 
+static void given_twice(Elab *e, const Node *decl, const char *name, const Arg *arg,
+                        const Arg *first) {
+  Diagnostic *d = elab_error(e, arg->span, "wrong-arguments", "`%s` is given twice", name);
+  diag_note(e->s, d, first->span, "first here%s", first->name ? "" : ", by its place");
+  diag_note(e->s, d, decl->name_span, "declared here");
+}
+
 // Which argument goes to which parameter; false after an error.
 static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *arg, uint32_t n,
                              bool settings, Arg **of) {
@@ -58,11 +68,11 @@ static bool assign_arguments(Elab *e, const Node *decl, NodeList params, Arg *ar
       unknown_argument(e, decl, params, &arg[i]);
       ok = false;
     } else if (k >= (int)params.n) {
-      too_many(e, decl, params, &arg[i], n, settings);
+      too_many(e, decl, params, &arg[i], n, settings, arg[0].piped);
       return false;
     } else if (of[k]) {
       if (arg[i].v.kind != V_ERROR)
-        elab_error(e, arg[i].span, "wrong-arguments", "`%s` is given twice", params.at[k]->name);
+        given_twice(e, decl, params.at[k]->name, &arg[i], of[k]);
       ok = false;
     } else
       of[k] = &arg[i];
@@ -75,20 +85,12 @@ static bool is_input_as_setting(const Node *decl, const Node *param, const Arg *
                                 bool settings) {
   const Node *t = param->type;
   Val v = arg->v;
-  return settings && !arg->name && decl->has_params2 && v.kind == V_TENSOR && t &&
-         t->kind == N_TYPE && !t->has_shape &&
-         (strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0 ||
-          strcmp(t->name, "fn") == 0 || v.t->type.rank > 0);
-}
-
-// "units, kernel": the settings that have no default.
-static const char *required_settings(Elab *e, const Node *decl) {
-  Text list = {.arena = e->s->perm};
-  text_put(&list, "");
-  for (uint32_t i = 0; i < decl->params.n; i++)
-    if (!decl->params.at[i]->a)
-      text_printf(&list, "%s%s", list.n ? ", " : "", decl->params.at[i]->name);
-  return list.at;
+  if (!settings || arg->name || !decl->has_params2 || !t || t->kind != N_TYPE || t->has_shape)
+    return false;
+  bool number = strcmp(t->name, "int") == 0 || strcmp(t->name, "bool") == 0;
+  if (v.kind == V_INSTANCE) // l2(Net)
+    return number || strcmp(t->name, "f32") == 0;
+  return v.kind == V_TENSOR && (number || strcmp(t->name, "fn") == 0 || v.t->type.rank > 0);
 }
 
 static bool config_as_constant(Elab *e, const Node *param, const Arg *arg) {
@@ -124,14 +126,14 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
                     bool settings) {
   Fit fit = {
       .name = param->name, .owner = decl->name, .bind = true, .span = arg ? arg->span : call};
+  fit.scope = arg ? arg->scope : NULL;
   if (arg && config_as_constant(e, param, arg))
     return val_error();
   if (arg && is_input_as_setting(decl, param, arg, settings)) {
-    const char *list = required_settings(e, decl);
-    Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s(%s)(x)",
-                               decl->name, list);
+    const char *as = call_text(e, decl), *inputs = strchr(as, ')') + 1;
+    Diagnostic *d = elab_error(e, arg->span, "settings-first", "settings come first: %s", as);
     diag_label(e->s, d, "this is an input");
-    diag_note(e->s, d, (Span){0}, "or x |> %s(%s)", decl->name, list);
+    diag_note(e->s, d, (Span){0}, "or x |> %.*s", (int)(inputs - as), as);
     return val_error();
   }
   Type want;
@@ -148,26 +150,80 @@ static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const A
   return fit_type(e, into, param->type, v, &fit);
 }
 
-// What has no default and is not given; then nothing else is said about the call.
-static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Span call,
-                        bool settings) {
-  bool missing = false;
-  for (uint32_t i = 0; i < params.n; i++) // settings-first is the error
-    if (of[i] && is_input_as_setting(decl, params.at[i], of[i], settings))
-      return false;
-  for (uint32_t i = 0; i < params.n; i++) {
+// What has no default and is not given: "`h` and `c`".
+static uint32_t missing_names(Elab *e, NodeList params, Arg **of, const char **list,
+                              const Node **first) {
+  uint32_t n = 0;
+  *list = "";
+  for (uint32_t i = params.n; i-- > 0;) {
     const Node *param = params.at[i];
     if (of[i] || param->a)
       continue;
-    Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s `%s`", decl->name,
-                               settings ? "setting" : "argument", param->name);
-    diag_note(e->s, d, param->span, "declared here");
-    if (settings && is_called(param->type) && strcmp(param->type->name, "layer") == 0)
-      diag_note(e->s, d, (Span){0}, "it is a layer as well, one of its own: %s(..., %s = LSTM(8))",
-                decl->name, param->name);
-    missing = true;
+    *list = arena_printf(e->s->perm, "`%s`%s%s", param->name,
+                         n == 0   ? ""
+                         : n == 1 ? " and "
+                                  : ", ",
+                         *list);
+    *first = param;
+    n++;
   }
-  return missing;
+  return n;
+}
+
+// Then nothing else is said about the call.
+static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Span call,
+                        bool settings) {
+  const Node *first = NULL;
+  const char *list;
+  for (uint32_t i = 0; i < params.n; i++) // settings-first is the error
+    if (of[i] && is_input_as_setting(decl, params.at[i], of[i], settings))
+      return false;
+  uint32_t n = missing_names(e, params, of, &list, &first);
+  if (n == 0)
+    return false;
+  Diagnostic *d = elab_error(e, call, "wrong-arguments", "%s needs the %s%s %s", decl->name,
+                             settings ? "setting" : "argument", plural(n), list);
+  diag_note(e->s, d, first->span, "declared here");
+  const Val *given = of[0] ? &of[0]->v : NULL;
+  if (settings && is_called(first->type) && strcmp(first->type->name, "layer") == 0)
+    diag_note(e->s, d, (Span){0}, "it is a layer as well, one of its own: %s(..., %s = LSTM(8))",
+              decl->name, first->name);
+  else if (given && given->kind == V_LIST && given->n == params.n)
+    diag_note(e->s, d, (Span){0}, "inputs are given one by one, without [ ]: %s",
+              call_text(e, decl));
+  else
+    diag_note(e->s, d, (Span){0}, "it is called as %s", call_text(e, decl));
+  return true;
+}
+
+// Two arguments, each of the type that the other one's parameter has: they are said once.
+static bool are_swapped(Elab *e, Scope *into, const Node *decl, NodeList params, Arg **of) {
+  for (uint32_t i = 0; i < params.n; i++)
+    for (uint32_t k = i + 1; k < params.n; k++) {
+      Type a, b;
+      Node *first = params.at[i]->type, *second = params.at[k]->type;
+      if (!of[i] || !of[k] || of[i]->v.kind != V_TENSOR || of[k]->v.kind != V_TENSOR || !first ||
+          !second || !type_concrete(e, into, first) || !type_concrete(e, into, second) ||
+          !type_known(e, into, first, &a) || !type_known(e, into, second, &b))
+        continue;
+      const Type *x = &of[i]->v.t->type, *y = &of[k]->v.t->type;
+      bool fit = x->elem == a.elem && x->range == a.range && type_same_shape(x, &a);
+      bool other = x->elem == b.elem && x->range == b.range && type_same_shape(x, &b) &&
+                   y->elem == a.elem && y->range == a.range && type_same_shape(y, &a);
+      if (fit || !other)
+        continue;
+      const char *p = params.at[i]->name, *q = params.at[k]->name;
+      Diagnostic *d =
+          elab_error(e, of[i]->span, "type-mismatch", "`%s` of %s: %s is wanted, found %s", p,
+                     decl->name, type_user_text(e, &a), val_text(e, of[i]->v));
+      diag_label(e->s, d, "this is what `%s` wants", q);
+      diag_note(e->s, d, of[k]->span, "and this, %s, what `%s` wants", val_text(e, of[k]->v), p);
+      diag_note(e->s, d, params.at[i]->span, "declared here");
+      diag_note(e->s, d, (Span){0}, "give them in the order of the declaration: %s",
+                call_text(e, decl));
+      return true;
+    }
+  return false;
 }
 
 // f32[2 * n] where n isn't known yet: another parameter binds it (rule 11).
@@ -185,7 +241,7 @@ bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg
                     Span span, bool settings) {
   Arg **of = arena_array(e->s->perm, Arg *, params.n + 1);
   if (!assign_arguments(e, decl, params, arg, n, settings, of) ||
-      any_missing(e, decl, params, of, span, settings))
+      any_missing(e, decl, params, of, span, settings) || are_swapped(e, into, decl, params, of))
     return false;
   bool ok = true;
   bool *later = arena_array(e->s->perm, bool, params.n + 1);

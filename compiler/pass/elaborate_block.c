@@ -26,6 +26,25 @@ static void bind_one(Elab *e, Scope *scope, Node *name, Val v, bool assignable, 
     app_remember(e, e->app, name->name, v);
 }
 
+void wrong_parts(Elab *e, const Node *pattern, const Node *value, Val v) {
+  Diagnostic *d = elab_error(e, pattern->span, "wrong-type", "%u names for %s", pattern->list.n,
+                             val_text(e, v));
+  if (value)
+    diag_note(e->s, d, value->span, "the value");
+  if (v.kind == V_TENSOR && value && value->kind == N_SCAN)
+    diag_note(e->s, d, (Span){0},
+              "the value of a scan is what it carries, then what it yields: `yield` stacks one "
+              "value of each turn");
+  else if (v.kind == V_TENSOR && v.t->type.rank)
+    diag_note(e->s, d, (Span){0},
+              "it is one tensor, not a tuple: one name takes it, v[0] is its first element");
+  else
+    diag_note(e->s, d, (Span){0}, "%s",
+              v.kind == V_TUPLE || v.kind == V_LIST
+                  ? "as many names as values: `_` stands for one that isn't needed"
+                  : "it is one value: one name takes it");
+}
+
 void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember) {
   Node *pattern = binding->kind == N_BINDING ? binding->a : binding;
   if (pattern->kind != N_TUPLE) {
@@ -33,20 +52,8 @@ void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, 
     return;
   }
   bool parts = (v.kind == V_TUPLE || v.kind == V_LIST) && v.n == pattern->list.n;
-  if (!parts && v.kind != V_ERROR) {
-    Diagnostic *d = elab_error(e, pattern->span, "wrong-type", "%u names for %s", pattern->list.n,
-                               val_text(e, v));
-    if (binding->b)
-      diag_note(e->s, d, binding->b->span, "the value");
-    if (v.kind == V_TENSOR && binding->b && binding->b->kind == N_SCAN)
-      diag_note(e->s, d, (Span){0},
-                "the value of a scan is what it carries, then what it yields: `yield` stacks one "
-                "value of each turn");
-    else if (v.kind == V_TENSOR)
-      diag_note(e->s, d, (Span){0},
-                "it is one tensor, not a tuple: one name takes it, v[0] is its "
-                "first element");
-  }
+  if (!parts && v.kind != V_ERROR)
+    wrong_parts(e, pattern, binding->b, v);
   for (uint32_t i = 0; i < pattern->list.n; i++)
     bind_one(e, scope, pattern->list.at[i], parts ? v.list[i] : val_error(), assignable, remember);
 }
@@ -61,8 +68,10 @@ Val binding_value(Elab *e, Scope *scope, Node *binding) {
   e->naming = naming;
   if (v.kind == V_NONE) {
     Diagnostic *d = elab_error(e, binding->b->span, "wrong-type", "this has no value");
-    if (binding->b->kind == N_IF)
-      diag_note(e->s, d, (Span){0}, "`if` has a value only with `else`");
+    diag_note(e->s, d, (Span){0}, "%s",
+              binding->b->kind == N_IF
+                  ? "`if` has a value only with `else`"
+                  : "a loop gives what it carries, `with h = x { h = ... }`, and what it yields");
     return val_error();
   }
   // A draw that still waits for its shape is drawn once, for all uses of the name.
@@ -93,6 +102,17 @@ static Entry *find_assigned(Scope *scope, const char *name, bool *outside) {
   return NULL;
 }
 
+// Of an argument `where` is what was given for it.
+static Span declared_at(Elab *e, const Entry *n) {
+  const Node *decl = e->frame ? e->frame->decl : NULL;
+  for (uint32_t i = 0; decl && i < decl->params.n + decl->params2.n; i++) {
+    const Node *p = i < decl->params.n ? decl->params.at[i] : decl->params2.at[i - decl->params.n];
+    if (p->name == n->name && n->constant)
+      return p->span;
+  }
+  return n->where;
+}
+
 static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   if (name->kind == N_HOLE)
     return;
@@ -120,13 +140,20 @@ static void assign_one(Elab *e, Scope *scope, Node *name, Val v) {
   if (!n->assignable) {
     Diagnostic *d =
         elab_error(e, name->span, "not-assignable", "`%s` can't be assigned", name->name);
-    if (n->where.file)
-      diag_note(e->s, d, n->where, "declared here");
-    diag_note(
-        e->s, d, (Span){0},
-        "it keeps its value: a loop hands a value on by `with %s = %s`, elsewhere `let` gives "
-        "the new one a name of its own",
-        name->name, name->name);
+    Span declared = declared_at(e, n);
+    if (declared.file)
+      diag_note(e->s, d, declared, "declared here");
+    if (n->is_param)
+      diag_note(e->s, d, (Span){0},
+                "training alone changes a parameter; what a layer itself changes is a state: "
+                "`state %s: ... = ...`",
+                name->name);
+    else
+      diag_note(
+          e->s, d, (Span){0},
+          "it keeps its value: a loop hands a value on by `with %s = %s`, elsewhere `let` gives "
+          "the new one a name of its own",
+          name->name, name->name);
     return;
   }
   if (!v.span.file)
@@ -142,7 +169,7 @@ static void assign(Elab *e, Scope *scope, Node *stmt) {
   }
   bool parts = v.kind == V_TUPLE && v.n == stmt->a->list.n;
   if (!parts && v.kind != V_ERROR)
-    elab_error(e, stmt->span, "wrong-type", "%u names for %s", stmt->a->list.n, val_text(e, v));
+    wrong_parts(e, stmt->a, stmt->b, v);
   for (uint32_t i = 0; i < stmt->a->list.n; i++)
     assign_one(e, scope, stmt->a->list.at[i], parts ? v.list[i] : val_error());
 }
@@ -150,7 +177,8 @@ static void assign(Elab *e, Scope *scope, Node *stmt) {
 static void yield(Elab *e, Scope *scope, Node *stmt) {
   Val v = elab_expr(e, scope, stmt->a, NULL);
   if (!e->yields)
-    elab_error(e, stmt->span, "misplaced", "`yield` stands in a loop");
+    diag_note(e->s, elab_error(e, stmt->span, "misplaced", "`yield` stands in a loop"), (Span){0},
+              "the value of a layer or function is its last line, without `yield`");
   else
     buf_push(e->s->perm, &e->yields->item, v);
 }
@@ -227,15 +255,18 @@ Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
     return c;
   if (c.kind != V_BOOL) {
     Diagnostic *d = elab_error(e, node->a->span, "not-constant",
-                               "`if` needs a condition known when "
-                               "compiling, found %s",
-                               val_text(e, c));
+                               "`if` needs a condition known when compiling, found %s",
+                               c.kind == V_TENSOR && c.t->type.elem == TY_BOOL
+                                   ? "one that is computed when the program runs"
+                                   : val_text(e, c));
     const Entry *config = config_in(scope, node->a);
     if (config)
       diag_note(e->s, d, config->where,
                 "a config is only known when the program runs: make it `const`");
     if (c.kind == V_TENSOR)
       diag_note(e->s, d, (Span){0}, "select(condition, a, b) chooses between values");
+    else
+      diag_note(e->s, d, (Span){0}, "a condition is true or false, as comparisons are: n == 1");
     return val_error();
   }
   Node *branch = c.i ? node->b : node->c;

@@ -36,7 +36,7 @@ static Val do_assert(Elab *e, const Builtin *b, Arg *arg, Span span, const Type 
   Text values = {.arena = e->s->perm};
   put_values(e, arg[0].scope, arg[0].node, &values);
   elab_error(e, span, "assertion", "%s%s",
-             arg[1].v.kind == V_STRING ? arg[1].v.s : "this does not hold",
+             arg[1].v.kind == V_STRING ? arg[1].v.s : "this condition does not hold",
              values.n ? values.at : "");
   return val_error();
 }
@@ -58,7 +58,10 @@ static Val do_div(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
 
 static Val truth_error(Elab *e, Val v, Span span) {
   if (v.kind != V_ERROR)
-    elab_error(e, span, "wrong-type", "select needs a truth value first, found %s", val_text(e, v));
+    diag_note(e->s,
+              elab_error(e, span, "wrong-type", "select needs a truth value first, found %s",
+                         val_text(e, v)),
+              (Span){0}, "a comparison gives truth values: select(x > 0, a, b)");
   return val_error();
 }
 
@@ -82,7 +85,10 @@ static bool mixes_index(Elab *e, const Val *v, Span span) {
   Diagnostic *d = elab_error(e, span, "index-arithmetic",
                              "select between %s and %s: an index is a name, not a number",
                              val_text(e, v[0]), val_text(e, v[1]));
-  diag_note(e->s, d, (Span){0}, "a carry is an index where that is written: `at: index<10> = 0`");
+  note_origins(e, d, v, 2, span);
+  diag_note(e->s, d, (Span){0},
+            "one_hot(i) has numbers; what a loop carries is an index where that is written, "
+            "`at: index<10> = 0`");
   return true;
 }
 
@@ -144,9 +150,12 @@ static bool may_see_batch(Elab *e, const char *name, Span span) {
                              predict ? "predict" : "a data block",
                              predict ? "what is predicted for a row may not depend on the others"
                                      : "a field is computed from its own row");
-  if (predict)
-    diag_note(e->s, d, (Span){0},
-              "in a layer take it only `if training`, and keep its mean in a `state` for the rest");
+  diag_note(e->s, d, (Span){0}, "%s",
+            !predict ? "what depends on the batch is computed in a layer, or in the train block"
+            : strcmp(name, "batch_roll") == 0
+                ? "other rows are there in training alone: in a layer, `if training`"
+                : "in a layer take it only `if training`, and keep its mean in a `state` for the "
+                  "rest");
   return false;
 }
 
@@ -189,7 +198,13 @@ static bool batched_tensor(Elab *e, const char *name, const Arg *arg, Span span,
     warn_of_pieces(e, name, span);
     return true;
   }
-  elab_error(e, arg->span, "not-batched", "%s: this value is the same for every example", name);
+  Diagnostic *d =
+      elab_error(e, arg->span, "not-batched", "%s: this value is the same for every example", name);
+  note_origins(e, d, &arg->v, 1, arg->span);
+  diag_note(e->s, d, (Span){0},
+            "what is computed from parameters, configs and numbers alone is there once: leave %s "
+            "out",
+            name);
   return false;
 }
 
@@ -275,11 +290,16 @@ static Val do_top(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   if (r.t->type.rank == 1 && r.i >= 1 && r.i <= r.t->type.dim[0])
     return r;
   if (r.t->type.rank == 1)
-    elab_error(e, arg[1].span, "out-of-range", "top(%lld) of %lld classes", (long long)r.i,
-               (long long)r.t->type.dim[0]);
+    diag_note(e->s,
+              elab_error(e, arg[1].span, "out-of-range", "top(%lld) of %lld classes",
+                         (long long)r.i, (long long)r.t->type.dim[0]),
+              (Span){0}, "1 to %lld of them can be shown", (long long)r.t->type.dim[0]);
   else
-    elab_error(e, span, "wrong-type", "top(k) takes a vector, a number for each class, found %s",
-               type_user_text(e, &r.t->type));
+    diag_note(e->s,
+              elab_error(e, span, "wrong-type",
+                         "top(k) takes a vector, a number for each class, found %s",
+                         type_user_text(e, &r.t->type)),
+              (Span){0}, "of numbers that are no classes, give the value itself");
   return val_error();
 }
 
@@ -477,9 +497,9 @@ static Sig parse_sig(Elab *e, const char *sig) {
   return out;
 }
 
-// `write`: what an argument of that name is called here, or NULL.
+// `write`: what an argument of that name is called here, or NULL; none: no argument is given.
 static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span, const char *why,
-                           const char *write) {
+                           const char *write, bool none) {
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < sig->n; i++)
     text_printf(&list, "%s%s%s", i ? ", " : "", sig->name[i], sig->optional[i] ? " = ..." : "");
@@ -489,7 +509,9 @@ static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span,
       diag_note(e->s, d, (Span){0}, "did you mean `%s`?", write);
       return val_error();
     }
-  diag_note(e->s, d, (Span){0}, "it is called as %s(%s)", b->name, list.n ? list.at : "");
+  diag_note(e->s, d, (Span){0}, "it is called as %s(%s)%s", b->name, list.n ? list.at : "",
+            none ? arena_printf(e->s->perm, "; the function itself is `%s`, without ( )", b->name)
+                 : "");
   return val_error();
 }
 
@@ -512,10 +534,11 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
                              arg[i].name
                                  ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
                                  : "too many arguments",
-                             arg[i].name ? foreign_argument(arg[i].name) : NULL);
+                             arg[i].name ? foreign_argument(arg[i].name) : NULL, false);
     if (given[k])
       return wrong_arguments(e, b, &sig, arg[i].span,
-                             arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]), NULL);
+                             arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]), NULL,
+                             false);
     given[k] = true;
     of[k] = arg[i];
     if (of[k].v.kind == V_ERROR)
@@ -524,6 +547,7 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
   for (uint32_t k = 0; k < sig.n; k++)
     if (!given[k] && !sig.optional[k])
       return wrong_arguments(e, b, &sig, span,
-                             arena_printf(e->s->perm, "`%s` is missing", sig.name[k]), NULL);
+                             arena_printf(e->s->perm, "the argument `%s` is missing", sig.name[k]),
+                             NULL, n == 0);
   return b->make(e, b, of, span, want);
 }

@@ -18,12 +18,20 @@ static void bind_result(Elab *e, Scope *scope, Node *decl, const Type *want) {
 
 static Val fit_result(Elab *e, Scope *scope, Node *decl, Val v) {
   if (v.kind == V_NONE) {
-    elab_error(e, decl->name_span, "wrong-type", "%s has no value: its last line must be one",
-               decl->name);
+    Diagnostic *d = elab_error(e, decl->name_span, "wrong-type",
+                               "%s has no value: its last line must be one", decl->name);
+    note_no_value(e, d, decl->body);
     return val_error();
   }
   const Node *last = decl->body->list.n ? decl->body->list.at[decl->body->list.n - 1] : decl->body;
-  Fit fit = {.owner = decl->name, .span = last->span, .declared = true, .from = "here"};
+  bool within = v.span.file == last->span.file && v.span.start >= last->span.start &&
+                v.span.end <= last->span.end;
+  Fit fit = {.owner = decl->name, // of an `if`, the branch that was taken
+             .span = last->kind == N_IF && within ? v.span : last->span,
+             .declared = true,
+             .from = "here",
+             .scope = scope,
+             .decl = decl};
   Val r = fit_type(e, scope, decl->type, v, &fit);
   r.app = v.app;
   return r;
@@ -45,14 +53,13 @@ static Val run_body(Elab *e, Scope *scope, Node *decl, const Type *want) {
 static bool refuse_recursion(Elab *e, Val called, Node *decl, Node *site, Span span) {
   if (!frame_recursive(e, called, decl, site))
     return false;
-  Text chain = {.arena = e->s->perm};
-  text_put(&chain, decl->name);
-  for (const Frame *f = e->frame; f; f = f->up) {
-    text_printf(&chain, " < %s", f->decl->name);
-    if (f->decl == decl)
-      break;
-  }
-  Diagnostic *d = diag_error(e->s, span, "recursion", "%s calls itself: %s", decl->name, chain.at);
+  const char *chain = decl->name; // from the outermost call of it on
+  const Frame *f = e->frame;
+  for (; f && f->decl != decl; f = f->up)
+    chain = arena_printf(e->s->perm, "%s calls %s", f->decl->name, chain);
+  Diagnostic *d = diag_error(
+      e->s, span, "recursion", chain == decl->name ? "%s calls itself" : "%s calls itself: %s",
+      decl->name, arena_printf(e->s->perm, "%s calls %s", decl->name, chain));
   diag_note(e->s, d, decl->name_span, "declared here");
   diag_note(e->s, d, (Span){0},
             "calls are expanded when compiling, this would not end (rule 38): `for i in 0..n` "
@@ -181,6 +188,12 @@ static Val call_optimizer(Elab *e, Val v, Arg *arg, uint32_t n, Span span) {
   return v;
 }
 
+// A function of the file whose name means a value here.
+static const Entry *hidden_function(Elab *e, const Node *name) {
+  const Entry *n = name->kind == N_NAME && e->global ? scope_own(e->global, name->name) : NULL;
+  return n && n->val.kind == V_FUNCTION ? n : NULL;
+}
+
 // ---- one call ---------------------------------------------------------------------------------
 
 Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, const Type *want) {
@@ -210,7 +223,16 @@ Val call_value(Elab *e, Val f, Arg *arg, uint32_t n, Node *site, Span span, cons
   Diagnostic *d = elab_error(e, span, "not-callable", "%s can't be called", val_text(e, f));
   if (f.kind == V_TENSOR && f.span.file)
     diag_note(e->s, d, f.span, "it is this value");
-  diag_note(e->s, d, (Span){0}, "functions, layers and models are called");
+  const Entry *hidden = f.kind == V_TENSOR && site && site->a ? hidden_function(e, site->a) : NULL;
+  if (hidden)
+    diag_note(e->s, d, hidden->where, "it hides this `%s`: give one of them another name",
+              hidden->name);
+  else if (f.kind == V_INT)
+    diag_note(e->s, d, (Span){0},
+              "functions, layers and models are called: a layer of %lld units is Dense(%lld)",
+              (long long)f.i, (long long)f.i);
+  else
+    diag_note(e->s, d, (Span){0}, "functions, layers and models are called, and stand behind `|>`");
   return val_error();
 }
 
@@ -224,7 +246,7 @@ static Arg *arguments(Elab *e, Scope *scope, NodeList list, Val f, uint32_t befo
                       const Val *first, Span span, const Type *want) {
   Arg *arg = arena_array(e->s->perm, Arg, list.n + before + 1);
   if (before)
-    arg[0] = (Arg){.v = *first, .span = span};
+    arg[0] = (Arg){.v = *first, .span = span, .piped = true};
   for (uint32_t i = 0; i < list.n; i++) {
     Node *a = list.at[i];
     Node *value = a->kind == N_ARG ? a->a : a;
@@ -251,7 +273,9 @@ static bool is_training(Scope *scope, const Node *node) {
 
 static Val training_expr(Elab *e, Scope *scope, Node *node) {
   if (node->list.n != 1) {
-    elab_error(e, node->span, "wrong-arguments", "training(...) takes one layer or model");
+    Diagnostic *d = elab_error(e, node->span, "wrong-arguments",
+                               "training(...) takes one layer or model, found %u", node->list.n);
+    diag_note(e->s, d, (Span){0}, "`training(D)(x)` applies D as in training");
     return val_error();
   }
   Node *of = node->list.at[0]->a;
@@ -297,11 +321,14 @@ Val call_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
 static Val take_name(Elab *e, Val f, Node *pipe) {
   if (!pipe->alias)
     return f;
+  Span stage = {pipe->span.file, pipe->b->span.start, pipe->span.end}; // the stage and its name
   if (f.kind == V_INSTANCE)
-    name_stage(e, f.instance, pipe->alias, pipe->span);
+    name_stage(e, f.instance, pipe->alias, stage);
   else if (f.kind != V_ERROR)
-    elab_error(e, pipe->span, "misplaced", "`as %s` names a layer; %s is none", pipe->alias,
-               val_text(e, f));
+    diag_note(e->s,
+              elab_error(e, stage, "misplaced", "`as %s` names a layer; %s is none", pipe->alias,
+                         val_text(e, f)),
+              (Span){0}, "a value is named by `let %s = ...`", pipe->alias);
   return f;
 }
 
@@ -309,7 +336,7 @@ static Val take_name(Elab *e, Val f, Node *pipe) {
 Val pipe_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
   Val x = elab_expr(e, scope, node->a, NULL);
   Node *stage = node->b;
-  Arg first = {.v = x, .span = node->a->span, .node = node->a};
+  Arg first = {.v = x, .span = node->a->span, .node = node->a, .scope = scope, .piped = true};
   if (stage->kind != N_CALL || is_training(scope, stage)) {
     Val f = take_name(e, call_settle(e, callee_value(e, scope, stage), stage, stage->span), node);
     if (x.kind == V_ERROR || f.kind == V_ERROR)

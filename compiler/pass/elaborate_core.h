@@ -16,7 +16,9 @@ struct Entry {
   bool ready, making;
   bool assignable, constant; // constant: a const, which a dimension may name though it is lazy
   bool top;                  // of a file
-  const char *from;          // of a dimension variable: what gave it its value
+  bool is_param;
+  const char *from; // of a dimension variable: what gave it its value
+  Entry *outer;     // while it is being made: what needs it
   Entry *next;
 };
 struct Scope {
@@ -98,6 +100,7 @@ typedef struct {
   Span span, name_span;
   Node *node;   // or NULL
   Scope *scope; // in which the node stands
+  bool piped;   // it stands before `|>`
 } Arg;
 
 // What is saved around the elaboration of a body that lies elsewhere.
@@ -149,7 +152,9 @@ bool type_concrete(Elab *e, Scope *scope, const Node *type);
 // a result or field, where axes of length 1 may come and go (rule 4).
 typedef struct {
   const char *what, *name, *owner, *from;
-  Span span; // of the value
+  Span span;        // of the value
+  Scope *scope;     // for advice: where the value was written; of a result, the body's
+  const Node *decl; // of a result: whose
   bool bind, declared, fill;
 } Fit;
 Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit);
@@ -178,6 +183,8 @@ Val arith_unary(Elab *e, int op, Val a, Span span);
 // Equal shapes by rule 3, equal elements; false after an error.
 bool arith_align(Elab *e, const char *what, Val *v, Value **out, uint32_t n, Span span,
                  uint8_t *ones);
+// Notes under an error at `span`: which operand is what, and where it comes from.
+void note_origins(Elab *e, Diagnostic *d, const Val *v, uint32_t n, Span span);
 Val arith_elementwise(Elab *e, Op op, Val *v, uint32_t n, Span span);
 bool join_shapes(const Type *a, uint8_t a_ones, const Type *b, uint8_t b_ones, Type *out,
                  uint8_t *ones);
@@ -202,6 +209,8 @@ Val for_expr(Elab *e, Scope *scope, Node *node);
 Val binding_value(Elab *e, Scope *scope, Node *binding); // fitted to its written type
 void unused_turn(Elab *e, const Node *body, Val v);      // a loop's body ends in a value: the error
 Val if_expr(Elab *e, Scope *scope, Node *node, const Type *want);
+// `let (a, b) = v` where v is no tuple of two; value: how it is written, or NULL
+void wrong_parts(Elab *e, const Node *pattern, const Node *value, Val v);
 void bind_pattern(Elab *e, Scope *scope, Node *binding, Val v, bool assignable, bool remember);
 
 // ---- elaborate_scan.c
@@ -225,7 +234,12 @@ bool is_initialiser(Val v); // a fn without arguments
 // ---- elaborate_advice.c
 // NULL: nothing to say.
 const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit);
+void note_fields(Elab *e, Diagnostic *d);                      // what there is in a block on data
 bool note_elsewhere(Elab *e, Diagnostic *d, const char *name); // false: the name is nowhere else
+const char *call_text(Elab *e, const Node *decl);       // "Dense(units)(x)": what has no default
+const char *short_source(Elab *e, Span span);           // what the user wrote; NULL: too long
+const char *uncalled_advice(Elab *e, Val v, Span span); // of a function or layer, written there
+void note_no_value(Elab *e, Diagnostic *d, const Node *body); // of a block that should have one
 
 // ---- elaborate_loss.c
 // At a call of a fn: does a loss of the library get what it takes? false after an error.

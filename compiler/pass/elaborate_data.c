@@ -46,7 +46,13 @@ static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, N
   if (!value) {
     Diagnostic *d =
         diag_error(e->s, node->span, "field-value", "the field `%s` has no value", name);
-    diag_note(e->s, d, (Span){0}, "say where it comes from: `%s: ... = row[0]`", name);
+    const Node *from = data->decl->a;
+    diag_note(e->s, d, (Span){0},
+              from
+                  ? "the data that it is from have no such field: write it as a formula of theirs, "
+                    "`%s: f32 = ...`"
+                  : "say where it comes from: `%s: ... = row[0]`",
+              name);
   }
   f.bad = !value || (f.typed && !field_type(e, data, node->type, &f.type));
   return f;
@@ -116,7 +122,8 @@ static bool resolve_item(Elab *e, DataInfo *data, Node *item) {
     return true;
   case N_WHERE:
     if (data->where)
-      diag_error(e->s, item->span, "duplicate-setting", "`where` is given twice: join with `and`");
+      diag_note(e->s, diag_error(e->s, item->span, "duplicate-setting", "`where` is given twice"),
+                (Span){0}, "join the conditions: where a and b");
     data->where = item;
     return true;
   default: // N_ERROR: the parser said so
@@ -132,6 +139,7 @@ static bool same_kind(Elab *e, DataInfo *data, const DataSource *other, const ch
   Diagnostic *d = diag_error(e->s, other->span, "source",
                              "the %s rows are read in another way than the training rows", what);
   diag_note(e->s, d, train->span, "the training rows come from here");
+  diag_note(e->s, d, (Span){0}, "the same reader with the same settings and steps, of other files");
   return false;
 }
 
@@ -169,13 +177,15 @@ void data_check_sources(Elab *e, DataInfo *data) {
         diag_error(e->s, data->validate_span, "setting-value",
                    "nothing is left to train on: there are %lld rows", (long long)train->rows);
     diag_note(e->s, d, data->train.span, "the rows");
+    diag_note(e->s, d, (Span){0}, "a part of them: last(0.2) is the last fifth");
     data->bad = true;
   }
   bool folders = train->kind == NNRT_FOLDERS || train->kind == NNRT_TEXT_FOLDERS;
   if (folders && data->validate_last > 0 && !train->shuffled) {
     Diagnostic *d = diag_warning(e->s, data->validate_span, "ordered-rows",
                                  "the last rows of folders are of the last classes alone");
-    diag_note(e->s, d, data->train.span, "the rows in any order: %s(...) |> shuffled(seed = 1)",
+    diag_note(e->s, d, data->train.span, "the rows, folder by folder");
+    diag_note(e->s, d, (Span){0}, "in any order: %s(...) |> shuffled(seed = 1)",
               train->kind == NNRT_FOLDERS ? "folders" : "text_folders");
   }
   same_classes(&data->validate, &data->train);
@@ -196,9 +206,11 @@ DataInfo *data_other(Elab *e, DataInfo *data, Node *expr, const char *where) {
     data_resolve(e, v.data);
     return v.data;
   }
-  if (v.kind != V_ERROR)
-    diag_error(e->s, expr->span, "not-data", "expected other data%s, found %s", where,
-               val_text(e, v));
+  if (v.kind != V_ERROR) {
+    Diagnostic *d = diag_error(e->s, expr->span, "not-data", "expected other data%s, found %s",
+                               where, v.kind == V_DATA ? "these data themselves" : val_text(e, v));
+    diag_note(e->s, d, (Span){0}, "another data block is named, with rows of its own");
+  }
   return NULL;
 }
 
@@ -287,7 +299,7 @@ static Val tuple_part(Elab *e, const Field *f, Val v) {
   if ((v.kind == V_TUPLE || v.kind == V_LIST) && v.n == n)
     return v.list[f->place - 1];
   if (v.kind != V_ERROR)
-    elab_error(e, f->node->a->span, "wrong-type", "%u names for %s", n, val_text(e, v));
+    wrong_parts(e, f->node->a, f->node->b, v);
   return val_error();
 }
 

@@ -96,18 +96,29 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
   uint32_t least, most;
   const char *name = leaf.draw->draw;
   if (!name || leaf.draw->n || !wants_settings(name, &least, &most)) {
-    elab_error(e, span, "not-callable", "%s can't be called", name ? name : val_text(e, leaf));
+    Diagnostic *d =
+        elab_error(e, span, "not-callable", "%s can't be called", name ? name : val_text(e, leaf));
+    if (name)
+      diag_note(e->s, d, (Span){0}, "a shape stands in [ ]: %s[3, 4]", name);
     return val_error();
   }
   bool named = false;
   for (uint32_t i = 0; i < n; i++)
     named |= arg[i].name != NULL;
   if (n < least || n > most || named || (most == 2 && n == 1)) {
-    elab_error(e, span, "wrong-arguments", "`%s` takes %s", name,
-               most == 1      ? "one number: the probability of 1"
-               : least == 2   ? "two whole numbers: the least and the greatest"
-               : *name == 'u' ? "nothing, or the two ends: uniform(-1, 1)"
-                              : "nothing, or mean and deviation: normal(0, 0.1)");
+    Diagnostic *d =
+        elab_error(e, span, "wrong-arguments", "`%s` takes %s, found %u argument%s", name,
+                   most == 1      ? "one number, the probability of 1"
+                   : least == 2   ? "two whole numbers, the least and the greatest"
+                   : *name == 'u' ? "nothing, or the two ends"
+                                  : "nothing, or mean and deviation",
+                   n, n == 1 ? "" : "s");
+    diag_note(e->s, d, (Span){0}, "%s; how many are drawn stands in [ ]: %s[3]",
+              most == 1      ? "bernoulli(0.8)"
+              : least == 2   ? "integers(0, 9)"
+              : *name == 'u' ? "uniform(-1, 1)"
+                             : "normal(0, 0.1)",
+              name);
     return val_error();
   }
   Shapeless s = *leaf.draw;

@@ -48,6 +48,8 @@ Val unknown_name(Elab *e, Scope *scope, const char *name, Span span) {
     return val_error();
   else if ((near = nearest_name(name, names, n)))
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else
+    note_fields(e, d);
   return val_error();
 }
 
@@ -160,9 +162,12 @@ static Value *stacked(Elab *e, Val v, const Type *want, Span span) {
     part[i] = val_tensor(t);
     if (i &&
         (!type_same_shape(&t->type, &part[0].t->type) || t->type.elem != part[0].t->type.elem)) {
-      elab_error(e, span, "shape-mismatch",
-                 "the elements of an array must be alike, found %s and %s", val_text(e, part[0]),
-                 val_text(e, part[i]));
+      Diagnostic *d = elab_error(e, span, "shape-mismatch",
+                                 "the elements of an array must be alike, found %s and %s",
+                                 val_text(e, part[0]), val_text(e, part[i]));
+      note_origins(e, d, (Val[]){v.list[0], v.list[i]}, 2, span);
+      diag_note(e->s, d, (Span){0},
+                "`concat([a, b])` joins vectors of different lengths; inputs are given one by one");
       return NULL;
     }
     Dim dims[MAX_RANK + 1] = {1};
@@ -199,6 +204,10 @@ static Value *constant(Elab *e, Val v, const Type *want, Span span) {
 static Value *no_shape(Elab *e, Val v, Span span) {
   Diagnostic *d =
       elab_error(e, span, "no-shape", "how many? The shape of this draw is not known here");
+  bool elsewhere =
+      v.kind == V_SHAPELESS && (v.draw->span.start != span.start || v.draw->span.file != span.file);
+  if (elsewhere)
+    diag_note(e->s, d, v.draw->span, "drawn here");
   if (v.kind == V_SHAPELESS && v.draw->draw)
     diag_note(e->s, d, (Span){0}, "write %s[150] for a vector, %s[] for one number", v.draw->draw,
               v.draw->draw);
@@ -213,7 +222,9 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
     return NULL;
   case V_TENSOR:
     if (e->target && v.t->region->fn != e->target->fn) {
-      Diagnostic *d = elab_error(e, span, "initial-value", "%s is only known when the program runs",
+      Diagnostic *d = elab_error(e, span, "initial-value",
+                                 "an initial value can't be made of this %s, which is only known "
+                                 "when the program runs",
                                  val_text(e, v));
       diag_note(e->s, d, v.span, "it is computed here");
       diag_note(e->s, d, (Span){0},
@@ -247,8 +258,7 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
       return want ? draw_make(e, v, want, span) : no_shape(e, v, span);
   }
   Diagnostic *d = elab_error(e, span, "wrong-type", "a tensor is wanted, found %s", val_text(e, v));
-  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-    diag_note(e->s, d, (Span){0}, "it has not been called");
+  note_uncalled(e, d, v, span);
   return NULL;
 }
 
@@ -262,6 +272,12 @@ static void not_constant(Elab *e, Val v, const char *what, const char *wanted, S
                  wanted, val_text(e, v));
   if (v.kind == V_CONFIG || v.config)
     diag_note(e->s, d, v.span, "a config is only known when the program runs: make it `const`");
+  else if (v.kind == V_TENSOR) {
+    note_origins(e, d, &v, 1, span);
+    diag_note(e->s, d, (Span){0},
+              "sizes, counts and settings are the same in every run: a number, a `const`, or a "
+              "size of the input's type");
+  }
 }
 
 bool elab_int(Elab *e, Val v, const char *what, Span span, int64_t *out) {

@@ -106,10 +106,10 @@ static bool idx_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
                  record_text(e, c->type.dim, c->type.rank), facts->path,
                  record_text(e, facts->dim, facts->rank));
   diag_note(e->s, d, source, "the file is named here; it has %lld records", (long long)facts->rows);
-  if (c->type.rank < facts->rank)
-    diag_note(e->s, d, (Span){0},
-              "declare the field as it is in the file, and Flatten or reshape it "
-              "in the model");
+  diag_note(e->s, d, (Span){0},
+            c->type.rank < facts->rank
+                ? "declare the field as it is in the file, and Flatten or reshape it in the model"
+                : "declare the field as it is in the file: its shape can't be changed in reading");
   return false;
 }
 
@@ -128,8 +128,12 @@ static void idx_same_rows(Elab *e, const DataSource *source) {
   for (uint32_t i = 0; i < source->s.n_file; i++) {
     const FileFacts *f = &source->facts[i], *first = &source->facts[i - i % width];
     if (first->path && f->path && !f->wrong && !first->wrong && f->rows != first->rows)
-      diag_error(e->s, source->span, "data-mismatch", "\"%s\" has %lld records, \"%s\" has %lld",
-                 first->path, (long long)first->rows, f->path, (long long)f->rows);
+      diag_note(e->s,
+                diag_error(e->s, source->span, "data-mismatch",
+                           "\"%s\" has %lld records, \"%s\" has %lld", first->path,
+                           (long long)first->rows, f->path, (long long)f->rows),
+                (Span){0},
+                "record k of each file belongs to one row: are these files of the same set?");
   }
 }
 
@@ -203,6 +207,16 @@ bool files_content(Elab *e, FileFacts *facts, size_t most) {
   return true;
 }
 
+void files_note_columns(Elab *e, Diagnostic *d, const FileFacts *facts) {
+  enum { MOST = 20 };
+  Text list = {.arena = e->m->arena};
+  for (uint32_t i = 0; i < facts->width && i < MOST; i++)
+    text_printf(&list, "%s%s", i ? ", " : "", facts->name[i]);
+  if (list.n)
+    diag_note(e->s, d, (Span){0}, "its columns are: %s%s", list.at,
+              facts->width > MOST ? ", ..." : "");
+}
+
 static bool csv_header_known(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span span,
                              Span source) {
   for (uint32_t i = 0; i < facts->width; i++)
@@ -211,9 +225,11 @@ static bool csv_header_known(Elab *e, const FileFacts *facts, const NnrtColumn *
   Diagnostic *d =
       diag_error(e->s, span, "data-mismatch", "\"%s\" has no column `%s`", facts->path, c->header);
   const char *near = nearest_name(c->header, facts->name, facts->width);
+  diag_note(e->s, d, source, "the file is named here; its first line has %u columns", facts->width);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
-  diag_note(e->s, d, source, "the file is named here; its first line has %u columns", facts->width);
+  else
+    files_note_columns(e, d, facts);
   return false;
 }
 
@@ -234,6 +250,9 @@ static bool csv_check(Elab *e, const FileFacts *facts, const NnrtColumn *c, Span
                         : "columns up to %u are read, but \"%s\" has only columns 0 to %d",
                  (uint32_t)(first + n - 1), facts->path, (int)facts->width - 1);
   diag_note(e->s, d, source->span, "the file is named here; its first line has %u values",
+            facts->width);
+  diag_note(e->s, d, (Span){0},
+            "columns are counted from 0, and row[a..b] ends before b: row[0..%u] is all of them",
             facts->width);
   return false;
 }

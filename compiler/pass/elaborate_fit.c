@@ -26,6 +26,17 @@ static const char *fit_what(Elab *e, const Fit *fit) {
                     : arena_printf(arena, "`%s`", fit->name);
 }
 
+// `..` stands for other axes than before: mse(Net(x), y) of f32[1] and f32.
+static const char *rest_advice(Val v, const Entry *rest) {
+  bool number = v.kind == V_TENSOR && !v.t->type.rank, one = rest->val.n == 1;
+  if (number && one && rest->val.list[0].i == 1)
+    return "a model declared `-> f32` gives the number itself, without the axis of length 1";
+  if (number && one)
+    return "a model `-> f32` that ends in Dense(1) gives one number; a score for each of several "
+           "classes is compared with a label index<n> by cross_entropy";
+  return "`..` stands for the same axes wherever it is in one signature";
+}
+
 static Val fit_failed(Elab *e, Node *type, Val v, const Fit *fit, const char *why,
                       const Entry *other) {
   if (why && !*why)
@@ -45,10 +56,20 @@ static Val fit_failed(Elab *e, Node *type, Val v, const Fit *fit, const char *wh
                 v.span.end <= fit->span.end;
   if (v.kind == V_TENSOR && v.span.file && !within)
     diag_note(e->s, d, v.span, "%s comes from here", val_text(e, v));
-  const char *advice = fit_advice(e, type, v, fit);
+  bool rest = other && other->val.kind == V_LIST;
+  const char *advice = rest ? rest_advice(v, other) : fit_advice(e, type, v, fit);
   if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
   return val_error();
+}
+
+static bool outside_index(Elab *e, Span span, const char *what, int64_t i, int64_t range) {
+  Diagnostic *d =
+      elab_error(e, span, "out-of-range", "%s: %lld is not one of the values of index<%lld>", what,
+                 (long long)i, (long long)range);
+  diag_note(e->s, d, (Span){0}, "they are counted from 0: the last one is %lld",
+            (long long)range - 1);
+  return false;
 }
 
 // A whole number or truth value that was written, for elements of an index, bool or f32 type.
@@ -67,9 +88,7 @@ static bool literal_fits(Elab *e, Scope *scope, Node *type, Val v, const Fit *fi
   as->range = range;
   if (v.i >= 0 && v.i < range)
     return true;
-  elab_error(e, fit->span, "out-of-range", "%s: %lld is not one of the %lld values of index<%lld>",
-             fit_what(e, fit), (long long)v.i, (long long)range, (long long)range);
-  return false;
+  return outside_index(e, fit->span, fit_what(e, fit), v.i, range);
 }
 
 // Rule 4: axes of length 1 come and go where the declared type is fully concrete.
@@ -220,14 +239,28 @@ Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit) {
   return v;
 }
 
+static const char *other_type_advice(Elab *e, const Type *want, const Type *found) {
+  if (want->range && !found->range)
+    return "a column of whole numbers is an index, as integers(0, 2) and argmax(x) are; no formula "
+           "of numbers is";
+  if (found->range && !want->range)
+    return "a label is a name, not a number: declare the field f32 to have it as a number";
+  if (want->range && found->range)
+    return "every value must be one that is wanted: the smaller range goes into the greater";
+  if ((want->elem == TY_BOOL) != (found->elem == TY_BOOL))
+    return "comparisons give truth values, x > 0; f32(x) makes numbers of them";
+  return arena_printf(e->s->perm, "one of the two is wrong: %s is what the value is%s",
+                      type_user_text(e, found),
+                      found->rank == 1 ? ", and f32[_] is as long as the value" : "");
+}
+
 // The contract with the data and train parts: a concrete type, rule 4 applies.
 Val elab_fit(Elab *e, Val v, const Type *want, Span span, const char *what, Span other) {
   if (v.kind == V_ERROR)
     return v;
   Type as = *want;
   if (v.kind == V_INT && want->range && (v.i < 0 || v.i >= want->range)) {
-    elab_error(e, span, "out-of-range", "%s: %lld is not one of the %lld values of index<%lld>",
-               what, (long long)v.i, (long long)want->range, (long long)want->range);
+    outside_index(e, span, what, v.i, want->range);
     return val_error();
   }
   if (is_number(v) || v.kind == V_BOOL)
@@ -246,5 +279,7 @@ Val elab_fit(Elab *e, Val v, const Type *want, Span span, const char *what, Span
                              type_user_text(e, want), val_text(e, val_tensor(t)));
   if (other.file)
     diag_note(e->s, d, other, "declared here");
+  note_origins(e, d, &r, 1, span);
+  diag_note(e->s, d, (Span){0}, "%s", other_type_advice(e, want, &t->type));
   return val_error();
 }

@@ -197,6 +197,10 @@ Val unscaled_value(Elab *e, Scope *scope, Node *call, Node *value, Node *name) {
                                   : "`%s` is not scaled",
                              f->name);
   diag_note(e->s, d, f->node->span, "standardize or min_max, fitted to the data, would be here");
+  diag_note(e->s, d, (Span){0},
+            each ? "scale the field in the parts themselves, or predict on one of them"
+                 : "leave unscaled(...) out, or scale the field: `%s: f32 = ... |> standardize`",
+            f->name);
   return val_error();
 }
 

@@ -215,14 +215,16 @@ Val text_part(Elab *e, DataInfo *data, Node *expr) {
   Diagnostic *d =
       diag_error(e->s, expr->span, "row",
                  text ? "a text becomes numbers by a vocabulary and a length"
-                      : "the parts of a row are row.text and row.class, and row.length of a text "
-                        "that is padded");
+                      : "a row of these has row.text and row.class, and row.length of a text that "
+                        "is padded, found %s",
+                 node_source(e, expr));
   const char *near = expr->kind == N_MEMBER && !text ? nearest_name(expr->name, parts, 3) : NULL;
   if (text)
     diag_note(e->s, d, (Span){0}, "row.text |> lower |> words |> vocabulary(20000) |> pad(80)");
   else
-    diag_note(e->s, d, data->train.span, near ? "did you mean `%s`?" : "the rows come from here",
-              near);
+    diag_note(e->s, d, data->train.span, "the rows come from here");
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   return val_error();
 }
 

@@ -70,18 +70,27 @@ static Walk walk_from(Elab *e, const Value *x, Region *region) {
   return w;
 }
 
+// `x` as the user wrote it, or what it is called in grad(e, x).
+static const char *written(Elab *e, const Arg *arg, const char *otherwise) {
+  const char *text = short_source(e, arg->span);
+  return text ? arena_printf(e->s->perm, "`%s`", text) : otherwise;
+}
+
 static bool refuse_zero(Elab *e, const Walk *w, const Value *loss, Arg *arg, Span span) {
   if (w->carries[place_of(w, loss)])
     return true;
   Diagnostic *d;
   if (w->reaches[place_of(w, loss)]) {
     d = elab_error(e, span, "zero-gradient", "this derivative is zero everywhere");
-    diag_note(e->s, d, arg[1].span,
-              "e changes with this only in jumps: through comparisons, argmax, floor, sign or "
-              "stop_gradient");
+    diag_note(e->s, d, arg[1].span, "%s changes with this in jumps only",
+              written(e, &arg[0], "the first value"));
+    diag_note(e->s, d, (Span){0},
+              "comparisons, argmax, floor, sign and stop_gradient have no slope: take what comes "
+              "before them");
     return false;
   }
-  d = elab_error(e, span, "zero-gradient", "the first value is not computed from the second");
+  d = elab_error(e, span, "zero-gradient", "%s is not computed from %s",
+                 written(e, &arg[0], "the first value"), written(e, &arg[1], "the second"));
   diag_note(e->s, d, arg[1].span, "its gradient by this would be zero");
   diag_note(e->s, d, (Span){0},
             "name what it is computed from: a field, a `let`, a parameter, a part `y.conv3`; an "
@@ -93,18 +102,26 @@ static bool grad_types(Elab *e, const Value *loss, const Value *x, Arg *arg, Spa
   if (loss->type.rank || !elem_is_float(loss->type.elem)) {
     Diagnostic *d = elab_error(e, arg[0].span, "wrong-type", "grad is of one number, found %s",
                                val_text(e, arg[0].v));
-    if (loss->type.rank)
-      diag_note(e->s, d, (Span){0}, "say which: sum(...), max(...), or one of them, s[i]");
+    diag_note(e->s, d, (Span){0}, "%s",
+              loss->type.rank ? "say which: sum(...), max(...), or one of them, s[i]"
+                              : "labels and truth values have no slope: a loss or a score has one");
     return false;
   }
   if (!elem_is_float(x->type.elem)) {
-    elab_error(e, arg[1].span, "wrong-type", "grad is by numbers, found %s", val_text(e, arg[1].v));
+    Diagnostic *d = elab_error(e, arg[1].span, "wrong-type", "grad is by numbers, found %s",
+                               val_text(e, arg[1].v));
+    note_origins(e, d, &arg[1].v, 1, arg[1].span);
+    diag_note(e->s, d, (Span){0},
+              "a label can't change a little: take the gradient by what an Embedding makes of it");
     return false;
   }
   if (loss->type.batched && !x->type.batched) {
-    Diagnostic *d =
-        elab_error(e, span, "batched-gradient", "one number per example, but x is one for all");
-    diag_note(e->s, d, (Span){0}, "say batch_mean(e) or batch_sum(e)");
+    const char *of = written(e, &arg[0], "e"), *by = written(e, &arg[1], "x");
+    Diagnostic *d = elab_error(e, span, "batched-gradient",
+                               "%s is one number per example, but %s is one for all", of, by);
+    const char *e_text = short_source(e, arg[0].span), *x_text = short_source(e, arg[1].span);
+    diag_note(e->s, d, (Span){0}, "take one number for the batch: grad(batch_mean(%s), %s)",
+              e_text ? e_text : "e", x_text ? x_text : "x");
     return false;
   }
   return true;
@@ -126,10 +143,11 @@ static Val grad_here(Elab *e, Value *loss, Value *x, Arg *arg, Span span) {
     return val_error();
   if (loss->type.batched && w.mixes[place_of(&w, loss)]) {
     Diagnostic *d = diag_warning(e->s, span, "mixed-batch",
-                                 "the examples of a batch are mixed on the way from x to e");
+                                 "the examples of a batch are mixed on the way from %s to %s",
+                                 written(e, &arg[1], "x"), written(e, &arg[0], "e"));
     diag_note(e->s, d, (Span){0},
               "row i of this gradient is the derivative of the sum over the batch by example i, "
-              "not of example i's own e; batch_mean or batch_sum, as in batch normalisation, "
+              "not of example i's own value; batch_mean or batch_sum, as in batch normalisation, "
               "lies between");
   }
   at(e, span);

@@ -50,8 +50,10 @@ static bool per_axis(const Windows *w, const Arg *arg, const char *what, Dim *ou
     if (!elab_int(w->e, v, what, arg->span, to))
       return false;
     if (*to < 1) {
-      elab_error(w->e, arg->span, "out-of-range", "%s: a %s of %lld", w->name, what,
-                 (long long)*to);
+      diag_note(w->e->s,
+                elab_error(w->e, arg->span, "out-of-range", "%s: a %s of %lld", w->name, what,
+                           (long long)*to),
+                (Span){0}, "it is at least 1");
       return false;
     }
   }
@@ -238,11 +240,17 @@ static bool check_groups(const Windows *w, Dim channels, Dim features, Dim group
   if (groups >= 1 && channels % groups == 0 && features % groups == 0)
     return true;
   if (groups < 1)
-    elab_error(w->e, w->span, "out-of-range", "%s: %lld groups", w->name, (long long)groups);
+    diag_note(
+        w->e->s,
+        elab_error(w->e, w->span, "out-of-range", "%s: %lld groups", w->name, (long long)groups),
+        (Span){0}, "at least 1, which is how it is usually");
   else
-    elab_error(w->e, w->span, "shape-mismatch", "%s: %lld %s can't be shared out among %lld groups",
-               w->name, (long long)(channels % groups ? channels : features),
-               channels % groups ? "channels" : "filters", (long long)groups);
+    diag_note(w->e->s,
+              elab_error(w->e, w->span, "shape-mismatch",
+                         "%s: %lld %s can't be shared out among %lld groups", w->name,
+                         (long long)(channels % groups ? channels : features),
+                         channels % groups ? "channels" : "filters", (long long)groups),
+              (Span){0}, "the number of groups divides the channels and the filters");
   return false;
 }
 

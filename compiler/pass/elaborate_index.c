@@ -50,17 +50,18 @@ static Value *pick_row(Elab *e, Value *x, Value *i, uint32_t axis) {
 static bool check_range(Elab *e, const Type *x, uint32_t axis, const Type *i, Span span) {
   if (i->range && i->range == x->dim[axis])
     return true;
+  Diagnostic *d;
   if (!i->range)
-    diag_note(e->s,
-              elab_error(e, span, "wrong-type",
-                         "an axis is indexed by a number known when compiling or by an index "
-                         "value, found %s",
-                         type_user_text(e, i)),
-              (Span){0}, "a field declared index<%lld> picks from this axis",
-              (long long)x->dim[axis]);
+    d = elab_error(e, span, "wrong-type",
+                   "an axis is indexed by a number known when compiling or by an index value, "
+                   "found %s",
+                   type_user_text(e, i));
   else
-    elab_error(e, span, "range-mismatch", "%s picks from %lld, but this axis has %lld",
-               type_user_text(e, i), (long long)i->range, (long long)x->dim[axis]);
+    d = elab_error(e, span, "range-mismatch", "%s picks from %lld, but this axis of %s has %lld",
+                   type_user_text(e, i), (long long)i->range, type_user_text(e, x),
+                   (long long)x->dim[axis]);
+  diag_note(e->s, d, (Span){0}, "a field declared index<%lld> picks from this axis",
+            (long long)x->dim[axis]);
   return false;
 }
 
@@ -101,8 +102,13 @@ static bool position(Elab *e, Scope *scope, Node *item, Dim size, Dim most, cons
     *out = k;
     return true;
   }
-  elab_error(e, item->span, "out-of-range", "%s %lld is outside: this axis has %lld", what,
-             (long long)*out, (long long)size);
+  Diagnostic *d =
+      elab_error(e, item->span, "out-of-range", "%s %lld is outside: this axis has %lld", what,
+                 (long long)*out, (long long)size);
+  diag_note(e->s, d, (Span){0},
+            "places are counted from 0, and an end is the place behind it: "
+            "x[0..%lld] is all of them",
+            (long long)size);
   return false;
 }
 
@@ -174,9 +180,11 @@ static bool take_one(Walk *w, Node *item) {
   if (!elab_int(e, v, "a position", item->span, &k))
     return false;
   if (k < -size || k >= size) {
-    elab_error(e, item->span, "out-of-range",
-               "position %lld is outside: this axis has %lld (0..%lld)", (long long)k,
-               (long long)size, (long long)size - 1);
+    Diagnostic *d = elab_error(e, item->span, "out-of-range",
+                               "position %lld is outside: this axis of %s has %lld", (long long)k,
+                               type_user_text(e, &w->x->type), (long long)size);
+    diag_note(e->s, d, (Span){0}, "positions are 0 to %lld, or -1, the last, to -%lld",
+              (long long)size - 1, (long long)size);
     return false;
   }
   k = k < 0 ? k + size : k;
@@ -197,6 +205,10 @@ static Val index_tensor(Elab *e, Scope *scope, Node *node, Value *x, Span from) 
         type_user_text(e, &x->type), x->type.rank, x->type.rank == 1 ? "is" : "es", used,
         used == 1 ? "ex is" : "ices are");
     diag_note(e->s, d, from, "it comes from here");
+    bool row = node->a->kind == N_NAME && strcmp(node->a->name, "row") == 0 && !x->type.rank;
+    diag_note(e->s, d, (Span){0},
+              row ? "rows that are generated have no values: `row` is the number of the row"
+                  : "the batch is no axis: a field is indexed in one example");
     return val_error();
   }
   Walk w = {.e = e, .scope = scope, .x = x};
@@ -240,8 +252,10 @@ static Val index_list(Elab *e, Scope *scope, Node *node, Val list) {
   if (!elab_int(e, i, "a position", item->span, &from))
     return val_error();
   if (from < -(Dim)list.n || from >= (Dim)list.n) {
-    elab_error(e, item->span, "out-of-range", "position %lld is outside: there are %u elements",
-               (long long)from, list.n);
+    Diagnostic *d =
+        elab_error(e, item->span, "out-of-range", "position %lld is outside: there are %u elements",
+                   (long long)from, list.n);
+    diag_note(e->s, d, (Span){0}, "positions are counted from 0, -1 is the last");
     return val_error();
   }
   return list.list[from < 0 ? from + (Dim)list.n : from];
@@ -295,21 +309,29 @@ Val index_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
     if (is_initialiser(base))
       return index_draw(e, scope, node, base, want);
   }
-  elab_error(e, node->span, "wrong-type", "%s can't be indexed", val_text(e, base));
+  Diagnostic *d = elab_error(e, node->span, "wrong-type", "%s can't be indexed", val_text(e, base));
+  note_uncalled(e, d, base, node->a->span);
   return val_error();
 }
 
 // ---- x.name -----------------------------------------------------------------------------------
+
+enum { MOST_LISTED = 12 }; // parts, in a message
 
 static Val no_member(Elab *e, Node *node, const char *of, const char *const *names, uint32_t n) {
   Diagnostic *d =
       elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
   const char *near = nearest_name(node->name, names, n);
   const char *advice = foreign_name(node->name);
+  Text list = {.arena = e->s->perm};
+  for (uint32_t i = 0; i < n && n <= MOST_LISTED; i++)
+    text_printf(&list, "%s%s", i ? ", " : "", names[i]);
   if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if (list.n)
+    diag_note(e->s, d, (Span){0}, "it has: %s", list.at);
   return val_error();
 }
 
@@ -383,18 +405,23 @@ static Val member_of_module(Elab *e, Node *node, Scope *module) {
   BUF(const char *) names = {0};
   for (Entry *n = module->first; n; n = n->next)
     buf_push(e->s->perm, &names, n->name);
-  return no_member(e, node, "this module", names.at, names.n);
+  return no_member(e, node, "the module", names.at, names.n);
 }
 
 // x.mean(), x.shape: functions here.
 static void no_method(Elab *e, Scope *scope, Node *node, Val base) {
   Diagnostic *d = elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`",
                              val_text(e, base), node->name);
-  const char *advice = foreign_name(node->name);
+  const char *advice = foreign_name(node->name), *written = short_source(e, node->a->span);
   if (scope_find(scope, node->name) || builtin_find(e, node->name))
-    diag_note(e->s, d, (Span){0}, "there are no methods, only functions: %s(x)", node->name);
+    diag_note(e->s, d, (Span){0}, "there are no methods, only functions: %s(%s)", node->name,
+              written ? written : "x");
   else if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
+  else
+    diag_note(e->s, d, (Span){0},
+              "what a layer or model computes has parts, those that `let` and `as` name in it; "
+              "a function's value and a field have none");
 }
 
 static Val member_of_data(Elab *e, Node *node, DataInfo *data) {

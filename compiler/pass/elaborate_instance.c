@@ -126,6 +126,9 @@ void name_stage(Elab *e, Instance *instance, const char *name, Span span) {
   const char *full = intern(e->s, name_in_turn(e, e->context, name));
   if (!instance->name && names_get(names_around(e, instance), full)) {
     Diagnostic *d = elab_error(e, span, "duplicate-name", "another part is called `%s`", full);
+    const Instance *other = instance->parent ? instance_part(instance->parent, full) : NULL;
+    if (other && other->site)
+      diag_note(e->s, d, other->site->span, "the other one");
     diag_note(e->s, d, (Span){0}, "names of parameters begin with it: choose another");
   }
   instance_name(e, instance, full);
@@ -242,7 +245,8 @@ static bool may_create(Elab *e, const Node *stmt, const char *what) {
     diag_note(e->s, d, fn->name_span,
               "make it a layer: `layer %s`; or name the instance outside: `let`", fn->name);
   else
-    diag_note(e->s, d, (Span){0}, "put it into a layer or a model");
+    diag_note(e->s, d, (Span){0},
+              "put it into a model, model Net(...) { ... }, and call that here");
   return false;
 }
 
@@ -259,14 +263,23 @@ static bool has_shape(Elab *e, const Node *type, bool state) {
   return true;
 }
 
+// Where an instance was made, if the user wrote it.
+static Span application_of(const Elab *e, const Instance *instance) {
+  for (; instance; instance = instance->parent)
+    if (instance->site && instance->site != instance->decl && !is_library(e, instance->site->span))
+      return instance->site->span;
+  return (Span){0};
+}
+
 // The param or state of the current instance that `binding` declares; made on the first
 // application.
 static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
   Instance *owner = e->inside;
   const char *name = binding->a->name;
   if (!binding->type) {
-    elab_error(e, binding->span, "wrong-type", "`%s` needs a type: %s %s: f32[..] = ...", name,
-               state ? "state" : "param", name);
+    Diagnostic *d = elab_error(e, binding->a->span, "wrong-type", "`%s` needs a type", name);
+    diag_note(e->s, d, (Span){0}, "its shape is written: %s %s: f32[4, 3] = %s",
+              state ? "state" : "param", name, node_source(e, binding->b));
     return NULL;
   }
   uint32_t errors = e->s->n_error;
@@ -274,8 +287,10 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
   if (e->s->n_error > errors || !has_shape(e, binding->type, state))
     return NULL;
   if (type.elem != TY_F32 && !state) {
-    elab_error(e, binding->type->span, "wrong-type", "a parameter is made of f32, not of %s",
-               type_user_text(e, &type));
+    Diagnostic *d = elab_error(e, binding->type->span, "wrong-type",
+                               "a parameter is made of f32, not of %s", type_user_text(e, &type));
+    diag_note(e->s, d, (Span){0},
+              "training changes numbers a little at a time; what stays as it is is a `let`");
     return NULL;
   }
   Param *p = instance_param(owner, name);
@@ -303,8 +318,13 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
                                "`%s` is %s here, but this instance has it "
                                "as %s",
                                p->path, type_user_text(e, &type), type_user_text(e, &p->type));
-    diag_note(e->s, d, (Span){0},
-              "an instance that is applied twice needs inputs of the same shape");
+    Span first = application_of(e, owner);
+    if (first.file)
+      diag_note(e->s, d, first, "it was made here");
+    diag_note(
+        e->s, d, (Span){0},
+        "an instance that is applied twice needs inputs of the same shape; for a layer of its "
+        "own each, write two lets");
     return NULL;
   }
   return p;
@@ -330,7 +350,7 @@ static void declare_all(Elab *e, Scope *scope, Node *stmt, bool state) {
     if (state)
       scope_add_assignable(e, scope, binding->a->name, v, binding->a->span);
     else
-      scope_add(e, scope, binding->a->name, v, binding->a->span);
+      scope_put(e, scope, binding->a->name, v, binding->a->span)->is_param = true;
   }
 }
 
@@ -374,6 +394,7 @@ Val state_assign(Elab *e, const char *name, Val old, Val v, Span span) {
                                "`%s` is one for all examples, this value is one "
                                "per example",
                                name);
+    diag_note(e->s, d, e->m->loc.at[p->loc].span, "declared here");
     diag_note(e->s, d, (Span){0},
               "batch_mean(...) takes the mean over the batch; `= per_row(...)` in the declaration "
               "keeps one for each row");
@@ -394,8 +415,11 @@ Value *initial_value(Elab *e, Param *p, Scope *scope, Node *init) {
   e->drawing = drawing;
   if (!t || type_same_shape(&t->type, &p->type))
     return t;
-  elab_error(e, init->span, "type-mismatch", "%s is %s, but its initial value is %s", what,
-             type_user_text(e, &p->type), type_user_text(e, &t->type));
+  Diagnostic *d =
+      elab_error(e, init->span, "type-mismatch", "%s is %s, but its initial value is %s", what,
+                 type_user_text(e, &p->type), type_user_text(e, &t->type));
+  diag_note(e->s, d, e->m->loc.at[p->loc].span, "declared here");
+  diag_note(e->s, d, (Span){0}, "zeros, normal and their like take the shape that is declared");
   return NULL;
 }
 

@@ -109,10 +109,15 @@ bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int6
   bool of_epochs = strcmp(item->unit, "epochs") == 0 || strcmp(item->unit, "epoch") == 0;
   bool of_steps = strcmp(item->unit, "steps") == 0 || strcmp(item->unit, "step") == 0;
   if (n < 1 || n > INT32_MAX)
-    diag_error(e->s, item->a->span, "setting-value", "every %lld: at least 1", (long long)n);
+    diag_note(e->s,
+              diag_error(e->s, item->a->span, "setting-value",
+                         "`every` is %lld, but at least 1 is wanted", (long long)n),
+              (Span){0}, "every 1 epochs is after each of them");
   else if (!of_epochs && !of_steps)
-    diag_error(e->s, item->span, "setting-value", "every %lld `%s`: expected epochs or steps",
-               (long long)n, item->unit);
+    diag_note(e->s,
+              diag_error(e->s, item->span, "setting-value",
+                         "every %lld `%s`: expected epochs or steps", (long long)n, item->unit),
+              (Span){0}, "every 5 epochs, every 100 steps");
   else if (of_epochs && !t->node->a)
     diag_error(e->s, item->span, "train-length", "without data there are no epochs: say steps");
   else {
@@ -125,8 +130,10 @@ bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int6
 static void add_reports(Elab *e, const Train *t, Step *step, Node *item) {
   int64_t epochs, steps;
   if (item->a && !t->node->a) {
-    diag_error(e->s, item->span, "train-length",
-               "without data there are no epochs for a report to wait for");
+    diag_note(e->s,
+              diag_error(e->s, item->span, "train-length",
+                         "without data there are no epochs for a report to wait for"),
+              (Span){0}, "leave `every` out: figures are shown by `log every(100)`");
     return;
   }
   if (!read_every(e, t, item, &epochs, &steps))
@@ -175,7 +182,7 @@ static bool step_name_free(Elab *e, const Train *t, const Node *item) {
   return false;
 }
 
-static void add_step_setting(Elab *e, Step *step, Node *item) {
+static void add_step_setting(Elab *e, Train *t, Step *step, Node *item) {
   if (strcmp(item->name, "repeat") == 0 && step->repeat_node) {
     Diagnostic *d =
         diag_error(e->s, item->name_span, "duplicate-setting", "`repeat` is given twice");
@@ -185,14 +192,16 @@ static void add_step_setting(Elab *e, Step *step, Node *item) {
   } else {
     Diagnostic *d = diag_error(e->s, item->name_span, "unknown-setting",
                                "a step has no setting `%s`", item->name);
-    diag_note(e->s, d, (Span){0}, "its one setting is `repeat n`; others are the train block's");
+    diag_note(e->s, d, (Span){0}, "move it into the train block `%s`: a step has `repeat n` alone",
+              t->name);
+    t->incomplete = true;
   }
 }
 
 static void add_step_item(Elab *e, Train *t, Step *step, Node *item) {
   switch ((int)item->kind) {
   case N_SETTING:
-    add_step_setting(e, step, item);
+    add_step_setting(e, t, step, item);
     break;
   case N_MINIMIZE:
     buf_push(e->m->arena, &step->minimize, (Minimize){.node = item});
@@ -203,10 +212,10 @@ static void add_step_item(Elab *e, Train *t, Step *step, Node *item) {
   case N_STOP:
   case N_DRAW:
   case N_STEP:
-    diag_error(e->s, item->span, "misplaced",
-               "this belongs into the train block `%s`, not into a "
-               "step",
-               t->name);
+    diag_note(e->s,
+              diag_error(e->s, item->span, "misplaced",
+                         "this belongs into the train block `%s`, not into a step", t->name),
+              (Span){0}, "move it behind the `}` of the step");
     break;
   default: // N_LET: formulas; N_ERROR: the parser said so
     break;
@@ -278,6 +287,21 @@ void train_add_items(Elab *e, Train *t) {
 
 // ---- settings ----------------------------------------------------------------------------------
 
+static const char *setting_means(const char *name) {
+  static const char *const table[][2] = {
+      {"batch", "so many examples make one update: batch 32"},
+      {"epochs", "so often all rows are gone through; 0 trains nothing"},
+      {"steps", "so many updates are made"},
+      {"seed", "another number gives other draws: seed 1"},
+      {"every", "`log every(100)` prints a line each 100 steps"},
+      {"accumulate", "so many batches make one update; 1 is each by itself"},
+      {"repeat", "so often the step is made for each batch"}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp(name, table[i][0]) == 0)
+      return table[i][1];
+  return "leave it out for what is usual";
+}
+
 static int64_t whole_setting(Elab *e, Train *t, Node *item, int64_t least, int64_t otherwise) {
   if (!item)
     return otherwise;
@@ -285,8 +309,11 @@ static int64_t whole_setting(Elab *e, Train *t, Node *item, int64_t least, int64
   e->target = NULL;
   Val v = elab_expr(e, t->scope, item->a, NULL);
   if (elab_int(e, v, format(e, "the setting `%s`", item->name), item->a->span, &n) && n < least)
-    diag_error(e->s, item->a->span, "setting-value", "%s %lld: at least %lld", item->name,
-               (long long)n, (long long)least);
+    diag_note(e->s,
+              diag_error(e->s, item->a->span, "setting-value",
+                         "`%s` is %lld, but at least %lld is wanted", item->name, (long long)n,
+                         (long long)least),
+              (Span){0}, "%s", setting_means(item->name));
   return n;
 }
 

@@ -64,7 +64,12 @@ bool joined_resolve(Elab *e, DataInfo *data) {
       buf_push(e->m->arena, &data->field, first->field.at[i]);
   }
   if (!data->field.n) {
-    diag_error(e->s, expr->span, "source", "these data have no field in common");
+    Diagnostic *d = diag_error(e->s, expr->span, "source", "these data have no field in common");
+    for (uint32_t k = 0; k < data->part.n; k++)
+      diag_note(e->s, d, data->part.at[k]->decl->name_span, "%s is declared here",
+                data->part.at[k]->name);
+    diag_note(e->s, d, (Span){0},
+              "joined data have the fields that all parts have, by their names");
     return false;
   }
   set_sources(data);
@@ -194,6 +199,12 @@ static bool push_field(Elab *e, DataInfo *data, uint32_t i, Value *x, Results *o
         diag_error(e->s, data->decl->name_span, "type-mismatch",
                    "the field `%s` has another type in a part of `%s`", f->name, data->name);
     diag_note(e->s, d, f->node->span, "in the first");
+    for (uint32_t k = 1; k < data->stored->part.n; k++) {
+      const Field *other = field_of(data->stored->part.at[k], f->name);
+      if (other && other->node != f->node)
+        diag_note(e->s, d, other->node->span, "in %s", data->stored->part.at[k]->name);
+    }
+    diag_note(e->s, d, (Span){0}, "a field has one type: give one of them another name");
     return false;
   }
   buf_push(e->m->arena, &out->value, x);
@@ -211,8 +222,10 @@ static bool push_where(Elab *e, DataInfo *data, Results *out) {
     return true;
   }
   if (v.kind != V_ERROR)
-    diag_error(e->s, data->where->span, "wrong-type",
-               "`where` wants a condition on each row, found %s", val_text(e, v));
+    diag_note(e->s,
+              diag_error(e->s, data->where->span, "wrong-type",
+                         "`where` wants a condition on each row, found %s", val_text(e, v)),
+              (Span){0}, "it compares fields of the row: where x > 0");
   return false;
 }
 
@@ -242,6 +255,10 @@ static void warn_of_noise(Elab *e, const DataInfo *data) {
   Diagnostic *d = diag_warning(e->s, data->cache->span, "cached-noise",
                                "what is kept is computed once, without augment(...)");
   diag_note(e->s, d, f->node->span, "it would change this in every step of training");
+  diag_note(
+      e->s, d, (Span){0},
+      "vary the pictures in data from it: data More from %s { image: _ = image |> augment(...) }",
+      data->name);
 }
 
 void make_parts(Elab *e) {

@@ -95,7 +95,10 @@ static bool other_distribution(const Loss *c) {
   Diagnostic *d = wrong(c, c->b, "shape-mismatch", text);
   note_argument(c, d, c->a, "scores");
   note_argument(c, d, c->b, "target");
-  diag_note(c->e->s, d, (Span){0}, "both have one number for each class");
+  diag_note(c->e->s, d, (Span){0},
+            "both have one number for each class: %lld classes need Dense(%lld) at the end",
+            (long long)c->b->v.t->type.dim[c->b->v.t->type.rank - 1u],
+            (long long)c->b->v.t->type.dim[c->b->v.t->type.rank - 1u]);
   return false;
 }
 
@@ -147,7 +150,7 @@ static void warn_probabilities(const Loss *c) {
   const char *was = sigmoid ? "sigmoid" : "softmax";
   Diagnostic *d = diag_warning(c->e->s, c->span, "probabilities-as-scores",
                                "%s takes scores, but this has been through %s", c->decl->name, was);
-  diag_note(c->e->s, d, c->a->v.span, "here");
+  diag_note(c->e->s, d, c->a->v.span, "these are probabilities");
   diag_note(c->e->s, d, (Span){0}, "leave %s out, or use %s_probability", was, c->decl->name);
 }
 
@@ -166,7 +169,7 @@ static void warn_scores(const Loss *c) {
   Diagnostic *d = diag_warning(
       c->e->s, c->span, "scores-as-probabilities",
       "%s takes probabilities, but this comes from a layer without activation", c->decl->name);
-  diag_note(c->e->s, d, c->a->v.span, "here");
+  diag_note(c->e->s, d, c->a->v.span, "these are scores, any numbers");
   diag_note(c->e->s, d, (Span){0}, "use %s, or end the model with %s",
             many ? "cross_entropy" : "bce", many ? "softmax" : "sigmoid");
 }

@@ -20,6 +20,24 @@ typedef struct {
   uint32_t n;
 } Updating;
 
+// The settings of an optimizer are the same for all examples (rule 29).
+static bool settings_are_one(Elab *e, Val optimizer) {
+  for (const Entry *n = optimizer.bound->first; n; n = n->next) {
+    if (n->val.kind != V_TENSOR || !n->val.t->type.batched)
+      continue;
+    Diagnostic *d = diag_error(e->s, n->where, "batched-state",
+                               "`%s` of %s is one for all examples, this is one per example",
+                               n->name, optimizer.decl->name);
+    for (uint32_t i = 0; i < optimizer.decl->params.n; i++)
+      if (optimizer.decl->params.at[i]->name == n->name)
+        diag_note(e->s, d, optimizer.decl->params.at[i]->span, "declared here");
+    diag_note(e->s, d, (Span){0},
+              "batch_mean(...) is one number for the batch; what weighs examples is `weight w`");
+    return false;
+  }
+  return true;
+}
+
 bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
   Node *with = m->node->b;
   Span span = with ? with->span : m->node->span;
@@ -37,7 +55,7 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
     return false;
   }
   m->optimizer = elab_optimizer(e, v, span);
-  return m->optimizer.kind == V_OPTIMIZER;
+  return m->optimizer.kind == V_OPTIMIZER && settings_are_one(e, m->optimizer);
 }
 
 // ---- slots --------------------------------------------------------------------------------------
@@ -74,9 +92,10 @@ static Value *begin_with(Elab *e, Value *slot, Value *first) {
 static Val make_state(Elab *e, Scope *scope, Node *binding, void *ctx) {
   Updating *u = ctx;
   if (binding->a->kind != N_NAME || u->n == sizeof u->slot / sizeof *u->slot) {
-    elab_error(e, binding->span, "optimizer-state",
-               "a state of an optimizer has one name, and there are "
-               "at most 16");
+    diag_note(e->s,
+              elab_error(e, binding->span, "optimizer-state",
+                         "a state of an optimizer has one name, and there are at most 16"),
+              (Span){0}, "one after the other: state m = zeros, v = zeros");
     return val_error();
   }
   Type type = binding->type ? elab_type(e, scope, binding->type) : u->param->type;

@@ -103,14 +103,18 @@ static bool select_last(Elab *e, Scope *scope, Node *item, bool *out) {
       !elab_int(e, elab_expr(e, scope, count, NULL), "how many parts", count->span, &n))
     return false;
   if (v.kind != V_INSTANCE) {
-    diag_error(e->s, of->span, "over", "last(...) counts the parts of a layer or model, found %s",
-               val_text(e, v));
+    Diagnostic *d =
+        diag_error(e->s, of->span, "over",
+                   "last(...) counts the parts of a layer or model, found %s", val_text(e, v));
+    diag_note(e->s, d, (Span){0}, "last(4, Net): the last four layers of the model Net");
     return false;
   }
   uint32_t parts = v.instance->part.n;
   if (n < 1 || n > parts) {
-    diag_error(e->s, count->span, "over", "%lld of %u parts of %s", (long long)n, parts,
-               v.instance->path);
+    Diagnostic *d = diag_error(e->s, count->span, "over", "%lld of %u parts of %s", (long long)n,
+                               parts, v.instance->path);
+    diag_note(e->s, d, (Span){0}, "1 to %u of its parts can be chosen; `summary` lists them",
+              parts);
     return false;
   }
   for (uint32_t i = parts - (uint32_t)n; i < parts; i++)

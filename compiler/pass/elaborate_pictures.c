@@ -63,12 +63,13 @@ Val picture_part(Elab *e, DataInfo *data, Node *expr) {
     return image_as_it_is(e, data, expr);
   if (expr->kind == N_MEMBER && strcmp(expr->name, "class") == 0)
     return class_value(e, data, expr);
-  Diagnostic *d = diag_error(e->s, expr->span, "row",
-                             "the parts of a row are row.image and "
-                             "row.class");
+  Diagnostic *d =
+      diag_error(e->s, expr->span, "row", "a row of pictures has row.image and row.class, found %s",
+                 node_source(e, expr));
   const char *near = expr->kind == N_MEMBER ? nearest_name(expr->name, parts, 2) : NULL;
-  diag_note(e->s, d, data->train.span, near ? "did you mean `%s`?" : "the rows come from here",
-            near);
+  diag_note(e->s, d, data->train.span, "the rows come from here");
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   return val_error();
 }
 
@@ -93,8 +94,10 @@ Val resized_value(Elab *e, DataInfo *data, Node *node, Node *operand, Node *cons
     if (!elab_int(e, v, i ? "the width" : "the height", arg[i]->span, &size[i]))
       return val_error();
     if (size[i] < 1 || size[i] > LARGEST) {
-      diag_error(e->s, arg[i]->span, "setting-value", "%lld: a side has 1 to %d pixels",
-                 (long long)size[i], LARGEST);
+      diag_note(e->s,
+                diag_error(e->s, arg[i]->span, "setting-value",
+                           "a side of %lld pixels: it has 1 to %d", (long long)size[i], LARGEST),
+                (Span){0}, "row.image |> resize(height, width)");
       return val_error();
     }
   }

@@ -126,7 +126,10 @@ static bool output_numbers(Elab *e, Val v, Span span, Value **out) {
                         : diag_error(e->s, span, "predict-value",
                                      "predict gives numbers or classes, found %s", val_text(e, v));
     if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-      diag_note(e->s, d, (Span){0}, "it has not been called");
+      note_uncalled(e, d, v, span);
+    else if (d)
+      diag_note(e->s, d, (Span){0},
+                "its value is the last line: what a model computes, several things as (a, b)");
     return false;
   }
   if (v.kind == V_BOOL)
@@ -290,6 +293,7 @@ static bool predict_name_free(Elab *e, const Node *decl) {
     if (p->predict.at[i].name == decl->name) {
       Diagnostic *d = diag_error(e->s, decl->name_span, "duplicate-name",
                                  "two predict blocks are called `%s`", decl->name);
+      note_other_block(e, d, decl);
       diag_note(e->s, d, (Span){0}, "`--block %s` chooses by the name: call one of them otherwise",
                 decl->name);
       return false;

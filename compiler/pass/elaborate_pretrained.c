@@ -118,12 +118,18 @@ void instance_weights(Elab *e, Instance *instance, const Arg *weights) {
   const NnrtImport *import =
       weights->v.kind == V_WEIGHTS ? weights->v.import : import_new(e, weights->v.s);
   if (!*import->file)
-    elab_error(e, weights->span, "wrong-arguments", "`weights` of %s is the name of a file",
-               instance->kind);
+    diag_note(e->s,
+              elab_error(e, weights->span, "wrong-arguments",
+                         "`weights` of %s is the name of a file, found an empty one",
+                         instance->kind),
+              (Span){0}, "weights = \"net.safetensors\", or leave it out");
   else if (instance->import && instance->import->file != import->file)
-    elab_error(e, weights->span, "wrong-arguments",
-               "%s is one instance, and begins with the weights of \"%s\" already", instance->kind,
-               instance->import->file);
+    diag_note(e->s,
+              elab_error(e, weights->span, "wrong-arguments",
+                         "%s is one instance, and begins with the weights of \"%s\" already",
+                         instance->kind, instance->import->file),
+              (Span){0},
+              "a `layer` with a list of settings, L()(x), is made anew by each call L()");
   else if (!instance->import)
     instance->import = import;
 }

@@ -342,6 +342,7 @@ bool source_make(Elab *e, DataInfo *data, Node *expr, DataSource *out);
 bool files_names(Elab *e, uint32_t file, const char *name, NnrtWords *out);
 bool files_content(Elab *e, FileFacts *facts, size_t most); // false: it can't be read
 void files_look(Elab *e, DataInfo *data, DataSource *source);
+void files_note_columns(Elab *e, Diagnostic *d, const FileFacts *facts); // their names
 const char *files_missing(const DataSource *source); // the first that isn't there, or NULL
 bool files_check_column(Elab *e, DataInfo *data, const DataSource *source, const NnrtColumn *c,
                         Span span);
@@ -367,6 +368,8 @@ void data_check_fields(Elab *e, DataInfo *data);  // all of them, also those tha
 // elaborate_items.c
 void train_add_items(Elab *e, Train *t);
 // `every 4 epochs`, `every 100 steps` of an item; both 0 where it has none. false after an error.
+void not_data(Elab *e, const Node *on, Val v);                    // after `on`: the error
+void note_other_block(Elab *e, Diagnostic *d, const Node *block); // of the same kind and name
 bool read_every(Elab *e, const Train *t, const Node *item, int64_t *epochs, int64_t *steps);
 void train_read_settings(Elab *e, Train *t);
 const char *value_name(const Node *n); // of the function called or the value named, or NULL

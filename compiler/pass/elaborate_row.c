@@ -58,9 +58,10 @@ Val row_column(Elab *e, DataInfo *data, Node *expr, NnrtColumn *c, Type type) {
   whole->named = true;
   c->type = nnrt_type(&type);
   c->loc = elab_loc(e, expr->span);
-  Span place = f && f->node->type ? span_join(f->node->name_span, f->node->type->span) : expr->span;
-  if (f && f->node->kind != N_FIELD)
-    place = expr->span;
+  bool idx = data->train.s.kind == NNRT_IDX; // there the declaration is what differs from the file
+  Span place = idx && f && f->node->type && f->node->kind == N_FIELD
+                   ? span_join(f->node->name_span, f->node->type->span)
+                   : expr->span;
   if (!files_check_column(e, data, &data->train, c, place) ||
       !files_check_column(e, data, &data->validate, c, place))
     return val_error();
@@ -145,6 +146,27 @@ static bool bound(Elab *e, DataInfo *data, Node *expr, int64_t otherwise, int64_
                   out);
 }
 
+// What an index of all the values of these columns would be.
+static void written_range(Elab *e, Diagnostic *d, const DataSource *s, int64_t start, int64_t n) {
+  double least = s->s.value[start], most = least;
+  bool whole = true;
+  for (int64_t r = 0; r < s->s.rows; r++)
+    for (int64_t i = start; i < start + n; i++) {
+      double x = s->s.value[r * s->s.width + i];
+      least = x < least ? x : least;
+      most = x > most ? x : most;
+      whole &= x == (double)(int64_t)x;
+    }
+  if (!whole || least < 0)
+    diag_note(e->s, d, (Span){0}, "a field of numbers is declared f32");
+  else if (least > 0)
+    diag_note(e->s, d, (Span){0}, "labels are counted from 0, these are %g to %g: write %g to %g",
+              least, most, 0.0, most - least);
+  else
+    diag_note(e->s, d, (Span){0}, "index<%g> has all that are written: they are 0 to %g", most + 1,
+              most);
+}
+
 // Values written in the program that are to be an index are whole numbers within its range.
 static bool check_written(Elab *e, const DataInfo *data, int64_t start, const Type *type,
                           int64_t n) {
@@ -160,6 +182,7 @@ static bool check_written(Elab *e, const DataInfo *data, int64_t start, const Ty
                                  "%g is no index<%lld>: whole numbers from 0 to %lld", x,
                                  (long long)type->range, (long long)type->range - 1);
       diag_note(e->s, d, data->computing->node->span, "the field that reads it");
+      written_range(e, d, s, start, n);
       return false;
     }
   return true;
@@ -235,8 +258,14 @@ static bool window_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
   Diagnostic *d =
       diag_error(e->s, expr->name_span, "row", "the windows have no part `%s`", expr->name);
   const char *near = nearest_name(expr->name, names, s->part.n);
-  diag_note(e->s, d, s->span, near ? "they are cut here; did you mean `%s`?" : "they are cut here",
-            near);
+  Text list = {.arena = e->m->arena};
+  for (uint32_t i = 0; i < s->part.n; i++)
+    text_printf(&list, "%srow.%s", i ? ", " : "", names[i]);
+  diag_note(e->s, d, s->span, "they are cut here");
+  if (near)
+    diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
+  else if (list.n)
+    diag_note(e->s, d, (Span){0}, "they have: %s", list.at);
   return false;
 }
 
@@ -251,8 +280,8 @@ static bool named_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
     Diagnostic *d = diag_error(e->s, expr->name_span, "row",
                                "the csv file is read without a header, "
                                "so its columns have no names");
-    diag_note(e->s, d, data->train.span,
-              "`header = false` is said here; write row[0], row[1], ...");
+    diag_note(e->s, d, data->train.span, "`header = false` is said here");
+    diag_note(e->s, d, (Span){0}, "columns are counted from 0: row[0], row[1], ...");
     return false;
   }
   *part = (RowPart){.header = expr->name, .n = 1, .single = true};
@@ -264,7 +293,7 @@ bool row_part(Elab *e, DataInfo *data, Node *expr, RowPart *part) {
     *part = (RowPart){.header = "text", .n = 1, .single = true};
     if (expr->kind == N_MEMBER && strcmp(expr->name, "text") == 0)
       return true;
-    return no_part(e, expr->span, "this is no text",
+    return no_part(e, expr->span, format(e, "`%s` is no text", node_source(e, expr)),
                    "row.text |> lower |> words |> vocabulary(20000) |> pad(80)");
   }
   bool record = data->whole && expr->kind == N_INDEX && name_is(expr->a, "row"); // row[1] of a zip
@@ -323,6 +352,8 @@ bool names_fit(Elab *e, DataInfo *data, Node *expr, const NnrtWords *words, cons
                              "%u different texts stand here, but the field is index<%lld>",
                              words->n_word, (long long)type->range);
   diag_note(e->s, d, data->train.span, "they are counted in the file named here");
+  diag_note(e->s, d, (Span){0}, "write index<%u>, or index<_> for as many as there are",
+            words->n_word);
   return false;
 }
 
@@ -333,9 +364,12 @@ Val not_counted(Elab *e, DataInfo *data, Node *expr) {
                              "the file isn't there (rule 21)");
   diag_note(e->s, d, source->span, "\"%s\" is not found in $NN_DATA, here or beside the program",
             files_missing(source) ? files_missing(source) : "");
-  diag_note(e->s, d, data->computing->node->type->span, "or write how many: index<10>");
-  if (is_class_source(source))
-    diag_note(e->s, d, (Span){0}, "or say them: classes = [\"cat\", \"dog\"] behind the folder");
+  diag_note(e->s, d, data->computing->node->type->span, "the type that counts them");
+  diag_note(e->s, d, (Span){0},
+            is_class_source(source)
+                ? "put the folder there, write how many, index<10>, or say them: classes = "
+                  "[\"cat\", \"dog\"] behind the folder"
+                : "put the file there, or write how many: index<10>");
   return val_error();
 }
 
@@ -409,7 +443,8 @@ static Val no_record(Elab *e, const DataInfo *data, Node *expr) {
   Diagnostic *d =
       diag_error(e->s, expr->span, "row",
                  "`%s` is computed: its rows have fields, and no raw record", data->stored->name);
-  diag_note(e->s, d, data->stored->decl->name_span, "take its fields by their names");
+  diag_note(e->s, d, data->stored->decl->name_span, "declared here");
+  diag_note(e->s, d, (Span){0}, "take its fields by their names: `x: _`");
   return val_error();
 }
 

@@ -24,8 +24,7 @@ bool row_state_check(Elab *e, const Node *binding, bool state) {
   }
   if (start->list.n != 1 || start->list.at[0]->name) {
     Diagnostic *d = elab_error(e, start->span, "row-state",
-                               "per_row takes the value that each row begins with, found %u "
-                               "row-state",
+                               "per_row takes the value that each row begins with, found %u values",
                                start->list.n);
     diag_note(e->s, d, (Span){0}, "write per_row(zeros)");
     return false;

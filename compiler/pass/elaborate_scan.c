@@ -98,8 +98,10 @@ static Value *counted(Elab *e, Scope *scope, Node *node, Val from) {
       !elab_int(e, elab_expr(e, scope, node->c, NULL), "the second bound", node->c->span, &b))
     return NULL;
   if (a < 0 || b <= a) {
-    elab_error(e, node->b->span, "out-of-range", "`scan` makes at least one turn, found %lld..%lld",
-               (long long)a, (long long)b);
+    Diagnostic *d =
+        elab_error(e, node->b->span, "out-of-range",
+                   "`scan` makes at least one turn, found %lld..%lld", (long long)a, (long long)b);
+    diag_note(e->s, d, (Span){0}, "0..n are the numbers 0 to n - 1");
     return NULL;
   }
   at(e, node->span);
@@ -124,6 +126,8 @@ static Value *sequence_of(Elab *e, Val v, Span span) {
                    val_text(e, v));
     if (is_number(v))
       diag_note(e->s, d, (Span){0}, "to count, write `scan t in 0..%s`", val_text(e, v));
+    else
+      diag_note(e->s, d, (Span){0}, "a sequence is f32[time] or f32[time, features]");
   }
   return NULL;
 }
@@ -193,8 +197,7 @@ static bool read_carries(Elab *e, Scope *scope, ScanBody *s) {
     }
     bool parts = v.kind == V_TUPLE && v.n == pattern->list.n;
     if (!parts && v.kind != V_ERROR)
-      elab_error(e, pattern->span, "wrong-type", "%u names for %s", pattern->list.n,
-                 val_text(e, v));
+      wrong_parts(e, pattern, binding->b, v);
     for (uint32_t k = 0; parts && k < v.n; k++)
       add_carry(e, s, scope, binding, pattern->list.at[k], v.list[k]);
   }
@@ -254,8 +257,9 @@ static bool last_values(Elab *e, ScanBody *s, const Yields *yields, Value ***out
   for (uint32_t i = 0; i < s->carry.n; i++, entry = entry->next)
     buf_push(e->m->arena, &list, new_value(e, s, &s->carry.at[i], entry, s->region->arg[i]));
   if (yields->item.n > 1) {
-    elab_error(e, s->node->span, "wrong-type", "a turn yields once, this body yields %u times",
-               yields->item.n);
+    Diagnostic *d = elab_error(e, s->node->span, "wrong-type",
+                               "a turn yields once, this body yields %u times", yields->item.n);
+    diag_note(e->s, d, (Span){0}, "several values are a tuple: yield (a, b)");
     return false;
   }
   for (uint32_t i = 0; i < yields->item.n; i++) {

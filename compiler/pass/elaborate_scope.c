@@ -70,7 +70,7 @@ const char *val_text(Elab *e, Val v) {
   case V_STRING:
     return arena_printf(arena, "\"%s\"", v.s);
   case V_TENSOR:
-    return type_user_text(e, &v.t->type);
+    return v.config ? "a config" : type_user_text(e, &v.t->type);
   case V_TUPLE:
     return arena_printf(arena, "a tuple of %u values", v.n);
   case V_LIST:
@@ -150,6 +150,7 @@ Entry *scope_put(Elab *e, Scope *scope, const char *name, Val v, Span where) {
   if (old) {
     Diagnostic *d = diag_error(e->s, where, "declared-twice", "`%s` is declared twice", name);
     diag_note(e->s, d, old->where, "first declared here");
+    diag_note(e->s, d, (Span){0}, "a file has one of each name: give one of them another");
   }
   Entry *n = arena_new(e->s->perm, Entry);
   *n = (Entry){.name = name, .val = v, .where = where, .ready = true, .top = scope->is_file};
@@ -197,6 +198,8 @@ Val entry_value(Elab *e, Entry *entry) {
   if (entry->making) {
     Diagnostic *d =
         elab_error(e, entry->where, "recursion", "`%s` is computed from itself", entry->name);
+    for (const Entry *n = e->making; n && n != entry; n = n->outer)
+      diag_note(e->s, d, n->where, "by way of `%s`", n->name);
     diag_note(e->s, d, (Span){0},
               "declarations may come in any order, but one must come first: give one of them a "
               "value that needs none of the others");
@@ -206,7 +209,10 @@ Val entry_value(Elab *e, Entry *entry) {
   place_enter_top(e);
   struct ScanBody *from = scan_leave(e, NULL); // it may be used after the loop as well
   entry->making = true;
+  entry->outer = e->making;
+  e->making = entry;
   Val v = entry->make(e, entry->ctx);
+  e->making = entry->outer;
   entry->making = false;
   scan_return(e, from);
   place_restore(e, place);

@@ -98,6 +98,7 @@ static bool given_already(Elab *e, Span first, Node *item) {
   Diagnostic *d =
       diag_error(e->s, item->name_span, "duplicate-setting", "`%s` is given twice", item->name);
   diag_note(e->s, d, first, "first here");
+  diag_note(e->s, d, (Span){0}, "keep one of them");
   return true;
 }
 
@@ -109,8 +110,10 @@ static bool set_cache(Elab *e, DataInfo *data, Node *item) {
   e->target = target;
   data->cache = v.kind == V_BOOL && v.i ? item : NULL;
   if (v.kind != V_BOOL && v.kind != V_ERROR)
-    diag_error(e->s, item->a->span, "setting-value", "cache is true or false, not %s",
-               val_text(e, v));
+    diag_note(e->s,
+              diag_error(e->s, item->a->span, "setting-value", "cache is true or false, not %s",
+                         val_text(e, v)),
+              (Span){0}, "cache = true keeps the rows as they are computed once");
   return v.kind == V_BOOL;
 }
 

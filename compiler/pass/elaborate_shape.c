@@ -19,8 +19,15 @@ static bool axis_of(Elab *e, Val v, uint32_t rank, Span span, uint32_t *out) {
   if (!elab_int(e, v, "an axis", span, &k))
     return false;
   if (k < -(int64_t)rank || k >= (int64_t)rank) {
-    elab_error(e, span, "out-of-range", "there is no axis %lld, only %u ax%s", (long long)k, rank,
-               rank == 1 ? "is" : "es");
+    Diagnostic *d =
+        rank ? elab_error(e, span, "out-of-range",
+                          "there is no axis %lld: the value has %u ax%s, 0%s%s", (long long)k, rank,
+                          rank == 1 ? "is" : "es", rank == 1 ? "" : " to ",
+                          rank == 1 ? "" : arena_printf(e->s->perm, "%u", rank - 1))
+             : elab_error(e, span, "out-of-range", "there is no axis %lld: the value is one number",
+                          (long long)k);
+    diag_note(e->s, d, (Span){0},
+              "the batch is no axis: axes are counted from 0 in one example, -1 is the last");
     return false;
   }
   *out = (uint32_t)(k < 0 ? k + rank : k);
@@ -108,7 +115,9 @@ Val shape_reduce(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   bool truth = b->name[0] == 'a';
   if (x->type.range || truth != (x->type.elem == TY_BOOL && truth)) {
     Diagnostic *d = elab_error(e, arg[0].span, x->type.range ? "index-arithmetic" : "wrong-type",
-                               "%s of %s", b->name, type_user_text(e, &x->type));
+                               "%s takes %s, found %s", b->name, truth ? "truth values" : "numbers",
+                               type_user_text(e, &x->type));
+    note_origins(e, d, &arg[0].v, 1, arg[0].span);
     note_wants(e, d, truth, &x->type);
     return val_error();
   }
@@ -145,8 +154,9 @@ Val shape_argmax(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
   if (!x)
     return val_error();
   if (!x->type.rank) {
-    elab_error(e, arg[0].span, "wrong-type", "argmax needs at least one axis, found %s",
-               val_text(e, arg[0].v));
+    Diagnostic *d = elab_error(e, arg[0].span, "wrong-type",
+                               "argmax needs at least one axis, found %s", val_text(e, arg[0].v));
+    diag_note(e->s, d, (Span){0}, "it says which of several numbers is the greatest");
     return val_error();
   }
   if (x->type.range) {
@@ -207,9 +217,9 @@ static bool dot_operand(Elab *e, const Builtin *b, const Arg *arg, Val *v) {
   if (v->kind == V_BOOL || (type && (type->range || type->elem == TY_BOOL))) {
     Diagnostic *d =
         elab_error(e, arg->span, type && type->range ? "index-arithmetic" : "wrong-type",
-                   "%s of %s", b->name, val_text(e, *v));
-    if (type)
-      note_wants(e, d, false, type);
+                   "%s takes numbers, found %s", b->name, val_text(e, *v));
+    note_origins(e, d, v, 1, arg->span);
+    note_wants(e, d, false, type ? type : &(Type){.elem = TY_BOOL});
     return false;
   }
   if (type && type->elem == TY_I32) {
@@ -295,9 +305,14 @@ Val shape_reshape(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
     Text wanted = {.arena = e->s->perm}; // as it was written: -1 is no number of rows here
     for (uint32_t i = 0; i < n; i++)
       text_printf(&wanted, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, [%s] %s",
-               val_text(e, arg[0].v), (long long)all, n ? wanted.at : "",
-               fits ? "has another number" : "can't have them");
+    Diagnostic *d = elab_error(e, span, "shape-mismatch", "reshape: %s has %lld elements, [%s] %s",
+                               val_text(e, arg[0].v), (long long)all, n ? wanted.at : "",
+                               fits ? "has another number" : "can't have them");
+    note_origins(e, d, &arg[0].v, 1, arg[0].span);
+    diag_note(e->s, d, (Span){0},
+              "the sizes multiply to %lld; one of them may be -1, what is left; the batch is none "
+              "of them",
+              (long long)all);
     return val_error();
   }
   at(e, span);
@@ -337,9 +352,11 @@ Val shape_transpose(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *
       seen[perm[i] = (uint32_t)order[i]] = true;
   }
   if (!ok) {
-    elab_error(e, given(&arg[1]) ? arg[1].span : span, "wrong-arguments",
-               "transpose: the order must name each of the %u axes of %s once", rank,
-               val_text(e, arg[0].v));
+    Diagnostic *d = elab_error(e, given(&arg[1]) ? arg[1].span : span, "wrong-arguments",
+                               "transpose: the order must name each of the %u axes of %s once",
+                               rank, val_text(e, arg[0].v));
+    diag_note(e->s, d, (Span){0},
+              "axes are counted from 0, and the batch is none: [1, 0] turns a matrix");
     return val_error();
   }
   at(e, span);
@@ -350,7 +367,8 @@ Val shape_reverse(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wa
   (void)b, (void)want;
   Value *x = operand(e, &arg[0]);
   uint32_t axis = 0;
-  if (!x || !axis_of(e, given(&arg[1]) ? arg[1].v : val_int(0), x->type.rank, span, &axis))
+  if (!x || !axis_of(e, given(&arg[1]) ? arg[1].v : val_int(0), x->type.rank,
+                     given(&arg[1]) ? arg[1].span : span, &axis))
     return val_error();
   at(e, span);
   return val_tensor(
@@ -381,8 +399,8 @@ Val shape_concat(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
     buf_push(e->s->perm, &parts, x);
   }
   uint32_t axis = 0;
-  if (!parts.n ||
-      !axis_of(e, given(&arg[4]) ? arg[4].v : val_int(0), parts.at[0]->type.rank, span, &axis))
+  if (!parts.n || !axis_of(e, given(&arg[4]) ? arg[4].v : val_int(0), parts.at[0]->type.rank,
+                           given(&arg[4]) ? arg[4].span : span, &axis))
     return val_error();
   Type result;
   Attr attr = attr_int(axis);
@@ -395,8 +413,12 @@ Val shape_concat(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *wan
                   : i + 1 < parts.n ? ", "
                                     : " and ",
                   type_user_text(e, &parts.at[i]->type));
-    elab_error(e, span, "shape-mismatch",
-               "concat: %s can't be joined along axis %u, as they differ elsewhere", list.at, axis);
+    Diagnostic *d = elab_error(e, span, "shape-mismatch",
+                               "concat: %s can't be joined along axis %u, as they differ elsewhere",
+                               list.at, axis);
+    if (one_list)
+      note_origins(e, d, arg[0].v.list, arg[0].v.n, span);
+    diag_note(e->s, d, (Span){0}, "all axes but the one that is joined have the same sizes");
     return val_error();
   }
   at(e, span);
@@ -410,12 +432,17 @@ Val shape_split(Elab *e, const Builtin *b, Arg *arg, Span span, const Type *want
   int64_t n;
   uint32_t axis;
   if (!x || !elab_int(e, arg[1].v, "the number of parts", arg[1].span, &n) ||
-      !axis_of(e, given(&arg[2]) ? arg[2].v : val_int(-1), x->type.rank, span, &axis))
+      !axis_of(e, given(&arg[2]) ? arg[2].v : val_int(-1), x->type.rank,
+               given(&arg[2]) ? arg[2].span : span, &axis))
     return val_error();
   Dim size = x->type.dim[axis];
   if (n < 1 || size % n) {
-    elab_error(e, span, "shape-mismatch", "split: %lld is not %lld equal parts", (long long)size,
-               (long long)n);
+    Diagnostic *d =
+        elab_error(e, span, "shape-mismatch", "split: an axis of %lld is not %lld equal parts",
+                   (long long)size, (long long)n);
+    note_origins(e, d, &arg[0].v, 1, arg[0].span);
+    diag_note(e->s, d, (Span){0}, "parts of other sizes are ranges: x[0..2] and x[2..%lld]",
+              (long long)size);
     return val_error();
   }
   at(e, span);

@@ -90,7 +90,9 @@ static bool idx_sum(Elab *e, DataInfo *data, Node *expr, NnrtSource *s) {
 
 static bool csv_switch(Elab *e, Val v, const char *name, Span span, bool *on) {
   if (v.kind != V_BOOL) {
-    diag_error(e->s, span, "setting-value", "%s is true or false, not %s", name, val_text(e, v));
+    Diagnostic *d = diag_error(e->s, span, "setting-value", "%s is true or false, not %s", name,
+                               val_text(e, v));
+    diag_note(e->s, d, (Span){0}, "%s = false", name);
     return false;
   }
   *on = v.i != 0;
@@ -155,7 +157,8 @@ static bool csv_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
       good &= file_name(e, data, arg->a, &file[s->n_file++]);
   }
   if (s->n_file == 0) {
-    diag_error(e->s, call->span, "source", "csv(...) needs the name of a file");
+    diag_note(e->s, diag_error(e->s, call->span, "source", "csv(...) needs the name of a file"),
+              (Span){0}, "csv(\"table.csv\")");
     good = false;
   }
   return good;
@@ -167,7 +170,8 @@ static bool text_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s) {
   *s = (NnrtSource){.kind = NNRT_TEXT, .file = file, .n_file = 1};
   if (call->list.n == 1 && !call->list.at[0]->name)
     return file_name(e, data, call->list.at[0]->a, &file[0]);
-  diag_error(e->s, call->span, "source", "text(...) takes the name of a file");
+  diag_note(e->s, diag_error(e->s, call->span, "source", "text(...) takes the name of a file"),
+            (Span){0}, "text(\"book.txt\") |> characters |> windows(257)");
   return false;
 }
 
@@ -175,7 +179,10 @@ static bool generated_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s)
   s->kind = NNRT_GENERATED;
   s->width = 1;
   if (call->list.n != 1 || call->list.at[0]->name) {
-    diag_error(e->s, call->span, "source", "generated(n) takes one number: how many rows");
+    Diagnostic *d =
+        diag_error(e->s, call->span, "source",
+                   "generated(n) takes one number, how many rows, found %u", call->list.n);
+    diag_note(e->s, d, (Span){0}, "generated(1000)");
     return false;
   }
   Node *arg = call->list.at[0]->a;
@@ -183,12 +190,25 @@ static bool generated_source(Elab *e, DataInfo *data, Node *call, NnrtSource *s)
     return false;
   if (s->rows >= 1 && s->rows <= INT32_MAX)
     return true;
-  diag_error(e->s, arg->span, "setting-value", "%lld rows: at least 1 and at most 2147483647",
-             (long long)s->rows);
+  Diagnostic *d = diag_error(e->s, arg->span, "setting-value",
+                             "%lld rows are generated, but at least 1 is needed, at most %d",
+                             (long long)s->rows, INT32_MAX);
+  diag_note(e->s, d, (Span){0}, "generated(1000): fields are computed for each of 1000 rows");
   return false;
 }
 
 // ---- rows written in the program ----------------------------------------------------------------
+
+static bool inline_cell(Elab *e, const Node *cell, Val v, double *out) {
+  if (v.kind != V_STRING)
+    return elab_number(e, v, "a value of a row", cell->span, out);
+  Diagnostic *d = diag_error(e->s, cell->span, "not-constant",
+                             "a value of a row must be a number, found %s", val_text(e, v));
+  diag_note(e->s, d, (Span){0},
+            "rows that are written are numbers, labels are counted from 0; texts are read from "
+            "csv(\"file\")");
+  return false;
+}
 
 static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSource *s,
                        double *value) {
@@ -205,6 +225,7 @@ static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSour
         diag_error(e->s, row->span, "source", "this row has %u value%s, the first has %lld",
                    row->list.n, row->list.n == 1 ? "" : "s", (long long)s->width);
     diag_note(e->s, d, rows->list.at[0]->span, "the first row");
+    diag_note(e->s, d, (Span){0}, "all rows have as many values as the first: is one missing?");
     return false;
   }
   bool good = true;
@@ -216,7 +237,7 @@ static bool inline_row(Elab *e, DataInfo *data, Node *rows, uint32_t r, NnrtSour
     else if (cell->kind == N_FLOAT)
       *out = cell->fval;
     else
-      good &= elab_number(e, compile_time(e, data, cell), "a value of a row", cell->span, out);
+      good &= inline_cell(e, cell, compile_time(e, data, cell), out);
   }
   return good;
 }

@@ -2,6 +2,7 @@
 // `csv(...).volume |> min_max |> windows(history = 6, forecast = 24)`,
 // `text(...) |> characters |> windows(257)`. What decides shapes is looked up in the file now; the
 // rest is told to the trainer.
+#include "foreign.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -99,6 +100,8 @@ static bool drop_names(Elab *e, DataInfo *data, DataSource *out, Node *step, boo
       const char *near = nearest_name(v.s, out->facts->name, out->facts->width);
       if (near)
         diag_note(e->s, d, (Span){0}, "did you mean \"%s\"?", near);
+      else
+        files_note_columns(e, d, out->facts);
       return false;
     }
     dropped[k] = true;
@@ -243,8 +246,10 @@ static bool one_step(Elab *e, DataInfo *data, Node *step, DataSource *out) {
   }
   Diagnostic *d = diag_error(e->s, callee->span, "row-step", "there is no step on rows `%s`",
                              node_source(e, callee));
-  const char *near = *name ? nearest_name(name, names, 8) : NULL;
-  if (near)
+  const char *near = *name ? nearest_name(name, names, 8) : NULL, *advice = foreign_name(name);
+  if (advice)
+    diag_note(e->s, d, (Span){0}, "%s", advice);
+  else if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
   else
     diag_note(e->s, d, (Span){0},

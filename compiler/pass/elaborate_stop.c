@@ -1,5 +1,6 @@
 // `stop when`: a function stop.T over numbers that the training loop knows after an epoch. Metrics,
 // `val.x` and `stalled(...)` become its inputs; the rest is an ordinary expression.
+#include "pass/elaborate_core.h"
 #include "pass/elaborate_program.h"
 
 #include <string.h>
@@ -47,7 +48,8 @@ static bool metric_index(Elab *e, Train *t, const char *name, Span span, uint32_
   Text list = {.arena = e->m->arena};
   for (uint32_t i = 0; i < t->metric.n; i++)
     text_printf(&list, "%s%s", i ? ", " : "", names[i]);
-  diag_note(e->s, d, (Span){0}, "there are: %s", list.at);
+  diag_note(e->s, d, (Span){0},
+            near ? "there are: %s" : "there are: %s; `report NAME = ...` makes others", list.at);
   return false;
 }
 
@@ -75,12 +77,13 @@ static const char *dotted(Elab *e, const Node *n) {
 
 // Does it name a figure: `val.loss`, `val.critic.loss`, `critic.loss`? (`loss` alone is a name of
 // the scope.)
-static bool names_figure(const Train *t, const Node *n) {
+static bool names_figure(const Train *t, Scope *scope, const Node *n) {
   while (n->kind == N_MEMBER && n->a->kind == N_MEMBER)
     n = n->a;
   if (n->kind != N_MEMBER)
     return false;
-  bool step = name_is(n->a, "val");
+  bool step = name_is(n->a, "val") ||
+              (t->step.n && n->a->kind == N_NAME && !scope_find(scope, n->a->name)); // misspelt
   for (uint32_t i = 0; i < t->step.n; i++)
     step |= *t->step.at[i]->name && name_is(n->a, t->step.at[i]->name);
   return step;
@@ -182,7 +185,7 @@ static Node *named(Elab *e, Train *t, Scope *scope, Node *n, NnrtStopInput in, b
 // A copy of the condition in which val.x and stalled(...) are names of inputs; NULL after an error.
 static Node *rewrite(Elab *e, Train *t, Scope *scope, Node *n) {
   NnrtStopInput in = {0};
-  if (names_figure(t, n)) {
+  if (names_figure(t, scope, n)) {
     if (!metric_of(e, t, n, &in))
       return NULL;
     in.kind = in.of_val ? NNRT_STOP_VAL : NNRT_STOP_TRAIN;

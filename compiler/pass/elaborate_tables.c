@@ -125,12 +125,18 @@ Value *target_example(Target *t) {
 void elab_config_declare(Elab *e, Scope *scope, Node *decl, Node *binding) {
   Program *p = program_of(e);
   if (binding->a->kind != N_NAME) {
-    diag_error(e->s, binding->a->span, "config-value", "a config is one number with one name");
+    diag_note(
+        e->s,
+        diag_error(e->s, binding->a->span, "config-value", "a config is one number with one name"),
+        (Span){0}, "one after the other: config lr = 0.01, rate = 0.5");
     return;
   }
   if (binding->b->kind == N_ARRAY || binding->b->kind == N_TUPLE) {
-    diag_error(e->s, binding->b->span, "config-value",
-               "a config is one number; what is more is a `const`");
+    diag_note(e->s,
+              diag_error(e->s, binding->b->span, "config-value",
+                         "a config is one number, found %u values", binding->b->list.n),
+              (Span){0}, "it is a flag of the trainer; what is more is a const: const %s = ...",
+              binding->a->name);
     scope_add(e, scope, binding->a->name, val_error(), binding->a->span);
     return;
   }

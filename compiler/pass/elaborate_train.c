@@ -57,8 +57,8 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
                                what, val_text(e, v));
     if (v.kind == V_TUPLE && v.n == 2 && v.list[1].kind == V_OPTIMIZER)
       diag_note(e->s, d, (Span){0}, "the optimizer follows `with`: minimize LOSS with adam(0.001)");
-    else if (v.kind == V_FUNCTION || v.kind == V_INSTANCE)
-      diag_note(e->s, d, (Span){0}, "it has not been called");
+    else
+      note_uncalled(e, d, v, expr->span);
     return NULL;
   }
   if (v.kind == V_BOOL)
@@ -77,7 +77,8 @@ static Value *one_number(Elab *e, Scope *scope, Node *expr, const char *what) {
     Diagnostic *d = diag_error(e->s, expr->span, "not-a-number", "%s wants a number, found %s",
                                what, val_text(e, v));
     diag_note(e->s, d, (Span){0},
-              "an index is a name for one of several things; no mean is taken of it");
+              "an index is a name for one of several things; no mean is taken of it: "
+              "accuracy(scores, label) counts those that are right");
     return NULL;
   }
   return ir_convert(&e->target->b, x, TY_F32);
@@ -424,6 +425,20 @@ static bool make_grad(Elab *e, Train *t, Step *step) {
 
 // ---- the block ----------------------------------------------------------------------------------
 
+// `train T on Net`: what is named, and the data that there are.
+void not_data(Elab *e, const Node *on, Val v) {
+  Diagnostic *d = diag_error(e->s, on->span, "not-data",
+                             "expected a data block after `on`, found %s", val_text(e, v));
+  Text list = {.arena = e->m->arena};
+  if (v.decl)
+    diag_note(e->s, d, v.decl->name_span, "declared here");
+  for (uint32_t i = 0; i < e->file->list.n; i++)
+    if (e->file->list.at[i]->kind == N_DATA)
+      text_printf(&list, "%s%s", list.n ? ", " : "", e->file->list.at[i]->name);
+  if (list.n)
+    diag_note(e->s, d, (Span){0}, "data blocks of this file: %s", list.at);
+}
+
 static bool train_data(Elab *e, Train *t) {
   if (!t->node->a)
     return true;
@@ -435,9 +450,18 @@ static bool train_data(Elab *e, Train *t) {
     return !v.data->bad;
   }
   if (v.kind != V_ERROR)
-    diag_error(e->s, t->node->a->span, "not-data", "expected a data block after `on`, found %s",
-               val_text(e, v));
+    not_data(e, t->node->a, v);
   return false;
+}
+
+void note_other_block(Elab *e, Diagnostic *d, const Node *block) {
+  for (uint32_t i = 0; i < e->file->list.n && e->file->list.at[i] != block; i++) {
+    const Node *other = e->file->list.at[i];
+    if (other->kind == block->kind && other->name == block->name) {
+      diag_note(e->s, d, other->name_span, "the other one");
+      return;
+    }
+  }
 }
 
 static bool train_name_free(Elab *e, Train *t) {
@@ -445,6 +469,7 @@ static bool train_name_free(Elab *e, Train *t) {
     if (program_of(e)->train.at[i].name == t->name) {
       Diagnostic *d = diag_error(e->s, t->node->name_span, "duplicate-name",
                                  "two train blocks are called `%s`", t->name);
+      note_other_block(e, d, t->node);
       diag_note(e->s, d, (Span){0}, "figures are named by the block: call one of them otherwise");
       return false;
     }

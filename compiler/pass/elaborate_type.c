@@ -66,7 +66,9 @@ bool elem_of(Elab *e, const Node *type, ElemType *out) {
       *out = table[i].elem;
       if (!type->a || strcmp(type->name, "index") == 0)
         return true;
-      elab_error(e, type->span, "wrong-type", "only an index has a range: index<10>");
+      diag_note(e->s,
+                elab_error(e, type->span, "wrong-type", "only an index has a range: index<10>"),
+                (Span){0}, "a shape stands in [ ]: %s[%s]", type->name, node_source(e, type->a));
       return false;
     }
   static const char *const names[] = {"f32", "index", "bool", "int", "fn", "layer"};
@@ -144,8 +146,9 @@ bool type_known(Elab *e, Scope *scope, Node *type, Type *out) {
   Dim range = 0;
   if (!type->a && strcmp(type->name, "index") == 0) {
     Diagnostic *d = elab_error(e, type->span, "wrong-type", "an index needs its range: index<n>");
-    if (type->has_shape)
-      diag_note(e->s, d, (Span){0}, "the number of things stands in < >, in [ ] stands a shape");
+    diag_note(e->s, d, (Span){0}, "%s",
+              type->has_shape ? "the number of things stands in < >, in [ ] stands a shape"
+                              : "of how many things is it one? index<10> is one of ten, 0 to 9");
     return false;
   }
   if (type->a && !dim_known(e, scope, type->a, &range))
@@ -193,6 +196,16 @@ static const Node *unbound_name(Scope *scope, const Node *d) {
   return found;
 }
 
+// A name like this one that stands for a whole number.
+static const char *near_dimension(Elab *e, Scope *scope, const char *name) {
+  BUF(const char *) names = {0};
+  for (; scope; scope = scope->parent)
+    for (Entry *n = scope->first; n; n = n->next)
+      if (dim_entry(e, scope, n->name))
+        buf_push(e->s->perm, &names, n->name);
+  return nearest_name(name, names.at, names.n);
+}
+
 static void unknown_dim(Elab *e, Scope *scope, Node *d) {
   const Entry *found = d->kind == N_NAME ? scope_find(scope, d->name) : NULL;
   int64_t n_config;
@@ -213,11 +226,14 @@ static void unknown_dim(Elab *e, Scope *scope, Node *d) {
   }
   Diagnostic *diag =
       elab_error(e, d->span, "unknown-name", "there is no dimension `%s` here", d->name);
-  const char *const *names;
-  uint32_t n = scope_names(e, scope, &names);
-  const char *near = nearest_name(d->name, names, n);
+  const char *near = near_dimension(e, scope, d->name);
   if (near)
     diag_note(e->s, diag, (Span){0}, "did you mean `%s`?", near);
+  else
+    diag_note(e->s, diag, (Span){0},
+              "`const %s = ...` gives it a value; so does the type of an input where it stands "
+              "alone: f32[%s]",
+              d->name, d->name);
 }
 
 Type elab_type(Elab *e, Scope *scope, Node *type) {
@@ -231,7 +247,12 @@ Type elab_type(Elab *e, Scope *scope, Node *type) {
   for (uint32_t i = 0; type->kind == N_TYPE && i < type->list.n; i++) {
     Node *d = type->list.at[i];
     if (d->kind == N_HOLE || d->kind == N_DIM_REST) {
-      elab_error(e, d->span, "unknown-dimension", "every dimension must be written out here");
+      diag_note(
+          e->s,
+          elab_error(e, d->span, "unknown-dimension", "every dimension must be written out here"),
+          (Span){0},
+          "a number, a const or a variable of the input's type: f32[4, n]; `_` and `..` stand "
+          "in the types of inputs");
       return out;
     }
     if (!dim_known(e, scope, d, &dim)) {
@@ -352,8 +373,10 @@ static bool unify_dims(Unify *u, Node *type, const Type *actual) {
   for (uint32_t i = 0; i < n; i++)
     if (type->list.at[i]->kind == N_DIM_REST) {
       if (rest < n) {
-        elab_error(u->e, type->list.at[i]->span, "unknown-dimension",
-                   "`..` stands twice in one type: where does the first end?");
+        diag_note(u->e->s,
+                  elab_error(u->e, type->list.at[i]->span, "unknown-dimension",
+                             "`..` stands twice in one type: where does the first end?"),
+                  (Span){0}, "write one of them as axes with names: f32[.., 4, n]");
         return mismatch(u, "%s", "");
       }
       rest = i;

@@ -47,11 +47,24 @@ static void count_mentions(Elab *e, const Node *n, NameNumbers *count) {
       count_mentions(e, list[i].at[k], count);
 }
 
+static Diagnostic *warn_name(Elab *e, const char *what, const char *name, Span span) {
+  return diag_warning(e->s, span, "unused", "the %s `%s` is never used", what, name);
+}
+
+static void advise(Elab *e, Diagnostic *d, const char *name) {
+  diag_note(e->s, d, (Span){0}, "leave it out, or call it `_%s` if it is meant", name);
+}
+
 static void warn(Elab *e, const Node *within, const Node *skip, const char *what, const char *name,
                  Span span) {
   Search s = {skip, name};
-  if (*name != '_' && !mentions(within, &s))
-    diag_warning(e->s, span, "unused", "the %s `%s` is never used", what, name);
+  if (*name == '_' || mentions(within, &s))
+    return;
+  Diagnostic *d = warn_name(e, what, name, span);
+  if (skip->kind == N_USE)
+    diag_note(e->s, d, (Span){0}, "leave it out of `use`");
+  else
+    advise(e, d, name);
 }
 
 static void warn_pattern(Elab *e, const Node *within, const Node *binding, const char *what) {
@@ -123,8 +136,9 @@ static void warn_hidden(Elab *e, const Steps *steps, uint32_t from, const char *
       later |= mentions(steps->at[k], &s);
     if (!later)
       return;
-    Diagnostic *d = diag_warning(e->s, old, "unused", "the %s `%s` is never used", what, name);
+    Diagnostic *d = warn_name(e, what, name, old);
     diag_note(e->s, d, steps->at[i]->span, "from here on the name means another value");
+    diag_note(e->s, d, (Span){0}, "leave the first one out, or give the second another name");
     return;
   }
 }
@@ -226,8 +240,10 @@ static void warn_declaration(Elab *e, const Node *file, const Node *decl, const 
   case N_OPTIMIZER:
   case N_DATA:
     if (*decl->name != '_')
-      diag_warning(e->s, decl->name_span, "unused", "the %s `%s` is never used",
-                   decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name);
+      advise(e,
+             warn_name(e, decl->kind == N_DATA ? "data" : decl_kind(decl), decl->name,
+                       decl->name_span),
+             decl->name);
     break;
   case N_USE:
     for (uint32_t i = 0; i < decl->list.n; i++)
