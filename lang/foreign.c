@@ -42,6 +42,15 @@ static const Habit names[] = {
     {"gradient gradients GradientTape autograd backward", "write `grad(e, x)`, an expression; "
                                                           "`minimize` takes gradients by itself"},
     {"detach no_grad", "write `stop_gradient(x)`"},
+    {"parameters trainable_variables trainable_weights",
+     "`over` says what is trained, of all it depends on: minimize LOSS over Net with adam(0.01)"},
+    {"eval requires_grad",
+     "a layer is in training mode where it is trained, elsewhere in evaluation "
+     "mode; training(Net)(x) forces it"},
+    {"T mT", "write transpose(x, [1, 0])"},
+    {"std stddev var",
+     "fields are scaled by `row[0..4] |> standardize`; else sqrt(mean((x - mean(x)) "
+     "^ 2))"},
     // steps on rows
     {"dropna", "write `drop_missing`"},
     {"shuffle sample", "write `shuffled(seed = 1)`"},
@@ -112,6 +121,8 @@ static const Habit arguments[] = {
     {"act", "activation"},
     {"return_sequences", "sequences"},
     {"p drop_prob dropout", "rate"},
+    {"kernel_size", "kernel"},
+    {"delimiter sep", "separator"},
     {"dim dims", "axis"},
     {"keepdims keepdim keep_dims", "keep"},
     {"y_true labels", "target"},
@@ -134,6 +145,7 @@ static const Habit extras[] = {
                     "`bce_probability` probabilities"},
     {"reduction reduce",
      "a loss is one number per example; `minimize` takes the mean of the batch"},
+    {"axis dim", "it goes along the last axis, and the batch is no axis: leave it out"},
     {"dtype device inplace", "numbers are f32 and memory is the compiler's: leave it out"},
 };
 
@@ -148,11 +160,23 @@ static const Habit settings[] = {
                                                               "block: `validate = last(0.2)`"},
     {"callbacks early_stopping patience EarlyStopping",
      "write `stop when stalled(val.loss, 3)` in the train block"},
+    {"test_size test_split split", "rows are set aside by `validate = last(0.2)`; others are named "
+                                   "by `test = csv(\"test.csv\")`"},
     {"dataset source file path",
      "the rows are named in the data block: `train = csv(\"file.csv\")`"},
     {"model", "the model is applied in the loss: minimize mse(Net(x), y)"},
     {"data", "the data is named after `on`: train Fit on Flowers { ... }"},
     {"print verbose", "write `report` for figures, and `log every(100)`"},
+};
+
+static const Habit methods[] = {
+    {"save save_weights state_dict", "the trainer saves the weights: `--out FILE.safetensors`"},
+    {"load load_weights load_state_dict",
+     "weights are loaded by `--load FILE`, or where an instance is made: Net(weights = \"FILE\")"},
+    {"summary", "the trainer has `summary`"},
+    {"evaluate score", "the trainer has `eval`; figures are named by `report` in a train block"},
+    {"predict", "write `predict NAME on DATA { Net(x) }`"},
+    {"plot show", "pictures are made by `draw` in a train block, and by `--curves FILE`"},
 };
 
 static const char *find(const Habit *table, size_t n, const char *name) {
@@ -177,6 +201,9 @@ const char *foreign_argument(const char *name) {
 }
 const char *foreign_extra(const char *name) {
   return FIND(extras, name);
+}
+const char *foreign_method(const char *name) {
+  return FIND(methods, name);
 }
 const char *foreign_setting(const char *name) {
   return FIND(settings, name);

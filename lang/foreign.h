@@ -9,5 +9,6 @@ const char *foreign_type(const char *name);     // the type to write: "f32"
 const char *foreign_argument(const char *name); // the name to write: "lr"; or advice: foreign_extra
 const char *foreign_extra(const char *name);    // an argument that nothing here has
 const char *foreign_setting(const char *name);  // of a train or data block
+const char *foreign_method(const char *name);   // Net.save(...), called at the top of a file
 
 #endif

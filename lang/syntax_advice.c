@@ -53,6 +53,9 @@ static const char *declaration(const Surprise *u) {
     return SAY("write `const %s = ...`, or `config` for a flag of the trainer, `let` for a value",
                name);
   case T_DOT:
+    if (is_word(&u->found[2]) && foreign_method(u->found[2].name))
+      return foreign_method(u->found[2].name);
+    // fall through
   case T_LPAREN:
     return "nothing is called outside of blocks; a network is trained by `train NAME on DATA { ... "
            "}`";
@@ -95,6 +98,11 @@ static const char *clause(const Surprise *u) {
   return NULL;
 }
 
+static bool is_element(const Token *t) {
+  return is_word(t) && (!strcmp(t->name, "f32") || !strcmp(t->name, "index") ||
+                        !strcmp(t->name, "bool") || !strcmp(t->name, "int"));
+}
+
 static const char *block_start(const Surprise *u) {
   if (!takes(u, "{") || takes(u, "FLOAT"))
     return NULL;
@@ -103,7 +111,7 @@ static const char *block_start(const Surprise *u) {
     return "a block begins with `{` and ends with `}`";
   switch (u->found->kind) {
   case T_COLON:
-    if (takes(u, "->") && !u->found[1].first)
+    if (takes(u, "->") && !u->found[1].first && is_element(&u->found[1]))
       return "the type of the result follows `->`: model Net(x: f32[4]) -> f32[3] { ... }";
     return "a block stands in braces, `{ ... }`, without a colon";
   case T_EQUALS:
@@ -125,8 +133,7 @@ static const char *type(const Surprise *u) {
   const Token *name = u->before;
   if (!is_word(name) || name == u->p->token.at)
     return NULL;
-  bool basic = strcmp(name->name, "f32") == 0 || strcmp(name->name, "index") == 0 ||
-               strcmp(name->name, "bool") == 0 || strcmp(name->name, "int") == 0;
+  bool basic = is_element(name);
   bool after_colon = name[-1].kind == T_COLON || name[-1].kind == T_ARROW;
   if (u->found->kind == T_LPAREN && after_colon && basic)
     return SAY("a shape stands in square brackets: %s[28, 28]", name->name);
@@ -160,6 +167,15 @@ static const char *operator(const Surprise *u) {
       return "how many things it is one of stands in < >: index<3>";
     if (u->before && u->before->kind == T_REPORT)
       return "`report` has no `=`: report accuracy(scores, label)";
+    break;
+  case T_DOT:
+    if (u->before && u->before->kind == T_DOTS)
+      return "all other axes are two points: x[.., 0]";
+    break;
+  case T_RBRACE:
+  case T_NEWLINE:
+    if (u->before && u->before->kind == T_PERCENT)
+      return "`%` is the rest of a division: a fifth is written 0.2";
     break;
   case T_COLON:
     if (takes(u, "]"))

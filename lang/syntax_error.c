@@ -219,7 +219,9 @@ static bool explain_reserved(const Surprise *u) {
   help(u,
        say(u, arena_printf(u->p->s->perm, "expected %s, found the reserved word `%s`",
                            expected_words(u), word)),
-       arena_printf(u->p->s->perm, "choose another name, such as `%s_`", word));
+       takes(u, "report") && (u->found->kind == T_FOR || u->found->kind == T_IF)
+           ? "a train block has no statements: `epochs 30` goes through the rows thirty times"
+           : arena_printf(u->p->s->perm, "choose another name, such as `%s_`", word));
   return true;
 }
 

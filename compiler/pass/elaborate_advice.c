@@ -175,6 +175,8 @@ static const char *tensor_advice(Elab *e, const Node *type, const Type *t, const
     advice = other_value(e, type, t, fit);
   if (!advice && t->rank > type->list.n && !has_rest(type))
     advice = axes_advice(e, type, t, fit);
+  if (!advice && t->rank == 1 && has_rest(type) && type->list.n == 4)
+    advice = "a vector has no height and width: convolution and pooling stand before Flatten";
   if (!advice && t->rank >= 2 && is_axis_short(type, t))
     advice = "an axis of length 1 is written x[.., _]: a grey image has one channel";
   return advice ? advice : size_advice(e, type, t, fit);

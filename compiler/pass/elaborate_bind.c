@@ -15,8 +15,11 @@ static void too_many(Elab *e, const Node *decl, NodeList params, const Arg *extr
       elab_error(e, extra->span, "wrong-arguments", "%s takes %u %s%s, found %u", decl->name,
                  params.n, settings ? "setting" : "argument", plural(params.n), n);
   diag_note(e->s, d, decl->name_span, "declared here");
+  const Node *type = params.n ? params.at[params.n - 1]->type : NULL;
   if (settings && extra->v.kind == V_TENSOR)
     diag_note(e->s, d, (Span){0}, "settings come first: %s(settings)(x)", decl->name);
+  else if (extra->v.kind == V_INT && type && type->has_shape && strcmp(type->name, "int") == 0)
+    diag_note(e->s, d, (Span){0}, "several numbers are a list: %s([...])", decl->name);
   else
     diag_note(e->s, d, (Span){0}, "it is called as %s%s", call_text(e, decl),
               piped ? ", and what stands before `|>` is the first argument" : "");
@@ -39,9 +42,10 @@ static void unknown_argument(Elab *e, const Node *decl, NodeList params, const A
   Diagnostic *d = elab_error(e, arg->name_span, "wrong-arguments", "%s has no argument `%s`",
                              decl->name, arg->name);
   const char *near = foreign_argument(arg->name), *extra = foreign_extra(arg->name);
-  if (!near || find_param(params, intern(e->s, near)) < 0)
+  bool same = near && find_param(params, intern(e->s, near)) >= 0; // it has another name here
+  if (!same)
     near = nearest_name(arg->name, names, params.n);
-  if (extra)
+  if (extra && !same)
     diag_note(e->s, d, (Span){0}, "%s", extra);
   else if (near)
     diag_note(e->s, d, (Span){0}, "did you mean `%s`?", near);
@@ -190,6 +194,9 @@ static bool any_missing(Elab *e, const Node *decl, NodeList params, Arg **of, Sp
               decl->name, first->name);
   else if (given && given->kind == V_LIST && given->n == params.n)
     diag_note(e->s, d, (Span){0}, "inputs are given one by one, without [ ]: %s",
+              call_text(e, decl));
+  else if (!given && decl->kind == N_MODEL && !settings)
+    diag_note(e->s, d, (Span){0}, "a model is there once, by its name, and is applied: %s",
               call_text(e, decl));
   else
     diag_note(e->s, d, (Span){0}, "it is called as %s", call_text(e, decl));

@@ -497,9 +497,10 @@ static Sig parse_sig(Elab *e, const char *sig) {
   return out;
 }
 
-// `write`: what an argument of that name is called here, or NULL; none: no argument is given.
+// `write`: what an argument of that name is called here, or NULL; `extra`: advice on it, or NULL;
+// none: no argument is given.
 static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span, const char *why,
-                           const char *write, bool none) {
+                           const char *write, const char *extra, bool none) {
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < sig->n; i++)
     text_printf(&list, "%s%s%s", i ? ", " : "", sig->name[i], sig->optional[i] ? " = ..." : "");
@@ -509,6 +510,8 @@ static Val wrong_arguments(Elab *e, const Builtin *b, const Sig *sig, Span span,
       diag_note(e->s, d, (Span){0}, "did you mean `%s`?", write);
       return val_error();
     }
+  if (extra)
+    diag_note(e->s, d, (Span){0}, "%s", extra);
   diag_note(e->s, d, (Span){0}, "it is called as %s(%s)%s", b->name, list.n ? list.at : "",
             none ? arena_printf(e->s->perm, "; the function itself is `%s`, without ( )", b->name)
                  : "");
@@ -534,11 +537,12 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
                              arg[i].name
                                  ? arena_printf(e->s->perm, "it has no argument `%s`", arg[i].name)
                                  : "too many arguments",
-                             arg[i].name ? foreign_argument(arg[i].name) : NULL, false);
+                             arg[i].name ? foreign_argument(arg[i].name) : NULL,
+                             arg[i].name ? foreign_extra(arg[i].name) : NULL, false);
     if (given[k])
       return wrong_arguments(e, b, &sig, arg[i].span,
                              arena_printf(e->s->perm, "`%s` is given twice", sig.name[k]), NULL,
-                             false);
+                             NULL, false);
     given[k] = true;
     of[k] = arg[i];
     if (of[k].v.kind == V_ERROR)
@@ -548,6 +552,6 @@ Val builtin_call(Elab *e, const Builtin *b, Arg *arg, uint32_t n, Span span, con
     if (!given[k] && !sig.optional[k])
       return wrong_arguments(e, b, &sig, span,
                              arena_printf(e->s->perm, "the argument `%s` is missing", sig.name[k]),
-                             NULL, n == 0);
+                             NULL, NULL, n == 0);
   return b->make(e, b, of, span, want);
 }

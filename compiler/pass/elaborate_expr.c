@@ -233,10 +233,10 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
     }
     return v.t;
   }
-  if (!e->target && v.kind != V_CONFIG) {
-    elab_error(e, span, "not-constant", "this must be known when compiling");
+  bool made = is_number(v) || v.kind == V_BOOL || v.kind == V_LIST || is_shapeless(v) ||
+              is_initialiser(v); // a tensor can be made of it
+  if (made && !in_program(e, span))
     return NULL;
-  }
   switch ((int)v.kind) {
   case V_INT:
   case V_FLOAT:
@@ -259,6 +259,10 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
   }
   Diagnostic *d = elab_error(e, span, "wrong-type", "a tensor is wanted, found %s", val_text(e, v));
   note_uncalled(e, d, v, span);
+  if (v.kind == V_DATA)
+    diag_note(e->s, d, (Span){0},
+              "data are named after `on`; how many rows there are is a figure: `report rows = "
+              "total(1)`");
   return NULL;
 }
 

@@ -241,8 +241,9 @@ Val fit_type(Elab *e, Scope *scope, Node *type, Val v, const Fit *fit) {
 
 static const char *other_type_advice(Elab *e, const Type *want, const Type *found) {
   if (want->range && !found->range)
-    return "a column of whole numbers is an index, as integers(0, 2) and argmax(x) are; no formula "
-           "of numbers is";
+    return "a column of whole numbers is an index, no formula of numbers; a field index<_> counts "
+           "the "
+           "values of its column, whatever they are";
   if (found->range && !want->range)
     return "a label is a name, not a number: declare the field f32 to have it as a number";
   if (want->range && found->range)

@@ -322,7 +322,10 @@ static Val no_member(Elab *e, Node *node, const char *of, const char *const *nam
   Diagnostic *d =
       elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
   const char *near = nearest_name(node->name, names, n);
-  const char *advice = foreign_name(node->name);
+  const char *advice = foreign_name(node->name), *written = short_source(e, node->a->span);
+  if (!near && !advice && builtin_find(e, node->name))
+    advice = arena_printf(e->s->perm, "there are no methods, only functions: %s(%s)", node->name,
+                          written ? written : "x");
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < n && n <= MOST_LISTED; i++)
     text_printf(&list, "%s%s", i ? ", " : "", names[i]);

@@ -75,8 +75,14 @@ const char *value_name(const Node *n) {
 static void add_report(Elab *e, Step *step, Node *arg, int64_t every) {
   Report r = {.node = arg, .name = arg->name ? arg->name : value_name(arg->a), .every = every};
   if (!r.name) {
-    Diagnostic *d = diag_error(e->s, arg->span, "report-name", "this report needs a name");
-    diag_note(e->s, d, (Span){0}, "write `report NAME = %s`", node_source(e, arg));
+    bool text = arg->a->kind == N_STRING;
+    Diagnostic *d =
+        diag_error(e->s, arg->span, "report-name",
+                   text ? "a report is computed, found a text" : "this report needs a name");
+    if (text)
+      diag_note(e->s, d, (Span){0}, "write `report accuracy(scores, label)`");
+    else
+      diag_note(e->s, d, (Span){0}, "write `report NAME = %s`", node_source(e, arg));
     return;
   }
   if (strcmp(r.name, "loss") == 0) {

@@ -51,7 +51,11 @@ bool optimizer_bind(Elab *e, Minimize *m, Scope *scope) {
                                "expected an optimizer after `with`, "
                                "found %s",
                                val_text(e, v));
-    diag_note(e->s, d, (Span){0}, "sgd(0.01), rmsprop(0.001), adam(0.001), or one of your own");
+    diag_note(e->s, d, (Span){0},
+              v.kind == V_LIST || v.kind == V_TUPLE
+                  ? "each `minimize` has one; another one trains other parameters: minimize LOSS "
+                    "over PARTS with sgd(0.1)"
+                  : "sgd(0.01), rmsprop(0.001), adam(0.001), or one of your own");
     return false;
   }
   m->optimizer = elab_optimizer(e, v, span);

@@ -142,8 +142,13 @@ static bool bound(Elab *e, DataInfo *data, Node *expr, int64_t otherwise, int64_
   *out = otherwise;
   if (!expr)
     return true;
-  return elab_int(e, elab_expr(e, data_scope(data), expr, NULL), "the place in the row", expr->span,
-                  out);
+  Val v = elab_expr(e, data_scope(data), expr, NULL);
+  if (v.kind == V_STRING) {
+    wrong_row(e, expr->span, format(e, "a place in the row is a number, found %s", val_text(e, v)),
+              format(e, "a column of a csv file with a header is called by its name: row.%s", v.s));
+    return false;
+  }
+  return elab_int(e, v, "the place in the row", expr->span, out);
 }
 
 // What an index of all the values of these columns would be.

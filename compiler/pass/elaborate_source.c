@@ -118,7 +118,9 @@ static bool csv_setting(Elab *e, DataInfo *data, Node *arg, NnrtSource *s) {
   if (!known) {
     Diagnostic *d =
         diag_error(e->s, arg->span, "unknown-setting", "csv(...) has no setting `%s`", arg->name);
-    const char *near = nearest_name(arg->name, names, 4);
+    const char *near = nearest_name(arg->name, names, 4), *other = foreign_argument(arg->name);
+    if (other && strcmp(other, "separator") == 0)
+      near = other;
     diag_note(e->s, d, (Span){0},
               near ? "did you mean `%s`?" : "it has header, separator, missing, quotes", near);
     return false;

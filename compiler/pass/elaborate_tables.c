@@ -152,7 +152,8 @@ double config_value(Elab *e, ConfigInfo *c) {
   Node *type = c->binding->type;
   if (type && (type->has_shape || !type->name || strcmp(type->name, "f32") != 0)) {
     Diagnostic *d = diag_error(e->s, type->span, "config-value", "a config is one number, f32");
-    diag_note(e->s, d, (Span){0}, "what decides a shape or a choice is a const");
+    diag_note(e->s, d, (Span){0},
+              "leave the type out; what decides a shape or a choice is a const");
   }
   Target *target = e->target;
   e->target = NULL; // its value is the same for every function

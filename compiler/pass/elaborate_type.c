@@ -265,8 +265,12 @@ Type elab_type(Elab *e, Scope *scope, Node *type) {
   if (type->kind == N_TYPE && type->a && type->a->kind != N_HOLE &&
       !dim_known(e, scope, type->a, &dim))
     unknown_dim(e, scope, type->a);
-  else
-    elab_error(e, type->span, "wrong-type", "a tensor type with all its dimensions is wanted here");
+  else {
+    Diagnostic *d = elab_error(e, type->span, "wrong-type",
+                               "a type of tensors with all its dimensions is wanted, found %s",
+                               node_source(e, type));
+    diag_note(e->s, d, (Span){0}, "f32 is a number, index<10> a label of ten, f32[4] a vector");
+  }
   return out;
 }
 
