@@ -55,7 +55,8 @@ static void own_product(Kernel *k, const Inst *dot) {
   DotShape s = dot_shape(k, dot);
   const Attr *tile = inst_attr(k->group, "tile");
   Epilogue end = epilogue_of(k, dot);
-  int64_t depth = nnrt_gemm_depth(s.dim_k);
+  bool packs = nnrt_gemm_packs(s.dim_m, s.dim_n, s.dim_k, s.dim_b_n != 1);
+  int64_t depth = nnrt_gemm_depth(s.dim_m, s.dim_n, s.dim_k);
   LLVMValueRef args[] = {k->args,
                          k->tile0,
                          k->tile1,
@@ -75,7 +76,7 @@ static void own_product(Kernel *k, const Inst *dot) {
                          gen_i64(g, tile->dims[0]),
                          gen_i64(g, tile->dims[1]),
                          depth == s.dim_k ? s.K : gen_i64(g, depth),
-                         LLVMConstInt(g->i1, nnrt_gemm_packs(s.dim_m, s.dim_n, s.dim_b_n != 1), 0),
+                         LLVMConstInt(g->i1, packs, 0),
                          end.fn};
   if (!gen_call(g, "nnrt_gemm_f32", args, sizeof args / sizeof *args))
     ice("codegen: runtime/kernels has no nnrt_gemm_f32 of this form");

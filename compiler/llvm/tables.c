@@ -184,7 +184,8 @@ static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile, cons
   if (s->kind == G_DOT) {
     count_tiles(l, s->columns, tile->dims[1]);
     count_tiles(l, s->batch, 1);
-    l->scratch = nnrt_gemm_scratch(tile->dims[0], tile->dims[1], s->depth, s->packed);
+    int64_t depth = nnrt_gemm_depth(s->rows, s->columns, s->depth);
+    l->scratch = nnrt_gemm_scratch(tile->dims[0], tile->dims[1], depth, s->packed);
   }
 }
 

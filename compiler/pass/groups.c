@@ -50,7 +50,7 @@ static void dot_shape(GroupShape *s) {
   s->columns = to->dim[lead + 1];
   s->depth = a->dim[inst_attr(s->anchor, "ca")->dims[0]];
   bool transposed = inst_attr(s->anchor, "cb")->dims[0] == lead + 1;
-  s->packed = nnrt_gemm_packs(s->rows, s->columns, transposed);
+  s->packed = nnrt_gemm_packs(s->rows, s->columns, s->depth, transposed);
 }
 
 GroupShape group_shape(const Inst *group) {

@@ -23,14 +23,26 @@
 #endif
 enum {
   WIDTH = GEMM_WIDTH,
+  STRIP = LANES * WIDTH, // columns
+  HEIGHT = GEMM_HEIGHT(WIDTH),
   ROW_WIDTH = NNRT_LEVEL >= 3 ? 4 : 2, // of a product of one row
+  AHEAD = 16,                          // rows that lie apart are asked for so early
 };
+
+// What the next tile reads and this one writes is asked for meanwhile: a bit with each term.
+typedef struct {
+  const char *read, *write;
+  int64_t read_step, write_step; // bytes
+} Fetch;
 
 typedef struct {
   const float *a; // A[m, k] = a[m*a_m + k*a_k]
   int64_t a_m, a_k;
-  const float *b; // B[k, n] = b[k*b_k + n]: packed, or in place
+  const float *b; // B[k, n] = b[k*b_k + n]; packed: strip by strip, b_k = STRIP
   int64_t b_k;
+  bool packed;          // B; a constant,
+  bool flows, apart;    // and what is asked for early: see Fetch; terms that lie apart in memory
+  int64_t room;         // terms of a packed strip
   int64_t K;            // terms of this piece
   bool first;           // else go on from the sums in `sum`
   float *sum;           // the tile's sums
@@ -39,10 +51,12 @@ typedef struct {
 } Block;
 
 // sum[m .. m+mr, n .. n+16*nr] (+)= A B. mr and nr are constants after inlining.
-LATE void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
+LATE void block(const Block *p, Fetch *fetch, int mr, int nr, int64_t m, int64_t n) {
   Row acc[MAX_HEIGHT];
   float *sum = p->sum + m * p->ld + n;
-  const float *a = p->a + m * p->a_m, *b = p->b + n;
+  const float *a = p->a + m * p->a_m;
+  const float *b = p->b + (p->packed ? n * p->room : n);
+  const char *read = fetch->read, *write = fetch->write;
 #define BEGIN(i)                                                                                   \
   if (i < mr)                                                                                      \
     acc[i] = load_row(sum + i * p->ld, p->first ? 0 : nr);
@@ -54,9 +68,22 @@ LATE void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
   if (i < mr)                                                                                      \
     multiply_row(&acc[i], a[i * p->a_m], &bv, nr);
     ROWS(STEP)
+    if (p->apart) {
+      __builtin_prefetch(a + AHEAD * p->a_k);
+      __builtin_prefetch(b + AHEAD * p->b_k);
+      __builtin_prefetch(b + AHEAD * p->b_k + LANES * (nr - 1));
+    }
+    if (p->flows) {
+      __builtin_prefetch(read, 0, 2);
+      __builtin_prefetch(write, 1);
+      read += fetch->read_step;
+      write += fetch->write_step;
+    }
     a += p->a_k;
     b += p->b_k;
   }
+  if (p->flows)
+    fetch->read = read, fetch->write = write;
 #define END(i)                                                                                     \
   if (i < mr)                                                                                      \
     store_row(&acc[i], sum + i * p->ld, nr);
@@ -64,16 +91,16 @@ LATE void block(const Block *p, int mr, int nr, int64_t m, int64_t n) {
 }
 
 // All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1.
-KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n) {
+KERNEL void strip(const Block *p, Fetch *fetch, int nr, int64_t rows, int64_t n) {
   const int mr = GEMM_HEIGHT(nr);
   int64_t m = 0;
   for (; m + mr <= rows; m += mr)
-    block(p, mr, nr, m, n);
+    block(p, fetch, mr, nr, m, n);
   if (p->tile_rows % mr == 0 && p->M % mr == 0)
     return; // known at compile time where M is
 #define REST(h)                                                                                    \
   if (h < mr && m + h <= rows) {                                                                   \
-    block(p, h, nr, m, n);                                                                         \
+    block(p, fetch, h, nr, m, n);                                                                  \
     m += h;                                                                                        \
   }
   REST(8) REST(4) REST(2) REST(1)
@@ -81,10 +108,10 @@ KERNEL void strip(const Block *p, int nr, int64_t rows, int64_t n) {
 
 // A single row takes as long as B takes to arrive: wide strips, so that whole cache lines and pages
 // of it come in order.
-KERNEL int64_t row_sums(const Block *p, int64_t cols) {
+KERNEL int64_t row_sums(const Block *p, Fetch *fetch, int64_t cols) {
   int64_t n = 0;
   for (; n + LANES * ROW_WIDTH <= cols; n += LANES * ROW_WIDTH)
-    block(p, 1, ROW_WIDTH, 0, n);
+    block(p, fetch, 1, ROW_WIDTH, 0, n);
   return n;
 }
 
@@ -101,48 +128,52 @@ KERNEL void lane_sums(const Block *p, int64_t rows) {
   }
 }
 
-// The sums of a tile, `cols` columns of it; N % (16 * WIDTH) says what the last strip can be.
-KERNEL void tile_sums(const Block *p, int64_t rows, int64_t cols, int64_t N, bool packed) {
-  int64_t n = p->M == 1 ? row_sums(p, cols) : 0;
+// The sums of a tile, `cols` columns of it; N % STRIP says what the last strip can be.
+KERNEL void tile_sums(const Block *p, Fetch *fetch, int64_t rows, int64_t cols, int64_t N) {
+  int64_t n = p->M == 1 && !p->packed ? row_sums(p, fetch, cols) : 0;
 #pragma clang loop unroll(disable)
-  for (; n + LANES * WIDTH <= cols; n += LANES * WIDTH)
-    strip(p, WIDTH, rows, n);
-  int64_t rest = N % (LANES * WIDTH); // known where N is, unlike cols - n
+  for (; n + STRIP <= cols; n += STRIP)
+    strip(p, fetch, WIDTH, rows, n);
+  int64_t rest = N % STRIP; // known where N is, unlike cols - n
   if (n >= cols || rest == 0)
     return;
   // Half a strip more is cheaper than to compile a second kind of strip; the panel has room for it,
   // and so have the sums, but rows in place may not be read so far.
-  if (WIDTH == 1 || rest > LANES || (N > LANES * ROW_WIDTH && (packed || rest == LANES)))
-    strip(p, WIDTH, rows, n);
+  if (WIDTH == 1 || rest > LANES || (N > LANES * ROW_WIDTH && (p->packed || rest == LANES)))
+    strip(p, fetch, WIDTH, rows, n);
   else
-    strip(p, 1, rows, n);
+    strip(p, fetch, 1, rows, n);
 }
+
+// ---- panels -------------------------------------------------------------------------------------
 
 // panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns, in
 // pieces of 16 x 16: whole cache lines on both sides. Columns past the end repeat the last one;
 // terms past the end are neighbours that no sum takes.
-KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *panel, int64_t ld) {
+KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *panel, int64_t room) {
   for (int64_t n16 = 0; n16 < cols; n16 += LANES)
     for (int64_t k16 = 0; k16 < K; k16 += LANES)
 #pragma clang loop unroll(disable)
       for (int64_t n = n16; n < n16 + LANES; n += 4) {
         const float *column[4];
+        float *to = panel + n / STRIP * STRIP * room + n % STRIP;
 #define COLUMN(i) column[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
         // clang-format off
         COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3)
         // clang-format on
 #pragma clang loop unroll(disable)
             for (int64_t k = k16; k < k16 + LANES; k += 4)
-                transpose_4(column, k, panel + k * ld + n, ld);
+                transpose_4(column, k, to + k * STRIP, STRIP);
       }
 }
 
-// The same of a B whose rows have their neighbours along n.
-KERNEL void copy(const float *b, int64_t b_k, int64_t K, int64_t cols, float *panel, int64_t ld) {
+// The same where the columns of a term are neighbours, in strips of `width`.
+KERNEL void copy(const float *b, int64_t b_k, int64_t K, int64_t cols, float *panel, int64_t room,
+                 int64_t width) {
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < K; k++)
     for (int64_t n = 0; n < cols; n += LANES)
-      *(v16f *)(panel + k * ld + n) = load(b + k * b_k + n);
+      *(v16f *)(panel + n / width * width * room + k * width + n % width) = load(b + k * b_k + n);
 }
 
 // Rows [row, row + rows) of C from the tile's sums.
@@ -201,6 +232,15 @@ KERNEL void column_sums(const Block *p, int64_t rows) {
   }
 }
 
+// While a tile is made: rows [tile_rows, 2 * tile_rows) of A, and the tile's own rows of C.
+KERNEL Fetch fetch_of(const float *a, int64_t K, const float *c, int64_t ldc, int64_t tile_rows,
+                      int64_t tile_cols) {
+  int64_t blocks = (tile_cols + STRIP - 1) / STRIP * ((tile_rows + HEIGHT - 1) / HEIGHT);
+  int64_t bytes = tile_rows * (int64_t)sizeof(float);
+  return (Fetch){(const char *)(a + tile_rows * K), (const char *)c, bytes / blocks,
+                 bytes * ldc / (blocks * K)};
+}
+
 EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *a,
                           int64_t a_i, int64_t a_m, int64_t a_k, const float *b, int64_t b_i,
                           int64_t b_k, int64_t b_n, float *c, int64_t ldc, int64_t M, int64_t N,
@@ -211,11 +251,15 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
   const bool column = N == 1 && (a_m == 1 || (a_k == 1 && b_k == 1)); // K in one piece
   const bool packed = packs && !column;
   // Without an epilogue, and where no strip reaches past the last column, sums are made in C.
-  const bool direct = !epilogue && c && !column && N % (LANES * WIDTH) == 0;
+  const bool direct = !epilogue && c && !column && N % STRIP == 0;
   const bool packs_a = packed && a_m == 1 && a_k != 1 && b_n == 1;
+  // One column block, A row by row: each tile goes on where the one before ended.
+  const bool flows = packed && col_tiles == 1 && a_k == 1 && a_m == K && K > 0 && c;
+  const int64_t room = (depth + LANES - 1) / LANES * LANES;
   float *const scratch = args->scratch, *const panel = scratch + tile_rows * tile_cols;
-  float *const panel_a = panel + (depth + LANES - 1) / LANES * LANES * tile_cols;
-  int64_t in_panel = -1; // the column block that lies packed
+  float *const panel_a = panel + room * ((tile_cols + STRIP - 1) / STRIP * STRIP);
+  const int64_t wide = (tile_rows + LANES - 1) / LANES * LANES; // rows of a panel of A
+  int64_t in_panel = -1;                                        // the column block that lies packed
   for (int64_t tile = tile0; tile < tile1; tile++) {
     int64_t block_column = tile / row_tiles, matrix = block_column / col_tiles;
     int64_t m0 = tile % row_tiles * tile_rows, n0 = block_column % col_tiles * tile_cols;
@@ -224,9 +268,26 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
     float *const sum = direct ? c + (matrix * M + m0) * ldc + n0 : scratch;
     const int64_t ld = direct ? ldc : tile_cols;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
+    Fetch fetch = {0};
+    if (flows)
+      fetch = fetch_of(at, K, c + (matrix * M + m0) * ldc, ldc, tile_rows, tile_cols);
     for (int64_t k = 0; k == 0 || k < K; k += depth) { // once where K <= depth
       int64_t terms = column || K - k < depth ? K - k : depth;
-      Block p = {at + k * a_k, a_m, a_k, bt + k * b_k, b_k, terms, k == 0, sum, ld, M, tile_rows};
+      Block p = {.a = at + k * a_k,
+                 .a_m = a_m,
+                 .a_k = a_k,
+                 .b = bt + k * b_k,
+                 .b_k = b_k,
+                 .packed = packed,
+                 .flows = flows,
+                 .apart = !packed && a_m == 1 && a_k != 1 && b_n == 1,
+                 .room = room,
+                 .K = terms,
+                 .first = k == 0,
+                 .sum = sum,
+                 .ld = ld,
+                 .M = M,
+                 .tile_rows = tile_rows};
       if (column) {
         if (a_m == 1)
           lane_sums(&p, rows);
@@ -236,18 +297,18 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
       }
       if (packed) {
         if (in_panel != block_column || K > depth)
-          b_n == 1 ? copy(p.b, b_k, terms, cols, panel, tile_cols)
-                   : pack(p.b, b_n, terms, cols, panel, tile_cols);
+          b_n == 1 ? copy(p.b, b_k, terms, cols, panel, room, STRIP)
+                   : pack(p.b, b_n, terms, cols, panel, room);
         in_panel = block_column;
         p.b = panel;
-        p.b_k = tile_cols;
+        p.b_k = STRIP;
       }
       if (packs_a) {
-        copy(p.a, a_k, terms, rows, panel_a, tile_rows);
+        copy(p.a, a_k, terms, rows, panel_a, room, wide);
         p.a = panel_a;
-        p.a_k = tile_rows;
+        p.a_k = wide;
       }
-      tile_sums(&p, rows, cols, N, packed);
+      tile_sums(&p, &fetch, rows, cols, N);
     }
     if (!direct)
       finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);

@@ -28,23 +28,24 @@ typedef void Product(const NnrtArgs *args, int64_t tiles, const float *a, const 
   X(NT, 2048, 384, 1536) X(NT, 2048, 1536, 384) X(TN, 384, 1536, 2048) X(TN, 1536, 384, 2048) X(TN, 128, 512, 2560)
 // clang-format on
 enum { TN_TERMS = 32 }; // of one example, as in sequences
-#define PACKS(form, M, N) nnrt_gemm_packs(M, N, (form) == NT)
+#define DEPTH(form, K) ((form) == TN ? -TN_TERMS : (K))
+#define PACKS(form, M, N, K) nnrt_gemm_packs(M, N, DEPTH(form, K), (form) == NT)
 #define DEFINE(form, M_, N, K_)                                                                    \
   static __attribute__((noinline)) void form##_##M_##_##N##_##K_(                                  \
       const NnrtArgs *args, int64_t tiles, const float *a, const float *b, float *c, int64_t M,    \
       int64_t K) {                                                                                 \
-    bool packs = PACKS(form, M_, N);                                                               \
-    NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M_ : -1, N, form == TN ? -TN_TERMS : K_, packs);  \
+    bool packs = PACKS(form, M_, N, K_);                                                           \
+    NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M_ : -1, N, DEPTH(form, K_), packs);              \
     int64_t rows = form == TN ? M_ : M, depth = form == TN ? K : K_;                               \
     nnrt_gemm_f32(args, 0, tiles, a, 0, form == TN ? 1 : K_, form == TN ? M_ : 1, b, 0,            \
                   form == NT ? 1 : N, form == NT ? K_ : 1, c, N, rows, N, depth, t.rows, t.cols,   \
-                  nnrt_gemm_depth(form == TN ? -TN_TERMS : K_), packs, NULL);                      \
+                  nnrt_gemm_depth(form == TN ? M_ : -1, N, DEPTH(form, K_)), packs, NULL);         \
   }
 PRODUCTS(DEFINE)
 
 static void compare(Form form, Product *product, int64_t M, int64_t N, int64_t K) {
-  bool packs = PACKS(form, M, N);
-  NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M : -1, N, form == TN ? -TN_TERMS : K, packs);
+  bool packs = PACKS(form, M, N, K);
+  NnrtGemmTile t = nnrt_gemm_tile(form == TN ? M : -1, N, DEPTH(form, K), packs);
   float *a = numbers(M * K), *b = numbers(K * N), *c = numbers(M * N),
         *scratch = numbers(t.scratch / 4);
   NnrtArgs args = {NULL, NULL, M, scratch};
