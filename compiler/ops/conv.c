@@ -211,22 +211,37 @@ static void grad_conv(Builder *b, Inst *inst, Value *const *dres, GradSink *sink
       grad_add(sink, b, inst, i, conv_like(b, inst, argument_role[wrt][i], tensor));
 }
 
+// The pixels that a filter of one pixel sees: x where it steps over none.
+static Value *pixels_seen(Builder *b, Value *x, const ConvShape *s) {
+  if (s->stride[0] == 1 && s->stride[1] == 1)
+    return x;
+  const Dim start[4] = {0}, stride[] = {1, s->stride[0], s->stride[1], 1};
+  const Dim limit[] = {s->images, (s->out[0] - 1) * stride[1] + 1, (s->out[1] - 1) * stride[2] + 1,
+                       s->channels};
+  return slice_of(b, x, start, limit, stride);
+}
+
 // A filter of one pixel is a product over the channels.
 static Value *fold_conv(Builder *b, Inst *inst) {
   ConvShape s = conv_shape(inst);
   for (uint32_t i = 0; i < 2; i++)
-    if (s.filter[i] != 1 || s.stride[i] != 1 || s.low[i] || s.high[i])
+    if (s.filter[i] != 1 || s.low[i] || s.high[i])
       return NULL;
   if (s.groups != 1)
     return NULL;
   Value *x = inst->arg[0], *y = inst->arg[1];
+  if (s.wrt != CONV_IN)
+    x = pixels_seen(b, x, &s);
   const Type *type = &inst->result[0]->type;
   const Dim matrix[] = {s.channels, s.features};
   const uint32_t first = 0, second = 1, last = 3, pixels[] = {0, 1, 2};
   if (s.wrt == CONV_FILTER)
     return ir_reshape(b, ir_dot(b, x, y, pixels, pixels, 3, 0), type->dim, 4);
   y = ir_reshape(b, y, matrix, 2);
-  return ir_dot(b, x, y, &last, s.wrt == CONV_OUT ? &first : &second, 1, 0);
+  if (s.wrt == CONV_OUT)
+    return ir_dot(b, x, y, &last, &first, 1, 0);
+  const Dim start[4] = {0}, stride[] = {1, s.stride[0], s.stride[1], 1};
+  return slice_back(b, ir_dot(b, x, y, &last, &second, 1, 0), start, stride, type);
 }
 
 typedef struct {

@@ -38,6 +38,9 @@ Value *fold_moved_constant(Builder *b, Inst *inst);
 Value *negated(Builder *b, Value *x);
 Value *times(Builder *b, Value *x, double k);     // x * constant
 Value *masked(Builder *b, Value *mask, Value *x); // mask ? x : 0
+Value *slice_of(Builder *b, Value *x, const Dim *start, const Dim *limit, const Dim *stride);
+// Its transpose: elements of d where they were in an x of this type, zeros between.
+Value *slice_back(Builder *b, Value *d, const Dim *start, const Dim *stride, const Type *x);
 double round_to(ElemType elem, double x);
 bool exact_power_of_two(double x);
 

@@ -18,7 +18,7 @@ static Value *pad(Builder *b, Value *x, const Dim *low, const Dim *high, double 
   return ir_inst(b, OP_pad, &x, 1, attr, 3)->result[0];
 }
 
-static Value *slice(Builder *b, Value *x, const Dim *start, const Dim *limit, const Dim *stride) {
+Value *slice_of(Builder *b, Value *x, const Dim *start, const Dim *limit, const Dim *stride) {
   uint32_t n = x->type.rank;
   Attr attr[] = {attr_dims(b->m->arena, start, n), attr_dims(b->m->arena, limit, n),
                  attr_dims(b->m->arena, stride, n)};
@@ -77,25 +77,27 @@ static Value *spaced(Builder *b, Value *x, uint32_t axis, Dim stride) {
   return ir_reshape(b, pad(b, ir_reshape(b, x, split, 3), low, high, 0), joined, rank);
 }
 
-static void grad_slice(Builder *b, Inst *inst, Value *const *dres, GradSink *sink) {
-  const Attr *start = inst_attr(inst, "start"), *stride = inst_attr(inst, "stride");
-  const Type *x = &inst->arg[0]->type;
-  Value *d = dres[0];
+Value *slice_back(Builder *b, Value *d, const Dim *start, const Dim *stride, const Type *x) {
   Dim high[MAX_RANK], none[MAX_RANK] = {0}, ones[MAX_RANK], limit[MAX_RANK];
   bool cut = false;
   for (uint32_t i = 0; i < x->rank; i++)
-    if (stride->dims[i] > 1)
-      d = spaced(b, d, i, stride->dims[i]);
+    if (stride[i] > 1)
+      d = spaced(b, d, i, stride[i]);
   for (uint32_t i = 0; i < x->rank; i++) {
-    Dim rest = x->dim[i] < 0 ? 0 : x->dim[i] - start->dims[i] - d->type.dim[i];
+    Dim rest = x->dim[i] < 0 ? 0 : x->dim[i] - start[i] - d->type.dim[i];
     high[i] = rest < 0 ? 0 : rest;
     limit[i] = d->type.dim[i] + (rest < 0 ? rest : 0); // zeros after the last element
     cut |= rest < 0;
     ones[i] = 1;
   }
   if (cut)
-    d = slice(b, d, none, limit, ones);
-  grad_add(sink, b, inst, 0, pad(b, d, start->dims, high, 0));
+    d = slice_of(b, d, none, limit, ones);
+  return pad(b, d, start, high, 0);
+}
+
+static void grad_slice(Builder *b, Inst *inst, Value *const *dres, GradSink *sink) {
+  const Dim *start = inst_attr(inst, "start")->dims, *stride = inst_attr(inst, "stride")->dims;
+  grad_add(sink, b, inst, 0, slice_back(b, dres[0], start, stride, &inst->arg[0]->type));
 }
 
 static Value *fold_slice_of_slice(Builder *b, Inst *inst, Inst *inner) {
@@ -109,7 +111,7 @@ static Value *fold_slice_of_slice(Builder *b, Inst *inst, Inst *inner) {
     Dim n = type->dim[i];
     limit[i] = n < 0 ? n : n == 0 ? start[i] : start[i] + (n - 1) * stride[i] + 1;
   }
-  return slice(b, inner->arg[0], start, limit, stride);
+  return slice_of(b, inner->arg[0], start, limit, stride);
 }
 
 static Value *fold_slice(Builder *b, Inst *inst) {
@@ -174,7 +176,7 @@ static void grad_pad(Builder *b, Inst *inst, Value *const *dres, GradSink *sink)
     limit[i] = x->dim[i] < 0 ? x->dim[i] : low->dims[i] + x->dim[i];
     ones[i] = 1;
   }
-  grad_add(sink, b, inst, 0, slice(b, dres[0], low->dims, limit, ones));
+  grad_add(sink, b, inst, 0, slice_of(b, dres[0], low->dims, limit, ones));
 }
 
 static Value *fold_pad(Builder *b, Inst *inst) {
@@ -254,7 +256,7 @@ static void grad_concat(Builder *b, Inst *inst, Value *const *dres, GradSink *si
     }
     limit[axis] = start[axis] + part->dim[axis];
     if (grad_wanted(sink, inst, i))
-      grad_add(sink, b, inst, i, slice(b, dres[0], start, limit, ones));
+      grad_add(sink, b, inst, i, slice_of(b, dres[0], start, limit, ones));
     start[axis] = limit[axis];
   }
 }
