@@ -5,6 +5,7 @@
 // leaves: every dot [B, M, K] x [B, K, N] or its transposes; every reduction of [R, C] along one
 // axis cost:   linear, but for the replacement of each rewritten value
 #include "ops/op.h"
+#include "pass/affine.h"
 #include "pass/indexmap.h"
 #include "pass/scans.h"
 
@@ -329,6 +330,7 @@ static void layout_region(Module *m, Region *body) {
 void pass_layout(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
     layout_region(m, m->fn.at[k]->body);
+    affine_chains(m->fn.at[k]);
     ir_remove_dead(m->fn.at[k]);
   }
 }

@@ -4,6 +4,10 @@
 // A region starts when the caller changes `start` and ends with a barrier. Barriers count arrivals
 // in groups of 8 (one cache line each), the last of a group counts for it at the root, and all wait
 // for one word, `round`, to change.
+//
+// Workers keep off the CPU that the caller was last seen on: where few CPUs share a cache, a kernel
+// wakes a thread on the CPU where it slept even if another thread is busy there, and two threads of
+// a region then take turns on one CPU for tens of milliseconds.
 #include "pool.h"
 
 #include <errno.h>
@@ -28,6 +32,7 @@ typedef struct {
 typedef struct {
   NnrtPool *pool;
   int thread;
+  int avoided; // the CPU that it keeps off, or -1
   pthread_t id;
 } Worker;
 
@@ -48,6 +53,8 @@ struct NnrtPool {
   NnrtTask task;
   void *context;
   Worker *worker;
+  atomic_int caller_cpu; // -1: not known
+  cpu_set_t allowed;     // of the thread that opened the pool
 };
 
 static void pause_cpu(void) {
@@ -56,19 +63,29 @@ static void pause_cpu(void) {
 #endif
 }
 
-// Returns when the word is no longer `old`.
-static uint32_t wait_change(Signal *s, uint32_t old, uint32_t spins) {
-  uint32_t now;
+// The word when it is no longer `old`, or after so many looks.
+static uint32_t watch(Signal *s, uint32_t old, uint32_t spins) {
+  uint32_t now = old;
   for (uint32_t i = 0; i < spins; i++) {
     if ((now = atomic_load_explicit(&s->word, memory_order_acquire)) != old)
-      return now;
+      break;
     pause_cpu();
   }
+  return now;
+}
+
+static uint32_t sleep_until_change(Signal *s, uint32_t old) {
+  uint32_t now;
   atomic_fetch_add(&s->sleeping, 1);
   while ((now = atomic_load(&s->word)) == old)
     syscall(SYS_futex, &s->word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
   atomic_fetch_sub(&s->sleeping, 1);
   return now;
+}
+
+static uint32_t wait_change(Signal *s, uint32_t old, uint32_t spins) {
+  uint32_t now = watch(s, old, spins);
+  return now != old ? now : sleep_until_change(s, old);
 }
 
 static void change(Signal *s, uint32_t value) {
@@ -101,12 +118,34 @@ void nnrt_pool_barrier(NnrtPool *pool, NnrtPlace *place) {
     barrier(pool, place->thread, place->round++);
 }
 
+// Only where each thread can have a CPU.
+static void keep_off_the_caller(Worker *self) {
+  int cpu = atomic_load_explicit(&self->pool->caller_cpu, memory_order_relaxed);
+  cpu_set_t others = self->pool->allowed;
+  if (cpu < 0 || cpu == self->avoided || self->pool->spins == 0)
+    return;
+  CPU_CLR((unsigned)cpu, &others);
+  if (CPU_COUNT(&others) > 0)
+    sched_setaffinity(0, sizeof others, &others);
+  self->avoided = cpu;
+}
+
+// Before it sleeps: to move on the way to work would cost more than the work of a small region.
+static uint32_t next_region(Worker *self, uint32_t seen) {
+  uint32_t now = watch(&self->pool->start, seen, self->pool->spins);
+  if (now != seen)
+    return now;
+  keep_off_the_caller(self);
+  return sleep_until_change(&self->pool->start, seen);
+}
+
 static void *work(void *argument) {
   Worker *self = argument;
   NnrtPool *pool = self->pool;
   uint32_t seen = 0;
+  keep_off_the_caller(self);
   for (;;) {
-    seen = wait_change(&pool->start, seen, pool->spins);
+    seen = next_region(self, seen);
     int width = (int)(seen & ((1u << WIDTH_BITS) - 1));
     if (width == 0)
       return NULL;
@@ -124,6 +163,8 @@ void nnrt_pool_run(NnrtPool *pool, int threads, NnrtTask task, void *context) {
   if (threads > 1) {
     pool->task = task;
     pool->context = context;
+    if (atomic_load_explicit(&pool->caller_cpu, memory_order_relaxed) >= 0)
+      atomic_store_explicit(&pool->caller_cpu, sched_getcpu(), memory_order_relaxed);
     uint32_t region =
         (atomic_load_explicit(&pool->start.word, memory_order_relaxed) >> WIDTH_BITS) + 1;
     change(&pool->start, region << WIDTH_BITS | (uint32_t)threads);
@@ -220,13 +261,15 @@ NnrtPool *nnrt_pool_open(int threads) {
   pool->threads = 1;
   pool->width = 1;
   pool->spins = threads <= cpus ? measure_spins() : 0;
+  bool known = sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) == 0;
+  atomic_init(&pool->caller_cpu, known ? sched_getcpu() : -1);
   pool->worker = calloc((size_t)threads, sizeof *pool->worker);
   if (!pool->worker) {
     free(pool);
     return NULL;
   }
   for (int i = 1; i < threads; i++) { // fewer, if the system gives no more
-    pool->worker[i] = (Worker){.pool = pool, .thread = i};
+    pool->worker[i] = (Worker){.pool = pool, .thread = i, .avoided = -1};
     if (pthread_create(&pool->worker[i].id, NULL, work, &pool->worker[i]) != 0)
       break;
     pool->threads = i + 1;

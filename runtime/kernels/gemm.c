@@ -27,6 +27,9 @@ enum {
   HEIGHT = GEMM_HEIGHT(WIDTH),
   ROW_WIDTH = NNRT_LEVEL >= 3 ? 4 : 2, // of a product of one row
   AHEAD = 16,                          // rows that lie apart are asked for so early
+  FAR = 3 << 19,                       // elements of a B that no cache keeps for the next row
+  FAR_AHEAD = 8,                       // rows of it, that is asked for early
+  FAR_COLUMNS = 1024,
 };
 
 // What the next tile reads and this one writes is asked for meanwhile: a bit with each term.
@@ -42,6 +45,7 @@ typedef struct {
   int64_t b_k;
   bool packed;          // B; a constant,
   bool flows, apart;    // and what is asked for early: see Fetch; terms that lie apart in memory
+  bool far;             // one row, and a B that comes from memory
   int64_t room;         // terms of a packed strip
   int64_t K;            // terms of this piece
   bool first;           // else go on from the sums in `sum`
@@ -115,6 +119,38 @@ KERNEL int64_t row_sums(const Block *p, Fetch *fetch, int64_t cols) {
   return n;
 }
 
+// sum[0 .. cols] (+)= `terms` terms from k on.
+KERNEL void far_terms(const Block *p, int64_t k, int terms, int64_t cols) {
+  const float *a = p->a + k * p->a_k, *b = p->b + k * p->b_k;
+#pragma clang loop unroll(disable)
+  for (int64_t n = 0; n < cols; n += LANES * ROW_WIDTH, b += LANES * ROW_WIDTH) {
+    Row acc = load_row(p->sum + n, k ? ROW_WIDTH : 0);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < terms; i++) {
+      Row bv = load_row(b + i * p->b_k, ROW_WIDTH);
+      for (int j = 0; j < ROW_WIDTH; j++)
+        __builtin_prefetch(b + (i + FAR_AHEAD) * p->b_k + LANES * j, 0, 2);
+      multiply_row(&acc, a[i * p->a_k], &bv, ROW_WIDTH);
+    }
+    store_row(&acc, p->sum + n, ROW_WIDTH);
+  }
+}
+
+// A single row where B comes from memory: the columns of several tiles, in long pieces, and lines
+// asked for early, into the second cache. A few terms each time: sums pass through registers
+// seldom.
+KERNEL int64_t far_row_sums(const Block *p, int64_t cols) {
+  const int64_t whole = cols - cols % (LANES * ROW_WIDTH);
+  int64_t k = 0;
+#pragma clang loop unroll(disable)
+  for (; k + 4 <= p->K; k += 4)
+    far_terms(p, k, 4, whole);
+#pragma clang loop unroll(disable)
+  for (; k < p->K; k++)
+    far_terms(p, k, 1, whole);
+  return whole;
+}
+
 // One column, A with neighbours along m: lanes along m, one chain per element.
 KERNEL void lane_sums(const Block *p, int64_t rows) {
   for (int64_t m = 0; m < rows; m += LANES) {
@@ -130,7 +166,9 @@ KERNEL void lane_sums(const Block *p, int64_t rows) {
 
 // The sums of a tile, `cols` columns of it; N % STRIP says what the last strip can be.
 KERNEL void tile_sums(const Block *p, Fetch *fetch, int64_t rows, int64_t cols, int64_t N) {
-  int64_t n = p->M == 1 && !p->packed ? row_sums(p, fetch, cols) : 0;
+  int64_t n = p->far                    ? far_row_sums(p, cols)
+              : p->M == 1 && !p->packed ? row_sums(p, fetch, cols)
+                                        : 0;
 #pragma clang loop unroll(disable)
   for (; n + STRIP <= cols; n += STRIP)
     strip(p, fetch, WIDTH, rows, n);
@@ -255,6 +293,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
   const bool packs_a = packed && a_m == 1 && a_k != 1 && b_n == 1;
   // One column block, A row by row: each tile goes on where the one before ended.
   const bool flows = packed && col_tiles == 1 && a_k == 1 && a_m == K && K > 0 && c;
+  const bool far = M == 1 && !packed && !column && K * N >= FAR; // several tiles, all terms
   const int64_t room = (depth + LANES - 1) / LANES * LANES;
   float *const scratch = args->scratch, *const panel = scratch + tile_rows * tile_cols;
   float *const panel_a = panel + room * ((tile_cols + STRIP - 1) / STRIP * STRIP);
@@ -265,6 +304,12 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
     int64_t m0 = tile % row_tiles * tile_rows, n0 = block_column % col_tiles * tile_cols;
     int64_t rows = M - m0 < tile_rows ? M - m0 : tile_rows;
     int64_t cols = N % tile_cols == 0 || N - n0 >= tile_cols ? tile_cols : N - n0;
+    if (far) { // as many tiles as their sums have room for
+      int64_t most = tile_rows * tile_cols < FAR_COLUMNS ? tile_rows * tile_cols : FAR_COLUMNS;
+      int64_t mine = (tile1 - tile) * tile_cols < N - n0 ? (tile1 - tile) * tile_cols : N - n0;
+      cols = mine < most ? mine : most;
+      tile += (cols - 1) / tile_cols;
+    }
     float *const sum = direct ? c + (matrix * M + m0) * ldc + n0 : scratch;
     const int64_t ld = direct ? ldc : tile_cols;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
@@ -272,7 +317,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
     if (flows)
       fetch = fetch_of(at, K, c + (matrix * M + m0) * ldc, ldc, tile_rows, tile_cols);
     for (int64_t k = 0; k == 0 || k < K; k += depth) { // once where K <= depth
-      int64_t terms = column || K - k < depth ? K - k : depth;
+      int64_t terms = column || far || K - k < depth ? K - k : depth;
       Block p = {.a = at + k * a_k,
                  .a_m = a_m,
                  .a_k = a_k,
@@ -281,6 +326,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
                  .packed = packed,
                  .flows = flows,
                  .apart = !packed && a_m == 1 && a_k != 1 && b_n == 1,
+                 .far = far,
                  .room = room,
                  .K = terms,
                  .first = k == 0,
@@ -309,6 +355,8 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
         p.a_k = wide;
       }
       tile_sums(&p, &fetch, rows, cols, N);
+      if (far)
+        break;
     }
     if (!direct)
       finish(args, sum, tile_cols, c, ldc, matrix * M + m0, rows, n0, cols, N, epilogue);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include "trainer.h"
 
@@ -245,15 +246,20 @@ const char *closest_name(const char *name, const char *const *names, size_t coun
   return closest;
 }
 
+// Large blocks ask for huge pages: a pass over the weights looks up fewer addresses.
 void *allocate(int64_t count, size_t item, const char *what, Failure *failure) {
+  enum { HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
   size_t size;
   void *at = NULL;
   if (count < 0 || __builtin_mul_overflow((size_t)count, item, &size) ||
-      size > PTRDIFF_MAX - 2 * NNRT_ALIGN ||
-      !(at = aligned_alloc(NNRT_ALIGN, (size + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN))) {
+      size > PTRDIFF_MAX - 2 * HUGE_PAGE ||
+      !(at = aligned_alloc(size < LARGE ? NNRT_ALIGN : HUGE_PAGE,
+                           (size + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN))) {
     failf(failure, "not enough memory for %s (%lld x %zu bytes)", what, (long long)count, item);
     return NULL;
   }
+  if (size >= LARGE)
+    madvise(at, size, MADV_HUGEPAGE);
   memset(at, 0, size + NNRT_ALIGN);
   return at;
 }

@@ -85,23 +85,26 @@ static void test_examples(const Backend *backend, const char *cpu) {
   session_destroy(s);
 }
 
-static void test_groups(const Backend *backend, const char *cpu, Blas blas) {
-  static const int64_t rows[] = {1, 5, 16, 33};
+enum { ROWS = 4 };
+
+// The functions of a file, for each of these numbers of rows, the last one the greatest.
+static void test_groups(const Backend *backend, const char *path, const int64_t *rows,
+                        const char *cpu, Blas blas) {
   Session *s = session_create();
-  uint32_t file = source_read(s, "tests/codegen/groups.ir");
+  uint32_t file = source_read(s, path);
   Module *m = file ? ir_read(s, file) : NULL;
   CodegenOptions options = {cpu, blas, 1};
   Compiled c;
-  const char *why = m ? ir_verify(m) : "tests/codegen/groups.ir can't be read";
+  const char *why = m ? ir_verify(m) : "can't be read";
   if (!why)
-    why = compiled_open(backend, m, &options, 33, &c);
+    why = compiled_open(backend, m, &options, rows[ROWS - 1], &c);
   const char *with = blas == BLAS_OWN ? "own products" : "OpenBLAS";
-  report(!why, arena_printf(s->perm, "groups compile for %s with", cpu), with, why);
+  report(!why, arena_printf(s->perm, "%s compiles for %s with", path, cpu), with, why);
   static const OpDef plain = {.name = "plain"};
   Draw draw = {11};
   for (uint32_t f = 0; !why && f < m->fn.n; f++) {
     const char *wrong = NULL;
-    for (int i = 0; i < 4 && !wrong; i++)
+    for (int i = 0; i < ROWS && !wrong; i++)
       wrong = compiled_against_eval(&c, f, rows[i],
                                     draw_arguments(&draw, m->fn.at[f], &plain, rows[i]), 2e-5);
     report(!wrong, arena_printf(s->perm, "groups of %s for %s with", m->fn.at[f]->name, cpu), with,
@@ -119,13 +122,16 @@ int main(void) {
   report(!why, "code generator", "loads", why);
   // Native is the highest level that this machine runs, or more.
   static const char *const levels[] = {"native", "x86-64-v2", "x86-64-v3"};
+  static const int64_t rows[ROWS] = {1, 5, 16, 33}, few[ROWS] = {1, 1, 2, 2};
+  static const char groups[] = "tests/codegen/groups.ir";
   int n = __builtin_cpu_supports("x86-64-v4") ? 3 : 2;
   for (int i = 0; i < n && !why; i++) {
     test_examples(&backend, levels[i]);
-    test_groups(&backend, levels[i], BLAS_OWN);
+    test_groups(&backend, groups, rows, levels[i], BLAS_OWN);
+    test_groups(&backend, "tests/codegen/far.ir", few, levels[i], BLAS_OWN);
   }
   if (!why)
-    test_groups(&backend, "native", BLAS_OPENBLAS);
+    test_groups(&backend, groups, rows, "native", BLAS_OPENBLAS);
   session_destroy(s);
   return report_status();
 }
