@@ -236,6 +236,34 @@ static void grad_select(Builder *b, Inst *inst, Value *const *dres, GradSink *si
     grad_add(sink, b, inst, 2, ir_select(b, inst->arg[0], zero, dres[0]));
 }
 
+// The factor of x that is 0 wherever this condition is false, or NULL.
+static Value *vanishing_factor(const Value *x, const Value *condition, int depth) {
+  const Inst *def = x->def;
+  if (!def || depth == 0 || (def->op != OP_mul && def->op != OP_neg))
+    return NULL;
+  for (uint32_t i = 0; i < def->n_args; i++) {
+    Inst *inner = made_by(def->arg[i], OP_select);
+    if (inner && inner->arg[0] == condition && is_splat_of(inner->arg[2], 0))
+      return def->arg[i];
+    Value *factor = vanishing_factor(def->arg[i], condition, depth - 1);
+    if (factor)
+      return factor;
+  }
+  return NULL;
+}
+
+// select(c, f d, 0) with d = select(c, x, 0): whether d is 0 says it, too, and c (of what a layer
+// gave, kept for it) isn't read.
+static Value *fold_masked_again(Builder *b, Inst *inst) {
+  if (!elem_is_float(inst->result[0]->type.elem) || !is_splat_of(inst->arg[2], 0))
+    return NULL;
+  Value *d = vanishing_factor(inst->arg[1], inst->arg[0], 3);
+  if (!d)
+    return NULL;
+  Value *some = ir_binary(b, OP_ne, d, like_const(b, d, 0));
+  return ir_select(b, some, inst->arg[1], inst->arg[2]);
+}
+
 static Value *fold_select(Builder *b, Inst *inst) {
   double c, x, y;
   Inst *negation = made_by(inst->arg[0], OP_not);
@@ -247,7 +275,7 @@ static Value *fold_select(Builder *b, Inst *inst) {
     return inst->arg[1];
   if (negation)
     return ir_select(b, negation->arg[0], inst->arg[2], inst->arg[1]);
-  return NULL;
+  return fold_masked_again(b, inst);
 }
 
 static void eval_select(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {

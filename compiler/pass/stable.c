@@ -273,8 +273,8 @@ static bool constant_of(Value *v, double *c) {
   return def != NULL;
 }
 
-// Is m the sum of x over these axes, divided by how many there are?
-static bool is_mean(Value *m, const Value *x, const Attr *axes) {
+// x, if m is the sum of it over these axes, divided by how many there are; else NULL.
+static Value *mean_of(Value *m, const Attr *axes) {
   double scale = 1, c;
   int by_rows = 0;
   for (;;) {
@@ -291,8 +291,9 @@ static bool is_mean(Value *m, const Value *x, const Attr *axes) {
       break;
   }
   Inst *sum = def_of(m, OP_sum);
-  if (!sum || sum->arg[0] != x || !same_axes(inst_attr(sum, "axes"), axes))
-    return false;
+  if (!sum || !same_axes(inst_attr(sum, "axes"), axes))
+    return NULL;
+  const Value *x = sum->arg[0];
   double n = scale;
   int symbolic = 0;
   for (uint32_t i = 0; i < axes->n; i++) {
@@ -300,7 +301,55 @@ static bool is_mean(Value *m, const Value *x, const Attr *axes) {
     n *= (double)(d < 0 ? -d : d);
     symbolic += d < 0;
   }
-  return by_rows == symbolic && fabs(n - 1) < 1e-6;
+  return by_rows == symbolic && fabs(n - 1) < 1e-6 ? sum->arg[0] : NULL;
+}
+
+// x, if v is the mean of x along these axes, spread over them again; else NULL.
+static Value *spread_mean(Value *v, const Attr *axes) {
+  Inst *spread = def_of(v, OP_broadcast);
+  if (!spread)
+    return NULL;
+  for (uint32_t k = 0; k < axes->n; k++)
+    if (names_axis(inst_attr(spread, "axes"), axes->dims[k]))
+      return NULL;
+  return mean_of(spread->arg[0], axes);
+}
+
+enum { MOST_ADDENDS = 8 };
+
+// What v is the sum of; those past the last place stay sums. -> how many
+static uint32_t addends_of(Value *v, Value **addend, uint32_t n) {
+  Inst *add = def_of(v, OP_add);
+  if (!add || n + 2 > MOST_ADDENDS) {
+    addend[n] = v;
+    return n + 1;
+  }
+  n = addends_of(add->arg[0], addend, n);
+  return n + 1 > MOST_ADDENDS ? n : addends_of(add->arg[1], addend, n);
+}
+
+// Is v the mean of -x, or x that of -v, spread?
+static bool cancel(Value *x, Value *v, const Attr *axes) {
+  Value *of = spread_mean(v, axes);
+  Inst *negative = of ? def_of(of, OP_neg) : NULL;
+  return negative && negative->arg[0] == x;
+}
+
+static bool sums_to_zero(Value *v, const Attr *axes, int depth);
+
+// Of those that don't sum to zero by themselves one has to be the mean of the other's negative.
+static bool add_up_to_zero(Value *sum, const Attr *axes, int depth) {
+  Value *addend[MOST_ADDENDS + 1], *rest[2];
+  uint32_t n = addends_of(sum, addend, 0), left = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (sums_to_zero(addend[i], axes, depth))
+      continue;
+    if (left == 2)
+      return false;
+    rest[left++] = addend[i];
+  }
+  return left == 0 ||
+         (left == 2 && (cancel(rest[0], rest[1], axes) || cancel(rest[1], rest[0], axes)));
 }
 
 // Is the sum of v over these axes 0, but for rounding: a combination of x - mean x?
@@ -311,7 +360,7 @@ static bool sums_to_zero(Value *v, const Attr *axes, int depth) {
   if (def->op == OP_neg)
     return sums_to_zero(def->arg[0], axes, depth - 1);
   if (def->op == OP_add)
-    return sums_to_zero(def->arg[0], axes, depth - 1) && sums_to_zero(def->arg[1], axes, depth - 1);
+    return add_up_to_zero(v, axes, depth - 1);
   if (def->op == OP_mul) {
     for (uint32_t i = 0; i < 2; i++) {
       bool scaled = true;
@@ -322,16 +371,11 @@ static bool sums_to_zero(Value *v, const Attr *axes, int depth) {
     }
     return false;
   }
-  Inst *spread = def->op == OP_sub ? def_of(def->arg[1], OP_broadcast) : NULL;
-  if (!spread)
-    return false;
-  for (uint32_t k = 0; k < axes->n; k++)
-    if (names_axis(inst_attr(spread, "axes"), axes->dims[k]))
-      return false;
-  return is_mean(spread->arg[0], def->arg[0], axes);
+  return def->op == OP_sub && spread_mean(def->arg[1], axes) == def->arg[0];
 }
 
-// The variance's gradient by the mean: rounding, at the price of one more walk through memory.
+// The variance's gradient by the mean, the gradient of a bias before batch normalisation: rounding,
+// at the price of one more walk through memory.
 static Value *stable_sum(Builder *b, Inst *sum) {
   if (!elem_is_float(sum->result[0]->type.elem) ||
       !sums_to_zero(sum->arg[0], inst_attr(sum, "axes"), 6))
