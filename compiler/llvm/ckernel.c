@@ -160,8 +160,8 @@ static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const Nnr
                       s->OW,       s->F,        s->KH,         s->KW,         s->groups,
                       s->stride_h, s->stride_w, s->dilation_h, s->dilation_w, s->pad_top,
                       s->pad_left};
-  const Dim tile[] = {t->rows,   t->columns, t->depth,  t->per_image,  t->blocks,
-                      t->window, t->sum,     t->images, t->image_rows, t->scratch};
+  const Dim tile[] = {t->rows, t->columns, t->depth,      t->per_image, t->blocks, t->window,
+                      t->sum,  t->images,  t->image_rows, t->parts,     t->scratch};
   LLVMValueRef args[] = {k->args,
                          k->tile0,
                          k->tile1,

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { A_WRT, A_STRIDES, A_DILATION, A_LOW, A_HIGH, A_GROUPS, A_SIZE, N_CONV_ATTRS };
+enum { A_WRT, A_STRIDES, A_DILATION, A_LOW, A_HIGH, A_GROUPS, A_SIZE, A_PARTS, N_CONV_ATTRS };
 
 static const char *const role_name[] = {"out", "in", "filter"};
 // The arguments, by what is made.
@@ -48,7 +48,7 @@ static bool role_named(const char *name, ConvRole *role) {
 // What can be read off the arguments and attributes, unchecked. groups: of concrete tensors, where
 // N is known.
 static ConvShape measure(const Type *x, const Type *y, const Attr *attr, Dim groups) {
-  ConvShape s = {.groups = groups};
+  ConvShape s = {.groups = groups, .parts = attr[A_PARTS].i};
   const Type *type[3] = {NULL, NULL, NULL};
   role_named(attr[A_WRT].s, &s.wrt);
   type[argument_role[s.wrt][0]] = x;
@@ -74,7 +74,8 @@ ConvShape conv_shape(const Inst *inst) {
   return measure(&inst->arg[0]->type, &inst->arg[1]->type, inst->attr, inst->attr[A_GROUPS].i);
 }
 
-bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
+// The tile has as many parts as it should.
+static bool direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
   if (inst->op != OP_conv || inst->result[0]->type.elem != TY_F32)
     return false;
   ConvShape s = conv_shape(inst);
@@ -104,6 +105,22 @@ bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
   return true;
 }
 
+bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
+  if (!direct(inst, shape, tile))
+    return false;
+  if (!tile->per_image) {
+    tile->blocks = tile->blocks / tile->parts * inst->attr[A_PARTS].i;
+    tile->parts = inst->attr[A_PARTS].i;
+  }
+  return true;
+}
+
+Dim conv_parts(const Inst *inst) {
+  NnrtDirect shape;
+  NnrtDirectTile tile;
+  return direct(inst, &shape, &tile) && !tile.per_image ? tile.parts : 1;
+}
+
 static const char *check_conv_attributes(Module *m, const Attr *attr) {
   const char *wrong;
   ConvRole wrt;
@@ -116,6 +133,8 @@ static const char *check_conv_attributes(Module *m, const Attr *attr) {
     return wrong;
   if (attr[A_GROUPS].i == 0)
     return "there can't be 0 groups";
+  if (attr[A_PARTS].i < 1 || (attr[A_PARTS].i > 1 && wrt != CONV_FILTER))
+    return words(m, "there can't be %lld parts", (long long)attr[A_PARTS].i);
   return wrt == CONV_OUT ? NULL : expect_numbers(m, &attr[A_SIZE], "size", 1);
 }
 
@@ -154,7 +173,7 @@ static Type made_type(const ConvShape *s, ElemType elem) {
   Dim dims[][4] = {
       [CONV_OUT] = {s->images, s->out[0], s->out[1], s->features},
       [CONV_IN] = {s->images, s->in[0], s->in[1], s->channels},
-      [CONV_FILTER] = {s->filter[0], s->filter[1], s->depth, s->features},
+      [CONV_FILTER] = {s->parts * s->filter[0], s->filter[1], s->depth, s->features},
   };
   Type type = type_scalar(elem);
   type.rank = 4;
@@ -202,6 +221,8 @@ static Value *conv_like(Builder *b, const Inst *inst, ConvRole wrt, Value *const
 
 static void grad_conv(Builder *b, Inst *inst, Value *const *dres, GradSink *sink) {
   ConvRole wrt = conv_shape(inst).wrt;
+  if (inst->attr[A_PARTS].i != 1)
+    ice("grad: conv in parts, as layout makes it");
   Value *tensor[3];
   tensor[wrt] = dres[0];
   for (uint32_t i = 0; i < 2; i++)
@@ -227,7 +248,7 @@ static Value *fold_conv(Builder *b, Inst *inst) {
   for (uint32_t i = 0; i < 2; i++)
     if (s.filter[i] != 1 || s.low[i] || s.high[i])
       return NULL;
-  if (s.groups != 1)
+  if (s.groups != 1 || s.parts != 1)
     return NULL;
   Value *x = inst->arg[0], *y = inst->arg[1];
   if (s.wrt != CONV_IN)
@@ -279,9 +300,11 @@ static void eval_conv(const Inst *inst, int64_t n, const Tensor *const *arg, Ten
     position_of(&space, i, at);
     int64_t h = at[1] * s->stride[0] + at[3] * s->dilation[0] - s->low[0];
     int64_t w = at[2] * s->stride[1] + at[4] * s->dilation[1] - s->low[1];
+    int64_t part = ((at[0] + 1) * s->parts - 1) / s->images;
     if (h >= 0 && h < s->in[0] && w >= 0 && w < s->in[1])
       add_products(&e, (at[0] * s->out[0] + at[1]) * s->out[1] + at[2],
-                   (at[0] * s->in[0] + h) * s->in[1] + w, at[3] * s->filter[1] + at[4]);
+                   (at[0] * s->in[0] + h) * s->in[1] + w,
+                   (part * s->filter[0] + at[3]) * s->filter[1] + at[4]);
   }
 }
 
@@ -301,10 +324,11 @@ OP(conv){
         "= sum over i, j, c of x[n, h*sh + i*dh - lh, w*sw + j*dw - lw, c] * filter[i, j, c, f], "
         "zeros outside; features of a group see its channels. wrt=\"in\" and \"filter\" make one "
         "of the other two tensors, where `size` is its height and width, of the result (in its "
-        "place) and the one left: the transposes. groups -k: k*N of them.",
+        "place) and the one left: the transposes. groups -k: k*N of them. A filter in parts: so "
+        "many, one above the other, each summed over a share of the pixels.",
     .sig =
         "x, y; wrt: str, strides: dims, dilation: dims, low: dims, high: dims, groups: int, size: "
-        "dims = []",
+        "dims = [], parts: int = 1",
     .math = "the gradient of each tensor is conv of the other two with wrt = that tensor",
     .kind = K_WINDOW,
     .example =

@@ -15,11 +15,14 @@ typedef struct {
   Dim images, channels, features, groups, depth; // depth: channels / groups
   Dim in[2], filter[2], out[2];
   Dim stride[2], dilation[2], low[2], high[2];
+  Dim parts; // of a filter: so many sums
 } ConvShape;
 ConvShape conv_shape(const Inst *inst);
 // True if the kernels of runtime/kernels/direct.c make this; their shape, without the number of
 // images, and their tile.
 bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile);
+// In how many sums they would make it best.
+Dim conv_parts(const Inst *inst);
 
 typedef struct { // of an operation on windows: in [images, in[0], in[1], channels]
   Dim images, channels, in[2], out[2];

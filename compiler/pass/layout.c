@@ -1,9 +1,11 @@
 // does:   rewrites products to matrices (rank 2, or 3 with one batch axis) and reductions to rows
-// or
-//         columns of a matrix; splits reductions that would have too few output tiles
+//         or columns of a matrix; splits reductions and gradients of filters that would have too
+//         few output tiles
 // needs:  batched IR without composites
 // leaves: every dot [B, M, K] x [B, K, N] or its transposes; every reduction of [R, C] along one
-// axis cost:   linear, but for the replacement of each rewritten value
+//         axis
+// cost:   linear, but for the replacement of each rewritten value
+#include "ops/conv.h"
 #include "ops/op.h"
 #include "pass/affine.h"
 #include "pass/indexmap.h"
@@ -273,8 +275,25 @@ static Value *layout_reduce(Builder *b, Inst *inst) {
   return ir_reshape(b, v, to->dim, to->rank);
 }
 
+// ---- gradients of filters -----------------------------------------------------------------------
+
+static Value *layout_conv(Builder *b, Inst *inst) {
+  const Type *type = &inst->result[0]->type;
+  Attr *attr = arena_array(b->m->arena, Attr, inst->n_attrs);
+  Dim parts = conv_parts(inst);
+  if (parts == 1 || conv_shape(inst).parts > 1)
+    return NULL;
+  for (uint32_t i = 0; i < inst->n_attrs; i++)
+    attr[i] = &inst->attr[i] == inst_attr(inst, "parts") ? attr_int(parts) : inst->attr[i];
+  Value *part = ir_inst(b, OP_conv, inst->arg, 2, attr, inst->n_attrs)->result[0];
+  Value *all = reshaped(b, part, (Dim[]){parts, type_count(type)}, 2);
+  return ir_reshape(b, ir_sum(b, all, (const uint32_t[]){0}, 1), type->dim, type->rank);
+}
+
 static Value *layout_inst(Builder *b, Inst *inst) {
   OpKind kind = op_table[inst->op]->kind;
+  if (inst->op == OP_conv)
+    return layout_conv(b, inst);
   if (kind == K_CONTRACT)
     return layout_dot(b, inst);
   return kind == K_REDUCE ? layout_reduce(b, inst) : NULL;

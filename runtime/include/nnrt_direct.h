@@ -24,6 +24,7 @@ typedef struct NnrtDirectTile {
   int64_t blocks;             // the number of tiles is this, times N * per_image
   int64_t window, sum;        // where they begin in scratch, in floats; first lies a packed panel
   int64_t images, image_rows; // of the filter: images, or rows of one, that are taken at a time
+  int64_t parts;              // of the filter: sums, each over a part of the pixels
   int64_t scratch;            // bytes per thread
 } NnrtDirectTile;
 
@@ -34,7 +35,7 @@ enum {
   NNRT_DIRECT_WINDOW = 48 * 1024, // floats of a tile's pixels: a fifth of an L2 cache
   NNRT_DIRECT_WORK = 2000 * 1000, // multiplications that are enough for a tile
   NNRT_DIRECT_PIXELS = 64,        // and pixels, over which a panel's way to the core pays
-  NNRT_DIRECT_FILTER_TILES = 8,   // where there are fewer, tiles are made smaller
+  NNRT_DIRECT_FILTER_TILES = 8,   // where there are fewer, they are made smaller or in parts
   NNRT_DIRECT_FILTER_WINDOW = 24 * 1024,
 };
 
@@ -107,23 +108,33 @@ static inline int64_t nnrt_direct_filter_window(const NnrtDirect *s, const NnrtD
          ((s->OW - 1) * s->stride_w + (s->KW - 1) * s->dilation_w + 1) * t->depth;
 }
 
+// Small filters of large images are made of several sums, each over a part of the pixels: smaller
+// tiles would each read all of the images.
+static inline int64_t nnrt_direct_parts(const NnrtDirect *s, const NnrtDirectTile *t) {
+  int64_t blocks = nnrt_direct_filter_blocks(s, t);
+  bool small = 4 * s->KH * s->KW * (s->C / s->groups) <= s->OH * s->OW;
+  return small && blocks < NNRT_DIRECT_FILTER_TILES
+             ? nnrt_direct_pieces(NNRT_DIRECT_FILTER_TILES, blocks)
+             : 1;
+}
+
 static inline NnrtDirectTile nnrt_direct_filter_tile(const NnrtDirect *s) {
   int64_t C = s->C / s->groups, F = s->F / s->groups;
   NnrtDirectTile t = {.rows = s->KH, .depth = C < 64 ? C : 64};
   t.columns = nnrt_direct_up(F < 64 ? F : 64, nnrt_direct_strip(F));
-  bool few_entries = s->KW * C < 8; // then one block has several rows of the filter
   if (s->KH * s->KW == 1 && C % 128 == 0 && F % 128 == 0 &&
       C / 128 * (F / 128) >= NNRT_DIRECT_FILTER_TILES) // a pixel's way to the core pays longer
     t.depth = t.columns = 128;
-  if (s->KH * s->KW * C <= NNRT_DIRECT_STRIP && F >= 2 * NNRT_DIRECT_STRIP)
-    few_entries = true; // `out` is read once for all of them
-  if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && t.columns > NNRT_DIRECT_STRIP)
-    t.columns = NNRT_DIRECT_STRIP;
-  if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && t.depth > 32)
-    t.depth = 32;
-  if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && !few_entries)
-    t.rows = 1;
-  t.blocks = nnrt_direct_filter_blocks(s, &t);
+  t.parts = nnrt_direct_parts(s, &t);
+  if (t.parts == 1) {
+    if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES)
+      t.columns = t.columns < NNRT_DIRECT_STRIP ? t.columns : NNRT_DIRECT_STRIP;
+    if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES && t.depth > 32)
+      t.depth = 32;
+    if (nnrt_direct_filter_blocks(s, &t) < NNRT_DIRECT_FILTER_TILES)
+      t.rows = 1;
+  }
+  t.blocks = t.parts * nnrt_direct_filter_blocks(s, &t);
   t.image_rows = 1;
   while (t.image_rows < s->OH &&
          nnrt_direct_filter_window(s, &t, t.image_rows + 1) <= NNRT_DIRECT_FILTER_WINDOW &&

@@ -160,8 +160,9 @@ KERNEL void pack_out(const Task *k, const Tile *at, Piece *p, int64_t pixel, int
     }
 }
 
-KERNEL void finish(const Task *k, const Tile *at, const NnrtArgs *args, float *filter,
-                   NnrtEpilogue epilogue) {
+// The sums of a tile are rows from `first` on.
+KERNEL void finish(const Task *k, const Tile *at, const NnrtArgs *args, int64_t first,
+                   float *filter, NnrtEpilogue epilogue) {
   const NnrtDirect *s = k->s;
   const float *sum = k->sum;
 #pragma clang loop unroll(disable)
@@ -173,7 +174,7 @@ KERNEL void finish(const Task *k, const Tile *at, const NnrtArgs *args, float *f
 #pragma clang loop unroll(disable)
         for (int64_t f = 0; f < at->columns; f += LANES) {
           int32_t lanes = k->F % LANES == 0 ? LANES : (int32_t)least(at->columns - f, LANES);
-          int64_t row = ((at->tap + tap) * s->KW + j) * k->C + at->channel + c;
+          int64_t row = first + ((at->tap + tap) * s->KW + j) * k->C + at->channel + c;
           int64_t column = at->group * k->F + at->column + f;
           v16f value = load(sum + f);
           if (epilogue)
@@ -198,6 +199,27 @@ KERNEL Tile tile_at(const Task *k, int64_t number) {
   return at;
 }
 
+// The sum over one part of the pixels.
+KERNEL void part(const Task *k, const Tile *at, int64_t N, int64_t number) {
+  const NnrtDirect *s = k->s;
+  const NnrtDirectTile *t = k->t;
+  const int64_t rows = nnrt_direct_pieces(s->OH, t->image_rows);
+  const int64_t pieces = nnrt_direct_pieces(N, t->images) * rows;
+  const int64_t first = number * pieces / t->parts, end = (number + 1) * pieces / t->parts;
+  Piece p = {.first = true};
+  if (first == end)
+    direct_zero(k->sum, t->rows * s->KW * t->depth * t->columns);
+#pragma clang loop unroll(disable)
+  for (int64_t i = first; i < end; i++, p.first = false) {
+    int64_t image = i / rows * t->images, row = i % rows * t->image_rows;
+    p.images = t->images == 1 ? 1 : least(t->images, N - image);
+    p.rows = s->OH % t->image_rows == 0 ? t->image_rows : least(t->image_rows, s->OH - row);
+    copy_in(k, at, &p, image, row);
+    pack_out(k, at, &p, (image * s->OH + row) * s->OW, p.images * p.rows * s->OW);
+    piece(k, at, &p);
+  }
+}
+
 EXPORT void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1,
                                    const float *in, const float *out, float *filter, int64_t N,
                                    const NnrtDirect *s, const NnrtDirectTile *t,
@@ -212,23 +234,14 @@ EXPORT void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t 
             .sum = scratch + t->sum,
             .C = s->C / s->groups,
             .F = s->F / s->groups};
+  const int64_t tiles = t->blocks / t->parts;
   k.nr = k.F <= LANES ? 1 : DIRECT_WIDTH;
   k.in_copied = !nnrt_direct_inside(s) || s->C * s->stride_w > NEAR;
   k.out_packed = k.F % (LANES * k.nr) != 0 || s->F > NEAR;
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
-    Tile at = tile_at(&k, number);
-    Piece p = {.first = true};
-#pragma clang loop unroll(disable)
-    for (int64_t image = 0; image < N; image += t->images)
-#pragma clang loop unroll(disable)
-      for (int64_t row = 0; row < s->OH; row += t->image_rows, p.first = false) {
-        p.images = t->images == 1 ? 1 : least(t->images, N - image);
-        p.rows = s->OH % t->image_rows == 0 ? t->image_rows : least(t->image_rows, s->OH - row);
-        copy_in(&k, &at, &p, image, row);
-        pack_out(&k, &at, &p, (image * s->OH + row) * s->OW, p.images * p.rows * s->OW);
-        piece(&k, &at, &p);
-      }
-    finish(&k, &at, args, filter, epilogue);
+    Tile at = tile_at(&k, number % tiles);
+    part(&k, &at, N, number / tiles);
+    finish(&k, &at, args, number / tiles * s->KH * s->KW * k.C, filter, epilogue);
   }
 }

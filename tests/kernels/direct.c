@@ -9,6 +9,7 @@
 #include "../../runtime/kernels/directfilter.c"
 #undef Tile
 
+enum { PARTS = 3 };
 static int failed, cases;
 
 // result += the product of the other two, for every (pixel of out, tap, channel of in, of out).
@@ -88,14 +89,26 @@ static Size size_of(const NnrtDirect *s, NnrtDirectOf of) {
                                 : (Size){taps * C * s->F, s->F, s->N * s->OH * s->OW};
 }
 
-// One result, in `ranges` ranges of tiles.
+// Adds up what was made in parts.
+static void add_parts(float *result, float *seen, int64_t n, int64_t parts) {
+  for (int64_t i = n; i < n * parts; i++) {
+    result[i % n] += result[i];
+    seen[i % n] *= seen[i];
+  }
+}
+
+// One result, in `ranges` ranges of tiles; a filter's gradient also in more parts than there are
+// pieces.
 static void check_one(const NnrtDirect *s, NnrtDirectOf of, const float *const *operand, int ranges,
                       bool epilogue, TestEnd end) {
   NnrtDirectTile t = nnrt_direct_tile(s, of);
   Size size = size_of(s, of);
+  if (of == NNRT_DIRECT_FILTER && ranges > 1)
+    t.blocks = t.blocks / t.parts * PARTS, t.parts = PARTS;
+  int64_t parts = of == NNRT_DIRECT_FILTER ? t.parts : 1;
   int64_t tiles = nnrt_direct_tiles(&t, s->N), scratch_n = t.scratch / 4;
-  float *result = test_floats(size.n, end), *scratch = test_floats(scratch_n, end);
-  float *seen = calloc((size_t)size.n + 1, sizeof *seen);
+  float *result = test_floats(size.n * parts, end), *scratch = test_floats(scratch_n, end);
+  float *seen = calloc((size_t)(size.n * parts) + 1, sizeof *seen);
   double *want = calloc((size_t)size.n + 1, sizeof *want);
   void *buf[] = {seen};
   int64_t sizes[] = {size.width};
@@ -107,24 +120,26 @@ static void check_one(const NnrtDirect *s, NnrtDirectOf of, const float *const *
                                       result, s, &t);
   naive(s, of, operand[0], operand[1], operand[2], want);
   double worst = 0;
+  bool surroundings = test_surroundings_stand(result, size.n * parts * 4);
+  add_parts(result, seen, size.n, parts);
   for (int64_t i = 0; i < size.n; i++) {
     if (epilogue) {
-      want[i] += (double)(i / size.width % 7) - (double)(i % size.width);
+      for (int64_t k = i; k < size.n * parts; k += size.n)
+        want[i] += (double)(k / size.width % 7) - (double)(i % size.width);
       // The number of lanes of a call begins at its column.
-      want[i] += (double)(i % size.width % (size.width / s->groups) % LANES);
+      want[i] += (double)(parts * (i % size.width % (size.width / s->groups) % LANES));
       if (seen[i] != 1)
         worst = INFINITY;
     }
     double error = fabs((double)result[i] - want[i]);
     worst = error <= worst ? worst : isnan(error) ? INFINITY : error;
   }
-  if (worst > 1e-6 * (double)(size.terms + 16))
+  if (worst > 1e-6 * (double)(size.terms + 16 * parts * parts))
     fail(s, of, "values");
-  if (!test_surroundings_stand(result, size.n * 4) ||
-      !test_surroundings_stand(scratch, scratch_n * 4))
+  if (!surroundings || !test_surroundings_stand(scratch, scratch_n * 4))
     fail(s, of, "guards");
   cases++;
-  test_free(result, size.n * 4), test_free(scratch, scratch_n * 4), free(seen), free(want);
+  test_free(result, size.n * parts * 4), test_free(scratch, scratch_n * 4), free(seen), free(want);
 }
 
 static void check(NnrtDirect s) {
