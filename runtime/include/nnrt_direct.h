@@ -112,7 +112,7 @@ static inline int64_t nnrt_direct_filter_window(const NnrtDirect *s, const NnrtD
 // tiles would each read all of the images.
 static inline int64_t nnrt_direct_parts(const NnrtDirect *s, const NnrtDirectTile *t) {
   int64_t blocks = nnrt_direct_filter_blocks(s, t);
-  bool small = 4 * s->KH * s->KW * (s->C / s->groups) <= s->OH * s->OW;
+  bool small = 2 * s->KH * s->KW * (s->C / s->groups) <= s->OH * s->OW;
   return small && blocks < NNRT_DIRECT_FILTER_TILES
              ? nnrt_direct_pieces(NNRT_DIRECT_FILTER_TILES, blocks)
              : 1;
