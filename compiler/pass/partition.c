@@ -15,6 +15,7 @@ enum {
   ROW_WORK = 1024,    // elements of a tile of rows
   COLUMN_WORK = 4096, // elements of a tile of columns
   KERNEL_WORK = 4096,
+  IMAGE_WORK = 1024,      // elements of an image that is worth two threads
   FILTER_ROWS = 8,        // of a convolution's filter, a tile of its gradient
   EXAMPLES = 16,          // of a tile by examples
   EXAMPLE_MOST = 1024,    // elements of one example: more is worth a barrier
@@ -45,6 +46,17 @@ static Dim column_tile(Dim rows) {
   return columns < 16 ? 16 : columns > 1024 ? 1024 : columns / 16 * 16;
 }
 
+// Rows of pixels: as many as are work enough, but an image in at least two pieces, all alike, as
+// convolutions are cut (nnrt_direct.h): of a single image a thread reads what it has made itself.
+// A store to a line that another core has read costs more than the work on it.
+static Dim image_tile(const Type *image, Dim width) {
+  Dim all = image->dim[1], most = KERNEL_WORK / width;
+  Dim pieces = most < 1 ? all : (all + most - 1) / most;
+  if (pieces < 2 && all * width >= IMAGE_WORK)
+    pieces = 2;
+  return pieces < 2 ? KERNEL_WORK / width * width : (all + pieces - 1) / pieces * width;
+}
+
 // Whole rows of the result: gather and scatter_add work by row, those of images by rows of pixels.
 // An element of a filter is a sum over all pixels: a few rows of features are work enough.
 static Dim kernel_tile(const Inst *inst) {
@@ -57,6 +69,8 @@ static Dim kernel_tile(const Inst *inst) {
     width *= result->dim[2];
   if (width <= 0)
     width = 1;
+  if (image && result->dim[1] > 0)
+    return image_tile(result, width);
   return width >= KERNEL_WORK ? width : KERNEL_WORK / width * width;
 }
 

@@ -29,13 +29,14 @@ typedef struct NnrtDirectTile {
 } NnrtDirectTile;
 
 enum {
-  NNRT_DIRECT_STRIP = 32,         // columns of a register block
-  NNRT_DIRECT_ENTRIES = 16,       // its most rows
-  NNRT_DIRECT_COLUMNS = 64,       // of a tile, at most
-  NNRT_DIRECT_WINDOW = 48 * 1024, // floats of a tile's pixels: a fifth of an L2 cache
-  NNRT_DIRECT_WORK = 2000 * 1000, // multiplications that are enough for a tile
-  NNRT_DIRECT_PIXELS = 64,        // and pixels, over which a panel's way to the core pays
-  NNRT_DIRECT_FILTER_TILES = 8,   // where there are fewer, they are made smaller or in parts
+  NNRT_DIRECT_STRIP = 32,          // columns of a register block
+  NNRT_DIRECT_ENTRIES = 16,        // its most rows
+  NNRT_DIRECT_COLUMNS = 64,        // of a tile, at most
+  NNRT_DIRECT_WINDOW = 48 * 1024,  // floats of a tile's pixels: a fifth of an L2 cache
+  NNRT_DIRECT_WORK = 2000 * 1000,  // multiplications that are enough for a tile
+  NNRT_DIRECT_SHARED = 100 * 1000, // that two threads should share where there is but one image
+  NNRT_DIRECT_PIXELS = 64,         // and pixels, over which a panel's way to the core pays
+  NNRT_DIRECT_FILTER_TILES = 8,    // where there are fewer, they are made smaller or in parts
   NNRT_DIRECT_FILTER_WINDOW = 24 * 1024,
 };
 
@@ -87,8 +88,11 @@ static inline NnrtDirectTile nnrt_direct_image_tile(const NnrtDirect *s, bool in
   NnrtDirectTile t = {0};
   t.columns = nnrt_direct_up(columns < most ? columns : most, nnrt_direct_strip(columns));
   t.rows = nnrt_direct_rows(s, in, all, terms * t.columns);
-  t.per_image = nnrt_direct_pieces(all, t.rows);
   t.blocks = s->groups * nnrt_direct_pieces(columns, t.columns);
+  if (t.blocks == 1 && t.rows >= all &&
+      all * (in ? s->W : s->OW) * terms * t.columns >= NNRT_DIRECT_SHARED)
+    t.rows = nnrt_direct_up(nnrt_direct_pieces(all, 2), in ? s->stride_h : 1);
+  t.per_image = nnrt_direct_pieces(all, t.rows);
   t.window = nnrt_direct_up((terms + 4) * t.columns, 16);
   t.sum = t.window + nnrt_direct_up(nnrt_direct_window(s, in, t.rows), 16);
   t.scratch = (t.sum + NNRT_DIRECT_ENTRIES * NNRT_DIRECT_STRIP) * (int64_t)sizeof(float);
