@@ -103,20 +103,27 @@ static void call_gather(Kernel *k, const Call *c) {
   must_call(k, "nnrt_gather_32", args, sizeof args / sizeof *args);
 }
 
+// scatter_add, or add_rows, whose arguments stand behind a table.
 static void call_scatter_add(Kernel *k, const Call *c) {
-  const Value *index = c->inst->arg[0], *update = c->inst->arg[1];
+  uint32_t first = c->inst->op == OP_add_rows;
+  const Value *index = c->inst->arg[first], *update = c->inst->arg[first + 1];
   if (update->type.elem != TY_F32)
-    ice("codegen: scatter_add of %s", elem_name(update->type.elem));
+    ice("codegen: %s of %s", op_table[c->inst->op]->name, elem_name(update->type.elem));
   LLVMValueRef width = row_width(k, &update->type, index->type.rank);
-  LLVMValueRef args[] = {argument(k, c, 0),
+  LLVMValueRef args[] = {argument(k, c, 0), // the same pointer as `out`, where it is in place
+                         argument(k, c, first),
                          small(k, of_bytes(index)),
                          kernel_dim(k, type_count(&index->type)),
-                         argument(k, c, 1),
+                         argument(k, c, first + 1),
                          width,
                          c->out,
                          row_from(k, c->from, width),
                          row_from(k, c->to, width)};
-  must_call(k, "nnrt_scatter_add_f32", args, sizeof args / sizeof *args);
+  unsigned n = sizeof args / sizeof *args;
+  if (first)
+    must_call(k, "nnrt_add_rows_f32", args, n);
+  else
+    must_call(k, "nnrt_scatter_add_f32", args + 1, n - 1);
 }
 
 // ---- images ------------------------------------------------------------------------------------
@@ -298,7 +305,7 @@ void kernel_c(Kernel *k) {
     call_random(k, &c);
   else if (c.inst->op == OP_gather)
     call_gather(k, &c);
-  else if (c.inst->op == OP_scatter_add)
+  else if (c.inst->op == OP_scatter_add || c.inst->op == OP_add_rows)
     call_scatter_add(k, &c);
   else if (c.inst->op == OP_conv)
     call_conv(k, &c);

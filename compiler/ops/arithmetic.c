@@ -80,7 +80,7 @@ static Value *fold_sub(Builder *b, Inst *inst) {
     return negated(b, y);
   if ((minus = made_by(y, OP_neg)))
     return ir_binary(b, OP_add, x, minus->arg[0]);
-  return NULL;
+  return fold_descent(b, inst);
 }
 
 static EVal emit_sub_op(Emit *e, const Inst *inst, const EVal *arg) {

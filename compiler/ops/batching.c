@@ -182,3 +182,13 @@ Value *batch_scatter_add(Builder *b, Inst *inst, Value *const *arg, const bool *
   Attr attr = attr_int(-rows_each);
   return joined_tables(b, again(b, inst, args, &attr), rows_each);
 }
+
+Value *batch_add_rows(Builder *b, Inst *inst, Value *const *arg, const bool *batched) {
+  Dim rows = rows_of(inst, arg, batched);
+  Value *table = with_rows(b, arg[0], batched[0], rows),
+        *index = with_rows(b, arg[1], batched[1], rows);
+  Dim rows_each = table->type.dim[1];
+  Value *args[] = {joined_tables(b, table, 0), numbered_in_all(b, index, rows_each),
+                   with_rows(b, arg[2], batched[2], rows)};
+  return joined_tables(b, again(b, inst, args, NULL), rows_each);
+}

@@ -18,6 +18,7 @@ BATCH_RULE(batch_sum);
 BATCH_RULE(batch_roll);
 BATCH_RULE(gather);
 BATCH_RULE(scatter_add);
+BATCH_RULE(add_rows);
 BATCH_RULE(conv);
 BATCH_RULE(images); // pooling, sampling: every argument is images
 

@@ -1,4 +1,5 @@
-// Rows by number: gather and scatter_add, each the other's transpose.
+// Rows by number: gather and scatter_add, each the other's transpose; add_rows, the same
+// sums added to a table.
 #include "ops/batching.h"
 #include "ops/rules.h"
 
@@ -133,3 +134,82 @@ OP(scatter_add){
     .eval = eval_scatter_add,
     .kernel = "scatter_add",
 };
+
+// ---- add_rows: dtable = dy, dupdate = gather(dy, index) ----------------------------------------
+
+static const char *type_add_rows(Module *m, Value *const *arg, uint32_t n, const Attr *attr,
+                                 Type *result) {
+  (void)attr;
+  if (arg[0]->type.rank == 0)
+    return words(m, "%s has no rows", type_text(m->arena, &arg[0]->type));
+  Attr rows = attr_int(arg[0]->type.dim[0]);
+  const char *wrong = type_scatter_add(m, arg + 1, n - 1, &rows, result);
+  if (wrong)
+    return wrong;
+  if (!type_same_shape(&arg[0]->type, result) || arg[0]->type.elem != result->elem)
+    return words(m, "rows of %s can't be added to %s", type_text(m->arena, &arg[2]->type),
+                 type_text(m->arena, &arg[0]->type));
+  result->batched = any_batched(arg, n);
+  return NULL;
+}
+
+static void grad_add_rows(Builder *b, Inst *inst, Value *const *dres, GradSink *sink) {
+  Value *args[] = {dres[0], inst->arg[1]};
+  if (grad_wanted(sink, inst, 0))
+    grad_add(sink, b, inst, 0, dres[0]);
+  if (grad_wanted(sink, inst, 2))
+    grad_add(sink, b, inst, 2, ir_inst(b, OP_gather, args, 2, NULL, 0)->result[0]);
+}
+
+static void eval_add_rows(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {
+  eval_scatter_add(inst, n, arg + 1, result);
+  for (int64_t i = 0; i < result[0]->count; i++)
+    result[0]->at[i] += arg[0]->at[i];
+}
+
+OP(add_rows){
+    .name = "add_rows",
+    .doc = "The table with the updates added to the rows that index names, in order. Numbers that "
+           "are no row are left out.",
+    .sig = "table, index, update",
+    .math = "dtable = dy, dupdate = gather(dy, index)",
+    .kind = K_INDEX,
+    .example = "f32[5, 3], i32[4]<5>, f32[4, 3] | f32[6, 2], i32[2, 2]<6>, f32[2, 2, 2]",
+    .type_fn = type_add_rows,
+    .grad = grad_add_rows,
+    .batch = batch_add_rows,
+    .eval = eval_add_rows,
+    .kernel = "add_rows",
+};
+
+// k is one number for all elements, spread over `like`; NULL if it isn't.
+static Value *spread_again(Builder *b, Value *k, const Type *like) {
+  double c;
+  if (is_splat(k, &c))
+    return ir_const(b, unranged(*like), c);
+  Inst *spread = made_by(k, OP_broadcast);
+  return spread && spread->arg[0]->type.rank == 0 ? ir_broadcast(b, spread->arg[0], NULL, *like)
+                                                  : NULL;
+}
+
+// table - k * scatter_add(index, update), as gradient descent writes it: where few rows of a
+// parameter get a gradient, the others aren't touched.
+Value *fold_descent(Builder *b, Inst *sub) {
+  enum { BATCH = 128 }; // rows of a batch, where more are rare
+  Value *table = sub->arg[0];
+  Inst *scaled = made_by(sub->arg[1], OP_mul), *scatter = NULL;
+  Value *k = NULL;
+  for (uint32_t i = 0; scaled && !scatter && i < 2; i++) {
+    scatter = made_by(scaled->arg[i], OP_scatter_add);
+    k = scaled->arg[1 - i];
+  }
+  if (!scatter || table->def || !elem_is_float(table->type.elem))
+    return NULL;
+  int64_t count = type_count(&scatter->arg[0]->type);
+  Value *update = scatter->arg[1], *factor = spread_again(b, k, &update->type);
+  if (!factor || (count < 0 ? -count * BATCH : count) > table->type.dim[0])
+    return NULL;
+  Value *step = negated(b, ir_binary(b, OP_mul, update, factor));
+  Value *args[] = {table, scatter->arg[0], step};
+  return ir_inst(b, OP_add_rows, args, 3, NULL, 0)->result[0];
+}

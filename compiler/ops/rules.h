@@ -41,6 +41,7 @@ Value *masked(Builder *b, Value *mask, Value *x); // mask ? x : 0
 Value *slice_of(Builder *b, Value *x, const Dim *start, const Dim *limit, const Dim *stride);
 // Its transpose: elements of d where they were in an x of this type, zeros between.
 Value *slice_back(Builder *b, Value *d, const Dim *start, const Dim *stride, const Type *x);
+Value *fold_descent(Builder *b, Inst *sub); // index.c: of the update of a table, or NULL
 double round_to(ElemType elem, double x);
 bool exact_power_of_two(double x);
 

@@ -15,6 +15,17 @@ static bool leads_to_reduce(const Fuse *fz, const FuseGroup *g, uint32_t v) {
   return false;
 }
 
+// add_rows reads and writes a row at once, and reads no other argument in the same storage.
+static bool is_table_of_rows(const Node *reader, uint32_t table) {
+  const Inst *def = reader->value->def;
+  if (!def || def->op != OP_add_rows)
+    return false;
+  const Value *update = def->arg[2];
+  while (update->def && update->def->op == OP_reshape)
+    update = update->def->arg[0];
+  return def->arg[0]->id == table && update->id != table;
+}
+
 // Does the group of v read the argument that v overwrites only at the element being written?
 static bool reads_in_place(const Fuse *fz, uint32_t v) {
   const Node *node = &fz->node[v];
@@ -23,6 +34,8 @@ static bool reads_in_place(const Fuse *fz, uint32_t v) {
   for (uint32_t k = 0; k < readers->n; k++) {
     const Node *reader = &fz->node[readers->at[k]];
     if (reader->group != node->group)
+      continue;
+    if (is_table_of_rows(reader, node->overwrites))
       continue;
     if (!is_elementwise(reader) || value_count(fz, readers->at[k]) != count ||
         leads_to_reduce(fz, node->group, readers->at[k]))

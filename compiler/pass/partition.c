@@ -16,6 +16,7 @@ enum {
   COLUMN_WORK = 4096, // elements of a tile of columns
   KERNEL_WORK = 4096,
   IMAGE_WORK = 1024,      // elements of an image that is worth two threads
+  TABLE_TILES = 64,       // of add_rows: each reads all numbers of rows, and few name its own
   FILTER_ROWS = 8,        // of a convolution's filter, a tile of its gradient
   EXAMPLES = 16,          // of a tile by examples
   EXAMPLE_MOST = 1024,    // elements of one example: more is worth a barrier
@@ -71,6 +72,8 @@ static Dim kernel_tile(const Inst *inst) {
     width = 1;
   if (image && result->dim[1] > 0)
     return image_tile(result, width);
+  if (inst->op == OP_add_rows)
+    return width * round_up(estimate(result->dim[0]), TABLE_TILES) / TABLE_TILES;
   return width >= KERNEL_WORK ? width : KERNEL_WORK / width * width;
 }
 

@@ -90,6 +90,9 @@ void nnrt_gather_32(const void *table, int64_t rows, const void *index, bool ind
 // out[r, :] = sum of update[i, :] over index[i] = r, in order of i, for r in [row0, row1).
 void nnrt_scatter_add_f32(const void *index, bool index_bytes, int64_t count, const float *update,
                           int64_t width, float *out, int64_t row0, int64_t row1);
+// out = table, with the same sums added row by row; out may be the table itself.
+void nnrt_add_rows_f32(const float *table, const void *index, bool index_bytes, int64_t count,
+                       const float *update, int64_t width, float *out, int64_t row0, int64_t row1);
 
 // ---- Epilogues ---------------------------------------------------------------------------------
 // A generated function on 16 neighbours of one row of a result: lanes [col, col+16) of row `row`

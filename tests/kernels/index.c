@@ -1,5 +1,5 @@
-// gather and scatter_add: odd widths, both types of index, numbers that are no row, ranges of
-// owners.
+// gather, scatter_add and add_rows: odd widths, both types of index, numbers that are no row,
+// ranges of owners.
 #include "test.h"
 #include "../../runtime/kernels/index.c"
 
@@ -50,6 +50,26 @@ static bool scattered(bool by_bytes, int64_t width) {
   return true;
 }
 
+static bool added(bool by_bytes, int64_t width, bool in_place) {
+  float out[ROWS * WIDEST];
+  const void *index = by_bytes ? (const void *)bytes : whole;
+  for (int i = 0; i < ROWS * WIDEST; i++)
+    out[i] = in_place ? table[i] : NAN;
+  const float *from = in_place ? out : table;
+  nnrt_add_rows_f32(from, index, by_bytes, COUNT, update, width, out, 4, ROWS); // two owners
+  nnrt_add_rows_f32(from, index, by_bytes, COUNT, update, width, out, 0, 4);
+  for (int64_t row = 0; row < ROWS; row++)
+    for (int64_t k = 0; k < width; k++) {
+      float sum = table[row * width + k];
+      for (int64_t i = 0; i < COUNT; i++)
+        if ((by_bytes ? bytes[i] : whole[i]) == row)
+          sum += update[i * width + k];
+      if (out[row * width + k] != sum)
+        return false;
+    }
+  return true;
+}
+
 int main(void) {
   if (!test_can_run("index"))
     return 0;
@@ -69,12 +89,15 @@ int main(void) {
   for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
     for (int by_bytes = 0; by_bytes < 2; by_bytes++) {
       bool g = gathered(by_bytes, widths[i]), s = scattered(by_bytes, widths[i]);
+      bool a = added(by_bytes, widths[i], false) && added(by_bytes, widths[i], true);
       const char *type = by_bytes ? "u8" : "i32";
       printf(g ? "PASS index-v%d/gather-%s-%d\n" : "FAIL index-v%d/gather-%s-%d: differs\n",
              NNRT_LEVEL, type, (int)widths[i]);
       printf(s ? "PASS index-v%d/scatter-%s-%d\n" : "FAIL index-v%d/scatter-%s-%d: differs\n",
              NNRT_LEVEL, type, (int)widths[i]);
-      failed += !g + !s;
+      printf(a ? "PASS index-v%d/add-%s-%d\n" : "FAIL index-v%d/add-%s-%d: differs\n", NNRT_LEVEL,
+             type, (int)widths[i]);
+      failed += !g + !s + !a;
     }
   return failed != 0;
 }

@@ -43,6 +43,8 @@ static const Case cases[] = {
      "0 2 0"},
     {"scatter-adds", "i32[3]{1, 1, 5}", "f32[3]{1, 2, 4}", NULL, "scatter_add %a, %b rows=3",
      "f32[3]", "0 3 0"},
+    {"adds-rows", "f32[3]{1, 2, 3}", "i32[4]{1, 1, 5, 0}", "f32[4]{1, 2, 4, 8}",
+     "add_rows %a, %b, %c", "f32[3]", "9 5 3"},
     {"iota", NULL, NULL, NULL, "iota dims=[2, 3] axis=1", "i32[2, 3]", "0 1 2 0 1 2"},
     {"count", NULL, NULL, NULL, "count", "f32", "3"},
     {"floor-division", "i32[4]{7, -7, 7, -7}", "i32[4]{2, 2, -2, 0}", NULL, "div %a, %b", "i32[4]",
