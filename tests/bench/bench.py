@@ -1,6 +1,7 @@
 """Side by side with PyTorch in one run: training steps, forward passes, start-up, memory, sizes.
 
-Usage: make bench; CASE=LSTM make bench for the cases of that name. Alternates the two sides over ROUNDS and prints the median of each and the
+Usage: make bench; CASE=LSTM make bench for the cases of that name; ONNXRUNTIME=PYTHON names a Python that has onnxruntime,
+which then makes the forward passes too. Alternates the two sides over ROUNDS and prints the median of each and the
 ratio. PyTorch gets what is best for it: Debian's python3-torch with its OpenMP BLAS, two pinned threads,
 a malloc that keeps its memory, foreach optimizers where they are faster, frozen graphs for prediction.
 """
@@ -161,6 +162,7 @@ FORWARD = {  # name: the case whose block Scores runs, rows, times PyTorch's spe
     "B2 forward 1": ("B2 b32", 1, 1, 0.111),
     **{f"{net} forward {rows}": (f"{net} b8", rows, 1.1, 0) for net in ("VGG16", "ResNet-50") for rows in (8, 1)},
 }
+ONNXRUNTIME = os.environ.get("ONNXRUNTIME", "")
 ONLY = os.environ.get("CASE", "")  # part of a name: that case alone
 
 
@@ -229,26 +231,41 @@ def torch_side(*options):
                           check=True, capture_output=True, text=True, env=TORCH_ENV).stdout
 
 
+def onnx_side(folder, name):
+    """onnxruntime's time for this forward pass, or None."""
+    if not ONNXRUNTIME or name not in FORWARD:
+        return None
+    path = os.path.join(folder, "model.onnx")
+    passes = torch_side(name, "onnx", path).splitlines()[-1]
+    wait_for_quiet()
+    command = [ONNXRUNTIME, os.path.join(HERE, "onnx_passes.py"), path, str(THREADS), passes]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def median(values):
     values = sorted(values)
     return values[len(values) // 2]
 
 
-def compare(exes):
+def compare(folder, exes):
     """Prints the table of steps and forward passes: for each, the two sides in turns."""
     ways = {name: (exe, [], f"{WANTED[name]}x") for name, exe in exes.items() if ONLY in name}
     for name, (case, rows, times, ms) in FORWARD.items():
         if ONLY in name:
             ways[name] = (exes[case], ["--block", "Scores", "--batch", str(rows)], f"{times}x" + f", {ms} ms" * (ms > 0))
     print(f"{'training step, forward pass':32} {'nnc ms':>9} {'torch ms':>9} {'ratio':>7} {'bar':>16} {'of FMA peak':>12}")
+    if not ONNXRUNTIME:
+        print("(without onnxruntime: ONNXRUNTIME names no Python that has it)")
     for name, (exe, options, bar) in ways.items():
-        figures, theirs = [], []
+        figures, theirs, onnx = [], [], []
         for _ in range(ROUNDS):
             figures.append(profile(exe, *options))
             theirs += [float(line.split("\t")[1]) for line in torch_side(name).splitlines()]
+            onnx.append(onnx_side(folder, name))
         ours = median([f["microseconds"] / 1e3 for f in figures])
         share = median([f["share_of_peak"] for f in figures])
-        print(f"{name:32} {ours:9.4f} {median(theirs):9.4f} {median(theirs) / ours:6.2f}x {bar:>16} {100 * share:11.1f}%", flush=True)
+        print(f"{name:32} {ours:9.4f} {median(theirs):9.4f} {median(theirs) / ours:6.2f}x {bar:>16} {100 * share:11.1f}%"
+              + (f"  onnxruntime {median(onnx):.4f} ms, {median(onnx) / ours:.2f}x" if onnx[0] else ""), flush=True)
 
 
 def compare_memory(folder, exes):
@@ -284,7 +301,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         cases = [n for n in CASES if ONLY in n] + [case for name, (case, *_) in FORWARD.items() if ONLY in name]
         exes = {name: build(folder, name) for name in dict.fromkeys(cases)}
-        compare(exes)
+        compare(folder, exes)
         compare_memory(folder, exes)
         if ONLY:
             return

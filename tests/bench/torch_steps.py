@@ -5,6 +5,7 @@ what PyTorch offers here is taken: with and without foreach optimizers, images w
 frozen graphs for prediction on one thread and on all, gradients set to None; the caller sets the allocator's
 and OpenMP's environment (see bench.py).
 torch_steps.py THREADS NAME memory: peak resident KiB of a process that does two steps of this case.
+torch_steps.py THREADS NAME onnx PATH: writes the model of this forward pass for onnxruntime, prints how many passes.
 """
 import itertools
 import math
@@ -236,6 +237,11 @@ def main():
     torch.set_num_threads(threads)
     if "memory" in sys.argv[3:]:
         print(peak_memory(CASES[only]))
+        return
+    if "onnx" in sys.argv[3:]:
+        make, shape, passes = FORWARD[only]
+        torch.onnx.export(make().eval(), torch.rand(shape), sys.argv[4], opset_version=13)
+        print(passes)
         return
     for name, case in CASES.items():
         if only in name:
