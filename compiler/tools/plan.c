@@ -56,17 +56,15 @@ static void put_buffer(Text *out, const NnrtFunction *f, uint32_t i, int64_t n, 
 
 static void put_totals(Text *out, const NnrtFunction *f, int64_t n, int64_t peak) {
   double flops = 0, bytes = 0;
-  uint32_t scratch = 0;
   for (uint32_t i = 0; i < f->n_launch; i++) {
     const NnrtLaunch *l = &f->launch[i];
     flops += l->flops_fixed + l->flops_per_n * (double)n;
     bytes += l->bytes_fixed + l->bytes_per_n * (double)n;
-    scratch = l->scratch > scratch ? l->scratch : scratch;
   }
   text_printf(out, "%s for %lld rows: %u launches in %u phases\n", f->name, (long long)n,
               f->n_launch, f->n_launch ? f->launch[f->n_launch - 1].phase + 1 : 0);
   put_quantity(out, "  peak ", (double)peak, " bytes");
-  put_quantity(out, " and ", (double)scratch, " for each thread;");
+  put_quantity(out, " and ", (double)nnrt_scratch(f), " for each thread;");
   put_quantity(out, " operations ", flops, ",");
   put_quantity(out, " bytes moved ", bytes, "\n");
 }

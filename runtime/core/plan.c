@@ -21,10 +21,21 @@ int64_t nnrt_tiles(const NnrtLaunch *launch, int64_t n) {
   return launch->tiles_fixed * (rows ? (launch->tiles_per_n * n + rows - 1) / rows : 1);
 }
 
+static int64_t round_up(int64_t bytes) {
+  return (bytes + NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN;
+}
+
+// A line more than the greediest launch wants, so that threads share none.
+int64_t nnrt_scratch(const NnrtFunction *f) {
+  int64_t most = 0;
+  for (uint32_t i = 0; i < f->n_launch; i++)
+    most = f->launch[i].scratch > most ? f->launch[i].scratch : most;
+  return round_up(most) + NNRT_ALIGN;
+}
+
 // What a buffer takes up: whole cache lines, and one more that kernels may read.
 static int64_t extent(const NnrtBuffer *b, int64_t n) {
-  int64_t bytes = b->fixed + b->per_n * n;
-  return (bytes + NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN + NNRT_ALIGN;
+  return round_up(b->fixed + b->per_n * n) + NNRT_ALIGN;
 }
 
 static bool owns_arena(const NnrtBuffer *b) {

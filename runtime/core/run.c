@@ -114,12 +114,9 @@ static bool prepare_function(NnrtModel *m, uint32_t index) {
     return true;
   if (!prepare(f, p, (size_t)nnrt_pool_threads(m->pool)))
     return false;
-  int64_t bytes = nnrt_plan(f, m->max_n, p->offset);
+  int64_t bytes = nnrt_plan(f, m->max_n, p->offset), scratch = nnrt_scratch(f);
   m->planned = bytes > m->planned ? bytes : m->planned;
-  for (uint32_t i = 0; i < f->n_launch; i++) {
-    int64_t scratch = round_up(f->launch[i].scratch);
-    m->scratch = scratch > m->scratch ? scratch : m->scratch;
-  }
+  m->scratch = scratch > m->scratch ? scratch : m->scratch;
   return true;
 }
 
@@ -138,19 +135,15 @@ NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
   bool ok = m->function != NULL;
   for (uint32_t i = 0; ok && i < (function ? n_function : program->n_function); i++)
     ok = prepare_function(m, function ? function[i] : i);
-  // Slack behind the last buffer belongs to it; scratch has a line more, so that threads share
-  // none.
-  m->planned = round_up(m->planned);
-  m->scratch += NNRT_ALIGN;
   m->mapped = m->planned + m->scratch * nnrt_pool_threads(pool);
-  if (ok) {
+  if (ok && m->mapped) {
     void *arena =
         mmap(NULL, (size_t)m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     m->arena = arena == MAP_FAILED ? NULL : arena;
     if (m->arena && m->mapped >= HUGE_PAGES)
       madvise(arena, (size_t)m->mapped, MADV_HUGEPAGE);
   }
-  if (!m->arena) {
+  if (!ok || (m->mapped && !m->arena)) {
     nnrt_close(m);
     return NNRT_NO_MEMORY;
   }

@@ -428,6 +428,7 @@ typedef enum { NNRT_OK, NNRT_NO_MEMORY, NNRT_BAD_ABI, NNRT_BAD_CALL } NnrtStatus
 // Places the arena buffers of `f` for n rows: offset[i] for each buffer, the arena's size as
 // result. Pure: the compiler prints with it what the runtime will do.
 int64_t nnrt_plan(const NnrtFunction *f, int64_t n, int64_t *offset);
+int64_t nnrt_scratch(const NnrtFunction *f); // bytes that each thread has beside it
 int64_t nnrt_tiles(const NnrtLaunch *launch, int64_t n);
 int64_t nnrt_type_bytes(const NnrtType *type, int64_t n);
 // Is this entry of a folder one that counts: a folder (of a class), a file that is called as
@@ -443,7 +444,8 @@ int nnrt_pool_threads(const NnrtPool *pool);
 
 typedef struct NnrtModel NnrtModel;
 // Allocates one arena that fits every function in `function[n_function]` (NULL: all) for up to
-// max_n rows; nothing is allocated afterwards.
+// max_n rows: the most that nnrt_plan() says of one, and nnrt_scratch() likewise for each thread of
+// the pool. Nothing is allocated afterwards.
 NnrtStatus nnrt_open(const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
                      const uint32_t *function, uint32_t n_function, NnrtModel **model);
 // arg[i] / result[i] point to the tensors of f->arg[i] / f->result[i]; a result with the same role

@@ -74,23 +74,9 @@ static bool open_data(Trainer *t, Failure *failure) {
 }
 
 static bool open_model(Trainer *t, Failure *failure) {
-  const NnrtTrain *train = t->train;
-  uint32_t *functions = calloc(2 * train->n_step + train->n_draw + 3, sizeof *functions), count = 0;
-  if (!functions)
-    return failf(failure, "not enough memory");
-  for (uint32_t i = 0; i < train->n_step; i++)
-    functions[count++] = train->step[i].step;
-  for (uint32_t i = 0; train->accumulate > 1 && i < train->n_step; i++)
-    functions[count++] = train->step[i].part;
-  if (train->eval != NNRT_NONE)
-    functions[count++] = train->eval;
-  if (train->stop != NNRT_NONE)
-    functions[count++] = train->stop;
-  if (train->figures != NNRT_NONE)
-    functions[count++] = train->figures;
-  for (uint32_t i = 0; i < train->n_draw; i++)
-    functions[count++] = train->draw[i].function;
-  bool good = model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure);
+  uint32_t count, *functions = train_functions(t->train, &count, failure);
+  bool good = functions &&
+              model_open(&t->model, t->program, t->run->pool, t->batch, functions, count, failure);
   free(functions);
   return good;
 }
@@ -490,6 +476,7 @@ static bool run_block(Trainer *t, Failure *failure) {
   int64_t per_epoch = t->has_data ? (epoch_rows(t) + t->batch - 1) / t->batch : t->steps;
   values_clear_slots(t->values, t->train);
   progress_start(t->progress, t->train, t->epochs, t->steps, per_epoch);
+  progress_memory(t->progress, t->batch, nnrt_arena_bytes(t->model));
   say_order(t);
   figures_clear(&t->log_figures);
   for (bool stop = false; !stop && !enough_steps(t);) {

@@ -19,13 +19,14 @@ static bool run_command(Run *run, int *status, Failure *failure) {
            run->program->cpu, run->program->source_hash);
     return true;
   }
-  if (options->command == COMMAND_SUMMARY)
-    return command_summary(run, status, failure);
   run->pool = nnrt_pool_open((int)option_or(options->threads, 0));
   if (!run->pool)
     return failf(failure, "the worker threads could not be started: %s", strerror(errno));
   bool good = drawings_open(&run->drawings, run->program, options, failure);
   switch (options->command) {
+  case COMMAND_SUMMARY:
+    good = good && command_summary(run, status, failure);
+    break;
   case COMMAND_EVAL:
     good = good && command_eval(run, status, failure);
     break;

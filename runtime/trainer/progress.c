@@ -138,6 +138,17 @@ void progress_log(Progress *progress, int64_t step, const Figures *figures) {
   print_line(progress, &line);
 }
 
+void progress_memory(const Progress *progress, int64_t batch, int64_t arena) {
+  String line = {0};
+  if (progress->quiet || progress->log != LOG_JSON)
+    return;
+  string_put(&line, "{");
+  put_json_block(&line, progress);
+  string_printf(&line, "\"batch\":%lld,\"arena\":%lld}", (long long)batch, (long long)arena);
+  puts(line.at ? line.at : "");
+  string_free(&line);
+}
+
 void progress_text(Progress *progress, const char *path, const char *text) {
   String line = {0};
   if (progress->log == LOG_JSON) {

@@ -65,16 +65,6 @@ typedef struct {
   int64_t batch, weights, optimizer, arena, batch_rows;
 } Memory;
 
-static int64_t arena_of(const NnrtProgram *program, uint32_t function, int64_t batch) {
-  if (function == NNRT_NONE)
-    return 0;
-  const NnrtFunction *f = &program->function[function];
-  int64_t *offset = malloc((f->n_buffer + 1) * sizeof *offset);
-  int64_t bytes = offset ? nnrt_plan(f, batch, offset) : 0;
-  free(offset);
-  return bytes;
-}
-
 static int64_t rows_bytes(const NnrtFunction *f, int64_t batch) {
   int64_t bytes = 0;
   for (uint32_t i = 0; i < f->n_arg; i++)
@@ -83,19 +73,34 @@ static int64_t rows_bytes(const NnrtFunction *f, int64_t batch) {
   return bytes;
 }
 
-static Memory memory_of(const NnrtProgram *program, const NnrtTrain *train, int64_t batch) {
-  Memory memory = {.batch = batch};
-  memory.arena = arena_of(program, train->eval, batch);
-  for (uint32_t i = 0; i < train->n_step; i++) {
-    int64_t step = arena_of(program, train->step[i].step, batch);
-    memory.arena = step > memory.arena ? step : memory.arena;
-    memory.batch_rows += rows_bytes(&program->function[train->step[i].step], batch);
+// One arena and each thread's scratch serve all functions, each has rows of its own.
+static bool add_functions(const Run *run, const NnrtTrain *train, Memory *memory,
+                          Failure *failure) {
+  uint32_t count, *function = train_functions(train, &count, failure);
+  int64_t planned = 0, scratch = 0;
+  bool good = function != NULL;
+  for (uint32_t i = 0; good && i < count; i++) {
+    const NnrtFunction *f = &run->program->function[function[i]];
+    int64_t *offset = malloc((f->n_buffer + 1) * sizeof *offset);
+    good = offset || failf(failure, "not enough memory");
+    int64_t bytes = offset ? nnrt_plan(f, memory->batch, offset) : 0, own = nnrt_scratch(f);
+    free(offset);
+    planned = bytes > planned ? bytes : planned;
+    scratch = own > scratch ? own : scratch;
+    memory->batch_rows += rows_bytes(f, memory->batch);
   }
-  memory.weights = tensors_bytes(program->param, program->n_param) +
-                   tensors_bytes(program->state, program->n_state);
-  for (uint32_t i = 0; i < train->n_slot; i++)
-    memory.optimizer += tensors_bytes(&program->slot[train->slot[i]], 1);
-  return memory;
+  memory->arena = planned + scratch * nnrt_pool_threads(run->pool);
+  free(function);
+  return good;
+}
+
+static bool memory_of(const Run *run, const NnrtTrain *train, Memory *memory, Failure *failure) {
+  const NnrtProgram *program = run->program;
+  *memory = (Memory){.batch = option_or(run->options->batch, train->batch > 0 ? train->batch : 1),
+                     .weights = tensors_bytes(program->param, program->n_param) +
+                                tensors_bytes(program->state, program->n_state),
+                     .optimizer = tensors_bytes(program->slot, program->n_slot)}; // of all blocks
+  return add_functions(run, train, memory, failure);
 }
 
 static void put_bytes(String *line, int64_t bytes) {
@@ -114,10 +119,6 @@ static void put_operations(String *line, double operations) {
     string_printf(line, "%.3g M", operations * 1e-6);
   else
     string_put_count(line, (int64_t)operations);
-}
-
-static int64_t train_batch(const Run *run, const NnrtTrain *train) {
-  return option_or(run->options->batch, train->batch > 0 ? train->batch : 1);
 }
 
 // ---- Text -------------------------------------------------------------------------------------
@@ -223,11 +224,13 @@ static void print_totals(const NnrtProgram *program) {
   string_free(&line);
 }
 
-static void print_block(const NnrtProgram *program, const NnrtTrain *train, int64_t batch) {
-  Memory memory = memory_of(program, train, batch);
+static bool print_block(const Run *run, const NnrtTrain *train, Failure *failure) {
+  Memory memory;
   String line = {0};
+  if (!memory_of(run, train, &memory, failure))
+    return false;
   string_printf(&line, "\ntrain %s, batch %lld\n  operations per example: ", train->name,
-                (long long)batch);
+                (long long)memory.batch);
   put_operations(&line, train->flops_forward);
   string_put(&line, " forward, ");
   put_operations(&line, train->flops_step);
@@ -243,6 +246,7 @@ static void print_block(const NnrtProgram *program, const NnrtTrain *train, int6
   put_bytes(&line, memory.batch_rows);
   puts(line.at ? line.at : "");
   string_free(&line);
+  return true;
 }
 
 // ---- JSON -------------------------------------------------------------------------------------
@@ -258,17 +262,19 @@ static void put_json_layer(String *json, const NnrtProgram *program, const NnrtL
   string_printf(json, "],\"parameters\":%lld}", (long long)layer_count(program, layer));
 }
 
-static void put_json_block(String *json, const NnrtProgram *program, const NnrtTrain *train,
-                           int64_t batch) {
-  Memory memory = memory_of(program, train, batch);
+static bool put_json_block(String *json, const Run *run, const NnrtTrain *train, Failure *failure) {
+  Memory memory;
+  if (!memory_of(run, train, &memory, failure))
+    return false;
   string_put(json, "{\"name\":");
   string_put_json(json, train->name);
   string_printf(json,
                 ",\"batch\":%lld,\"operations_forward\":%.0f,\"operations_step\":%.0f,\"memory\":{"
                 "\"weights\":%lld,\"optimizer\":%lld,\"arena\":%lld,\"batch\":%lld}}",
-                (long long)batch, train->flops_forward, train->flops_step,
+                (long long)memory.batch, train->flops_forward, train->flops_step,
                 (long long)memory.weights, (long long)memory.optimizer, (long long)memory.arena,
                 (long long)memory.batch_rows);
+  return true;
 }
 
 static bool print_json(const Run *run, Failure *failure) {
@@ -285,12 +291,13 @@ static bool print_json(const Run *run, Failure *failure) {
     put_json_layer(&json, program, &program->layer[i]);
   }
   string_put(&json, "],\"train\":[");
-  for (uint32_t i = 0; i < program->n_train; i++) {
+  bool good = true;
+  for (uint32_t i = 0; good && i < program->n_train; i++) {
     string_put(&json, i ? "," : "");
-    put_json_block(&json, program, &program->train[i], train_batch(run, &program->train[i]));
+    good = put_json_block(&json, run, &program->train[i], failure);
   }
   string_put(&json, "]}");
-  bool good = !json.no_memory || failf(failure, "not enough memory for the summary");
+  good = good && (!json.no_memory || failf(failure, "not enough memory for the summary"));
   if (good)
     puts(json.at);
   string_free(&json);
@@ -306,7 +313,8 @@ bool command_summary(const Run *run, int *status, Failure *failure) {
     return false;
   print_numbered(program);
   print_totals(program);
-  for (uint32_t i = 0; i < program->n_train; i++)
-    print_block(program, &program->train[i], train_batch(run, &program->train[i]));
-  return true;
+  bool good = true;
+  for (uint32_t i = 0; good && i < program->n_train; i++)
+    good = print_block(run, &program->train[i], failure);
+  return good;
 }

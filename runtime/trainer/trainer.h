@@ -380,6 +380,8 @@ bool call_run(Call *call, int64_t n, Failure *failure);
 // Result with this role and index, or NULL.
 const void *call_result(const Call *call, NnrtRole role, uint32_t index);
 void call_close(Call *call);
+// The functions that training with this block runs, in a new array; one model is opened for them.
+uint32_t *train_functions(const NnrtTrain *train, uint32_t *count, Failure *failure);
 bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
                 const uint32_t *functions, uint32_t count, Failure *failure);
 
@@ -490,6 +492,8 @@ void progress_log(Progress *progress, int64_t step, const Figures *figures);
 bool progress_epoch(Progress *progress, int64_t epoch, int64_t step, const Figures *figures,
                     const Figures *validation, Failure *failure);
 // A text that was drawn into the file `path`.
+// The bytes that a block has allocated for values and scratch (JSON only).
+void progress_memory(const Progress *progress, int64_t batch, int64_t arena);
 void progress_text(Progress *progress, const char *path, const char *text);
 void progress_clear_bar(Progress *progress);
 bool progress_finish(Progress *progress, Failure *failure);

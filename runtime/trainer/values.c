@@ -91,6 +91,25 @@ void values_clear_slots(Values *values, const NnrtTrain *train) {
   }
 }
 
+uint32_t *train_functions(const NnrtTrain *train, uint32_t *count, Failure *failure) {
+  const uint32_t maybe[] = {train->eval, train->stop, train->figures};
+  uint32_t *function = calloc(2 * train->n_step + train->n_draw + 3, sizeof *function), n = 0;
+  for (uint32_t i = 0; function && i < train->n_step; i++) {
+    function[n++] = train->step[i].step;
+    if (train->accumulate > 1)
+      function[n++] = train->step[i].part;
+  }
+  for (uint32_t i = 0; function && i < 3; i++)
+    if (maybe[i] != NNRT_NONE)
+      function[n++] = maybe[i];
+  for (uint32_t i = 0; function && i < train->n_draw; i++)
+    function[n++] = train->draw[i].function;
+  *count = n;
+  if (!function)
+    failf(failure, "not enough memory");
+  return function;
+}
+
 bool model_open(NnrtModel **model, const NnrtProgram *program, NnrtPool *pool, int64_t max_n,
                 const uint32_t *functions, uint32_t count, Failure *failure) {
   *model = NULL;
