@@ -305,6 +305,7 @@ static bool run_epoch(Trainer *t, Failure *failure) {
   Shuffle all = shuffle_make(t->rows.rows, t->seed, t->epoch), *shuffle = t->by_rows ? NULL : &all;
   int64_t rows = epoch_rows(t);
   begin_epoch(t);
+  pictures_waited(&t->rows);
   for (int64_t first = 0; first < rows && !enough_steps(t); first += t->batch) {
     int64_t n = rows - first < t->batch ? rows - first : t->batch;
     set_fresh(t, first == 0);
@@ -323,6 +324,7 @@ static bool run_epoch(Trainer *t, Failure *failure) {
       return false;
     progress_step(t->progress, t->epoch, first / t->batch + 1, t->step, &t->epoch_figures);
   }
+  t->progress->waited = pictures_waited(&t->rows);
   return true;
 }
 
@@ -330,6 +332,7 @@ static bool run_epoch(Trainer *t, Failure *failure) {
 static bool run_steps_without_data(Trainer *t, Failure *failure) {
   int64_t stretch = t->log_every > 0 ? t->steps : (t->steps + 9) / 10;
   begin_epoch(t);
+  t->progress->waited = -1;
   for (int64_t i = 0; i < stretch && !enough_steps(t); i++) {
     for (uint32_t k = 0; k < t->train->n_step; k++)
       call_number_rows(&t->step_call[k], t->step * t->batch, t->batch);

@@ -31,6 +31,7 @@ struct Pictures {
   Shuffle shuffle;
   bool shuffled;
   int64_t base, end, next;
+  double waited; // seconds in pictures_prepare since pictures_waited
 };
 
 static int64_t row_at(const Pictures *p, int64_t position) {
@@ -198,6 +199,7 @@ static void forget(Pictures *p, int64_t before) {
 
 bool pictures_prepare(Pictures *p, const Split *split, const Shuffle *shuffle, int64_t first,
                       int64_t n, Failure *failure) {
+  double start = seconds_now();
   pthread_mutex_lock(&p->lock);
   bool same = p->store && same_order(p, split, shuffle) && first >= p->base &&
               (n <= p->batch || !is_ring(p));
@@ -226,7 +228,20 @@ bool pictures_prepare(Pictures *p, const Split *split, const Shuffle *shuffle, i
       good =
           failf(failure, "%s", p->why[row_at(p, i)] ? p->why[row_at(p, i)] : "not enough memory");
   pthread_mutex_unlock(&p->lock);
+  p->waited += seconds_now() - start;
   return good;
+}
+
+double pictures_waited(const Split *split) {
+  double waited = -1;
+  for (uint32_t i = 0; split->table && i < split->table->n_column; i++) {
+    Pictures *p = split->table->column[i].pictures;
+    if (!p)
+      continue;
+    waited = (waited < 0 ? 0 : waited) + p->waited;
+    p->waited = 0;
+  }
+  return waited;
 }
 
 bool pictures_has(Pictures *p, int64_t row, Failure *failure) {

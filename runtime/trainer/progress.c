@@ -174,7 +174,10 @@ static void print_epoch(Progress *progress, int64_t epoch, int64_t step, const F
     put_json_figures(&line, figures, "");
     if (validation)
       put_json_figures(&line, validation, "val_");
-    string_printf(&line, ",\"seconds\":%.3f}", seconds);
+    string_printf(&line, ",\"seconds\":%.3f", seconds);
+    if (progress->waited >= 0)
+      string_printf(&line, ",\"waited\":%.3f", progress->waited);
+    string_put(&line, "}");
   } else {
     put_place(&line, progress, epoch);
     put_figures(&line, figures, "");
@@ -182,6 +185,11 @@ static void print_epoch(Progress *progress, int64_t epoch, int64_t step, const F
       put_figures(&line, validation, "val_");
     string_put(&line, "  ");
     put_duration(&line, seconds);
+    if (progress->waited > 0.1 && progress->waited > 0.1 * seconds) {
+      string_put(&line, " (");
+      put_duration(&line, progress->waited);
+      string_put(&line, " of it waiting for pictures)");
+    }
   }
   print_line(progress, &line);
 }

@@ -372,6 +372,8 @@ Pictures *pictures_open(const ClassFiles *files, const NnrtColumn *column, Failu
 void pictures_close(Pictures *pictures);
 bool pictures_prepare(Pictures *pictures, const Split *split, const Shuffle *shuffle, int64_t first,
                       int64_t n, Failure *failure);
+// Seconds that the loop waited for pictures of these rows since the last call; < 0: none in them.
+double pictures_waited(const Split *split);
 // false: it can't be read; failure says why, the first time.
 bool pictures_has(Pictures *pictures, int64_t row, Failure *failure);
 const uint8_t *pictures_row(const Pictures *pictures, int64_t row);
@@ -475,6 +477,7 @@ typedef struct {
   LogForm log; // never LOG_AUTO
   int64_t epochs, steps, steps_per_epoch;
   double started, epoch_started, drawn; // seconds
+  double waited;                        // of this epoch, for pictures; < 0: there are none
   bool bar_shown;
   bool quiet; // in a fold: its result is printed at its end
   const char *history_path;

@@ -110,6 +110,8 @@ for what in 'x-cut.png: the PNG is damaged' 'x-empty.jpg: is empty' 'x-text.png:
   'x-cut.jpg: the JPEG is damaged' 'x-head.jpg: the JPEG is damaged' 'x-huge.png: ' '(6 so far)'; do
   holds "broken: $what" "$trained" "$what"
 done
+equal "how long training waits for pictures" "$(run some --log json 2> /dev/null |
+  sed -n 's/.*"seconds":\([0-9.]*\),"waited":\([0-9.]*\)}.*/\1 \2/p' | awk '$2 <= $1 { n++ } END { print n }')" 2
 equal "rows keep their numbers" "$(run some predict --block P --log json 2> /dev/null | tail -1)" '{"row":5,"P":100}'
 holds "strict fails the run" "$(run some predict --block S)" "error: bad/a/x-cut"
 holds "nothing but broken pictures is an error" "$(run some predict --block W)" "none of 6 pictures can be read"
