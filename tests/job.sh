@@ -33,6 +33,10 @@ shape() {
 roundtrip() {
   for stage in ir batch simplify grad cse layout fuse schedule; do
     if ! $NNC "$path" --emit=$stage > "$work.$stage.ir" 2> "$work.err"; then
+      if [ -z "$NN_DATA" ] && grep -q 'error\[file-needed\]' "$work.err"; then
+        echo "SKIP $name: what it needs while compiling is not in NN_DATA"
+        return
+      fi
       fail "$name $stage" "$(head -3 "$work.err" | tr '\n' ' ')"
     elif ! $NNC opt "$work.$stage.ir" > "$work.again.ir" 2>&1; then
       fail "$name $stage" "can't be read back: $(head -3 "$work.again.ir" | tr '\n' ' ')"

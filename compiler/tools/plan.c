@@ -41,7 +41,7 @@ static void put_launch(Text *out, const NnrtFunction *f, const NnrtLaunch *l, in
 }
 
 static void put_buffer(Text *out, const NnrtFunction *f, uint32_t i, int64_t n, int64_t offset) {
-  static const char *const kinds[] = {"arena", "argument", "result", "constant"};
+  static const char *const kinds[] = {"arena", "argument", "result", "constant", "slice"};
   const NnrtBuffer *b = &f->buffer[i];
   text_printf(out, "  %-28s %-8s", buffer_name(out->arena, f, i), kinds[b->kind]);
   put_quantity(out, " bytes ", (double)(b->fixed + b->per_n * n), "");
@@ -49,6 +49,8 @@ static void put_buffer(Text *out, const NnrtFunction *f, uint32_t i, int64_t n, 
     put_quantity(out, " at ", (double)offset, "");
     text_printf(out, ", phases %u..%u", b->first, b->last);
   }
+  if (b->kind == NNRT_SLICE)
+    text_printf(out, " of %s", buffer_name(out->arena, f, b->index));
   if (b->alias != NNRT_NONE)
     text_printf(out, ", in place of %s", buffer_name(out->arena, f, b->alias));
   text_put(out, "\n");

@@ -16,3 +16,8 @@ awk '/rows:/ { rows = $3 } / peak / { gsub(",", ""); peak = $2; most = 0 }
     end = at + int((n + 63) / 64) * 64 + 64; if (end > most) most = end }
   /^$/ { if (most == peak && peak > 0) print "PASS cli/plan peak for " rows
          else print "FAIL cli/plan peak for " rows ": " peak ", the last buffer ends at " most }' "$got"
+
+# In a loop, a piece of a sequence is a slice of the whole one.
+loop=tests/count/an-lstm-has-one-product-for-all-inputs-and-one-for-each-weight.nn
+slices=$("$NNC" $loop --emit=plan | grep -cE '^  [^ ]+ +slice    bytes [0-9,]+ of [^ ]+$')
+if [ "$slices" -gt 0 ]; then echo "PASS cli/plan slices"; else echo "FAIL cli/plan slices: none"; fi
