@@ -13,7 +13,7 @@ enum { NOT_READ, IN_WORK, READ, BROKEN, MISFIT };
 
 struct Pictures {
   const ClassFiles *files;
-  const NnrtColumn *column;
+  NnrtColumn column; // a copy: the threads outlive what opened them
   Picture shape;
   size_t size; // bytes of one
   uint8_t *store;
@@ -62,7 +62,7 @@ static void read_one(Pictures *p, int64_t row, int64_t slot) {
   to.at = p->store + (size_t)slot * p->size;
   pthread_mutex_unlock(&p->lock);
   bool fits = true;
-  bool good = picture_read(p->files->path[row], p->column, &to, &fits, &failure);
+  bool good = picture_read(p->files->path[row], &p->column, &to, &fits, &failure);
   pthread_mutex_lock(&p->lock);
   p->slot[row] = slot;
   p->state[row] = good ? READ : fits ? BROKEN : MISFIT;
@@ -95,7 +95,7 @@ Pictures *pictures_open(const ClassFiles *files, const NnrtColumn *column, Failu
     failf(failure, "not enough memory for pictures");
     return NULL;
   }
-  *p = (Pictures){.files = files, .column = column};
+  *p = (Pictures){.files = files, .column = *column};
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->work, NULL);
   pthread_cond_init(&p->done, NULL);
