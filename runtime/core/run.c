@@ -21,7 +21,7 @@ static const double grain_seconds = 1.0e-6, flops_per_second = 60e9, bytes_per_s
 // other processes may want the CPUs, and a barrier then waits for the scheduler. Both are tried for
 // a few runs, at intervals that grow while the answer stays. (The results are the same bits either
 // way.)
-enum { TRIAL = 32, SETTLED = 1024, LONG_SETTLED = 16 * SETTLED };
+enum { TRIAL = 32, SETTLED = 128, LONG_SETTLED = 128 * SETTLED };
 static const double long_run = 1e-3; // seconds: not worth trying
 typedef struct {
   bool alone;                 // the way in use
