@@ -259,6 +259,10 @@ bool bind_arguments(Elab *e, Scope *into, const Node *decl, NodeList params, Arg
       if (later[i] != (pass == 1))
         continue;
       Node *param = params.at[i];
+      if (!of[i] && !param->a) { // an input stands in the place of a setting: that is the error
+        ok = false;
+        continue;
+      }
       Val v = bind_one(e, into, decl, param, of[i], span, settings);
       ok &= v.kind != V_ERROR;
       if (v.kind == V_TENSOR && v.config) // initialisers read it in another function

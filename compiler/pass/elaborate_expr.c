@@ -259,6 +259,10 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span) {
   }
   Diagnostic *d = elab_error(e, span, "wrong-type", "a tensor is wanted, found %s", val_text(e, v));
   note_uncalled(e, d, v, span);
+  if (v.kind == V_TUPLE)
+    diag_note(e->s, d, (Span){0},
+              "x[0] is the first of them, `let (a, b) = ...` names each; a loop gives its carries, "
+              "then what was yielded");
   if (v.kind == V_DATA)
     diag_note(e->s, d, (Span){0},
               "data are named after `on`; how many rows there are is a figure: `report rows = "
