@@ -315,19 +315,6 @@ static Value *spread_mean(Value *v, const Attr *axes) {
   return mean_of(spread->arg[0], axes);
 }
 
-enum { MOST_ADDENDS = 8 };
-
-// What v is the sum of; those past the last place stay sums. -> how many
-static uint32_t addends_of(Value *v, Value **addend, uint32_t n) {
-  Inst *add = def_of(v, OP_add);
-  if (!add || n + 2 > MOST_ADDENDS) {
-    addend[n] = v;
-    return n + 1;
-  }
-  n = addends_of(add->arg[0], addend, n);
-  return n + 1 > MOST_ADDENDS ? n : addends_of(add->arg[1], addend, n);
-}
-
 // Is v the mean of -x, or x that of -v, spread?
 static bool cancel(Value *x, Value *v, const Attr *axes) {
   Value *of = spread_mean(v, axes);
@@ -337,19 +324,37 @@ static bool cancel(Value *x, Value *v, const Attr *axes) {
 
 static bool sums_to_zero(Value *v, const Attr *axes, int depth);
 
+enum { MOST_ADDENDS = 8 };
+
+typedef struct {
+  const Attr *axes;
+  int depth;
+  uint32_t n, n_rest; // addends so far; those of them that don't sum to zero by themselves
+  Value *rest[2];
+} Addends;
+
+// False: too many to look at, or more than two are left.
+static bool take_addends(Addends *a, Value *v) {
+  Inst *add = def_of(v, OP_add);
+  if (add)
+    return take_addends(a, add->arg[0]) && take_addends(a, add->arg[1]);
+  if (a->n++ == MOST_ADDENDS)
+    return false;
+  if (sums_to_zero(v, a->axes, a->depth))
+    return true;
+  if (a->n_rest == 2)
+    return false;
+  a->rest[a->n_rest++] = v;
+  return true;
+}
+
 // Of those that don't sum to zero by themselves one has to be the mean of the other's negative.
 static bool add_up_to_zero(Value *sum, const Attr *axes, int depth) {
-  Value *addend[MOST_ADDENDS + 1], *rest[2];
-  uint32_t n = addends_of(sum, addend, 0), left = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    if (sums_to_zero(addend[i], axes, depth))
-      continue;
-    if (left == 2)
-      return false;
-    rest[left++] = addend[i];
-  }
-  return left == 0 ||
-         (left == 2 && (cancel(rest[0], rest[1], axes) || cancel(rest[1], rest[0], axes)));
+  Addends a = {.axes = axes, .depth = depth};
+  if (!take_addends(&a, sum))
+    return false;
+  return a.n_rest == 0 || (a.n_rest == 2 && (cancel(a.rest[0], a.rest[1], axes) ||
+                                             cancel(a.rest[1], a.rest[0], axes)));
 }
 
 // Is the sum of v over these axes 0, but for rounding: a combination of x - mean x?
