@@ -18,7 +18,7 @@ below() { awk -v x="$1" -v y="$2" 'BEGIN { exit !(x != "" && x + 0 < y + 0) }'; 
 holds() { case $2 in "<"*) below "$1" "${2#<}" ;; *) at_least "$1" "$2" ;; esac }
 
 # example PATH PARAMETERS SPLIT METRIC SHORT_BOUND "SHORT FLAGS" FULL_BOUND ["FLAGS OF NNC"]
-# A bound is the least that is wanted, or "<x"; an untrained network misses it. SHORT FLAGS "-": only make check-full trains it.
+# A bound is the least that is wanted, or "<x"; an untrained network misses it (looked at up to b3). SHORT FLAGS "-": only make check-full trains it.
 example() {
   path=examples/$1.nn parameters=$2 split=$3 metric=$4 bound=$5 flags=$6
   name=${1##*/} exe=$work/${1##*/}
