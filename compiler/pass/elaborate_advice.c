@@ -215,8 +215,7 @@ const char *fit_advice(Elab *e, const Node *type, Val v, const Fit *fit) {
   return "one whole number is wanted, known when compiling";
 }
 
-// ---- how something is called
-// ----------------------------------------------------------------------
+// ---- how something is called -------------------------------------------------------------------
 
 static void put_required(Text *out, NodeList params) {
   uint32_t n = 0;
