@@ -244,7 +244,9 @@ Value *elab_tensor(Elab *e, Val v, const Type *want, Span span);
 // A compile-time number; false after an error that names `what`.
 bool elab_int(Elab *e, Val v, const char *what, Span span, int64_t *out);
 bool elab_number(Elab *e, Val v, const char *what, Span span, double *out);
-Type elab_type(Elab *e, Scope *scope, Node *type); // a fully concrete type; reports otherwise
+// A fully concrete type. False otherwise, which has been reported, here or where its const is
+// wrong.
+bool elab_type(Elab *e, Scope *scope, Node *type, Type *out);
 // Which axes of a value of this written type are a literal 1 (Val.ones); `ones`: of the value
 // before.
 uint8_t literal_ones(const Node *type, const Type *actual, uint8_t ones);

@@ -32,12 +32,6 @@ static bool is_open(const DataInfo *data, const Node *type) {
   return false;
 }
 
-static bool field_type(Elab *e, DataInfo *data, Node *type, Type *out) {
-  uint32_t errors = e->s->n_error;
-  *out = elab_type(e, data->scope, type);
-  return e->s->n_error == errors;
-}
-
 // What is wrong with one field is said here, once; the others go on.
 static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, Node *value) {
   Field f = {.node = node, .scope = data->scope, .name = name, .draws = name};
@@ -54,7 +48,7 @@ static Field make_field(Elab *e, DataInfo *data, Node *node, const char *name, N
                   : "say where it comes from: `%s: ... = row[0]`",
               name);
   }
-  f.bad = !value || (f.typed && !field_type(e, data, node->type, &f.type));
+  f.bad = !value || (f.typed && !elab_type(e, data->scope, node->type, &f.type));
   return f;
 }
 

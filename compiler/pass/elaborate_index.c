@@ -318,14 +318,35 @@ Val index_expr(Elab *e, Scope *scope, Node *node, const Type *want) {
 
 enum { MOST_LISTED = 12 }; // parts, in a message
 
+// What stands in ( ) after `member`: "" where it isn't called, NULL: too long to repeat.
+static const char *written_arguments(Elab *e, const Node *member) {
+  uint32_t start = member->span.end;
+  const char *text = e->s->source.at[member->span.file].text;
+  if (text[start] != '(')
+    return "";
+  uint32_t end = start;
+  int depth = 0;
+  do {
+    depth += (text[end] == '(') - (text[end] == ')');
+    end++;
+  } while (depth && text[end]);
+  return short_source(e, (Span){member->span.file, start + 1, end - 1});
+}
+
+// x.mean(axis = 0): mean(x, axis = 0)
+static const char *no_methods(Elab *e, const Node *member) {
+  const char *x = short_source(e, member->a->span), *rest = written_arguments(e, member);
+  return arena_printf(e->s->perm, "there are no methods, only functions: %s(%s%s%s)", member->name,
+                      x ? x : "x", !rest || *rest ? ", " : "", rest ? rest : "...");
+}
+
 static Val no_member(Elab *e, Node *node, const char *of, const char *const *names, uint32_t n) {
   Diagnostic *d =
       elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`", of, node->name);
   const char *near = nearest_name(node->name, names, n);
-  const char *advice = foreign_name(node->name), *written = short_source(e, node->a->span);
+  const char *advice = foreign_name(node->name);
   if (!near && !advice && builtin_find(e, node->name))
-    advice = arena_printf(e->s->perm, "there are no methods, only functions: %s(%s)", node->name,
-                          written ? written : "x");
+    advice = no_methods(e, node);
   Text list = {.arena = e->s->perm};
   for (uint32_t i = 0; i < n && n <= MOST_LISTED; i++)
     text_printf(&list, "%s%s", i ? ", " : "", names[i]);
@@ -415,10 +436,9 @@ static Val member_of_module(Elab *e, Node *node, Scope *module) {
 static void no_method(Elab *e, Scope *scope, Node *node, Val base) {
   Diagnostic *d = elab_error(e, node->name_span, "unknown-name", "%s has no part `%s`",
                              val_text(e, base), node->name);
-  const char *advice = foreign_name(node->name), *written = short_source(e, node->a->span);
+  const char *advice = foreign_name(node->name);
   if (scope_find(scope, node->name) || builtin_find(e, node->name))
-    diag_note(e->s, d, (Span){0}, "there are no methods, only functions: %s(%s)", node->name,
-              written ? written : "x");
+    diag_note(e->s, d, (Span){0}, "%s", no_methods(e, node));
   else if (advice)
     diag_note(e->s, d, (Span){0}, "%s", advice);
   else

@@ -282,9 +282,8 @@ static Param *declare(Elab *e, Scope *scope, Node *binding, bool state) {
               state ? "state" : "param", name, node_source(e, binding->b));
     return NULL;
   }
-  uint32_t errors = e->s->n_error;
-  Type type = elab_type(e, scope, binding->type);
-  if (e->s->n_error > errors || !has_shape(e, binding->type, state))
+  Type type;
+  if (!elab_type(e, scope, binding->type, &type) || !has_shape(e, binding->type, state))
     return NULL;
   if (type.elem != TY_F32 && !state) {
     Diagnostic *d = elab_error(e, binding->type->span, "wrong-type",

@@ -102,7 +102,9 @@ static Val make_state(Elab *e, Scope *scope, Node *binding, void *ctx) {
               (Span){0}, "one after the other: state m = zeros, v = zeros");
     return val_error();
   }
-  Type type = binding->type ? elab_type(e, scope, binding->type) : u->param->type;
+  Type type = u->param->type;
+  if (binding->type && !elab_type(e, scope, binding->type, &type))
+    return val_error();
   Val first = elab_fit(e, elab_expr(e, scope, binding->b, &type), &type, binding->b->span,
                        format(e, "the state `%s`", binding->a->name), binding->span);
   Value *x = elab_tensor(e, first, &type, binding->b->span);

@@ -37,9 +37,8 @@ static bool add_parameter(Elab *e, Predict *p, Scope *scope, Node *param, uint32
     diag_note(e->s, d, (Span){0}, "`predict P(x: f32[2]) { ... }`");
     return false;
   }
-  uint32_t errors = e->s->n_error;
-  Type type = elab_type(e, scope, param->type);
-  if (e->s->n_error != errors)
+  Type type;
+  if (!elab_type(e, scope, param->type, &type))
     return false;
   NnrtColumn c = {.name = param->name,
                   .type = nnrt_type(&type),

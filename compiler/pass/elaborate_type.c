@@ -196,6 +196,18 @@ static const Node *unbound_name(Scope *scope, const Node *d) {
   return found;
 }
 
+// Whether it names a constant that is wrong itself: reported there.
+static bool names_error(Elab *e, Scope *scope, const Node *d) {
+  if (d->kind == N_NAME) {
+    Entry *n = scope_find(scope, d->name);
+    return n && (!n->make || n->constant) && entry_value(e, n).kind == V_ERROR;
+  }
+  bool found = (d->a && names_error(e, scope, d->a)) || (d->b && names_error(e, scope, d->b));
+  for (uint32_t i = 0; !found && i < d->list.n; i++)
+    found = names_error(e, scope, d->list.at[i]);
+  return found;
+}
+
 // A name like this one that stands for a whole number.
 static const char *near_dimension(Elab *e, Scope *scope, const char *name) {
   BUF(const char *) names = {0};
@@ -213,6 +225,8 @@ static void unknown_dim(Elab *e, Scope *scope, Node *d) {
     elab_int(e, found->val, "a dimension", d->span, &n_config);
     return;
   }
+  if (names_error(e, scope, d))
+    return;
   const Node *unbound = d->kind == N_NAME ? NULL : unbound_name(scope, d);
   if (d->kind != N_NAME || found) {
     Diagnostic *diag =
@@ -236,13 +250,12 @@ static void unknown_dim(Elab *e, Scope *scope, Node *d) {
               d->name, d->name);
 }
 
-Type elab_type(Elab *e, Scope *scope, Node *type) {
-  Type out;
+bool elab_type(Elab *e, Scope *scope, Node *type, Type *out) {
   uint32_t errors = e->s->n_error;
-  if (type_known(e, scope, type, &out))
-    return out;
+  if (type_known(e, scope, type, out))
+    return true;
   if (e->s->n_error > errors)
-    return out;
+    return false;
   Dim dim;
   for (uint32_t i = 0; type->kind == N_TYPE && i < type->list.n; i++) {
     Node *d = type->list.at[i];
@@ -253,14 +266,14 @@ Type elab_type(Elab *e, Scope *scope, Node *type) {
           (Span){0},
           "a number, a const or a variable of the input's type: f32[4, n]; `_` and `..` stand "
           "in the types of inputs");
-      return out;
+      return false;
     }
     if (!dim_known(e, scope, d, &dim)) {
       unknown_dim(e, scope, d);
-      return out;
+      return false;
     }
     if (dim < 1)
-      return out; // said already, perhaps of another place with the same size
+      return false; // said already, perhaps of another place with the same size
   }
   if (type->kind == N_TYPE && type->a && type->a->kind != N_HOLE &&
       !dim_known(e, scope, type->a, &dim))
@@ -271,7 +284,7 @@ Type elab_type(Elab *e, Scope *scope, Node *type) {
                                node_source(e, type));
     diag_note(e->s, d, (Span){0}, "f32 is a number, index<10> a label of ten, f32[4] a vector");
   }
-  return out;
+  return false;
 }
 
 // ---- unification ------------------------------------------------------------------------------
