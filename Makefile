@@ -169,14 +169,17 @@ bench-kernels: $(BUILD)/tests/bench/products
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $<
 # Needs libdnnl-dev. Tiles are constants of the kernels that are measured: printed first.
 SHAPES =
-$(BUILD)/tests/bench/tiles: tests/bench/convolutions.c runtime/include/nnrt_direct.h
+CONV_BENCH = tests/bench/convolutions
+$(BUILD)/tests/bench/tiles: $(CONV_BENCH)/tiles.c $(CONV_BENCH)/shapes.h runtime/include/nnrt_direct.h
 	@mkdir -p $(@D)
-	$(call SHORT,cc $@)$(CC) -DTILES -Iruntime/include $< -o $@
+	$(call SHORT,cc $@)$(CC) -Iruntime/include $< -o $@
 $(BUILD)/tests/bench/tiles.h: $(BUILD)/tests/bench/tiles FORCE
 	@$< $(SHAPES) > $@.new && { cmp -s $@.new $@ || cp $@.new $@; }
-$(BUILD)/tests/bench/convolutions: tests/bench/convolutions.c $(BUILD)/tests/bench/tiles.h tests/bench/measure.h \
-  $(KERNELS) $(wildcard runtime/kernels/*.h)
-	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -DLATE=KERNEL -march=native $< -o $@ -ldnnl -lm
+$(BUILD)/tests/bench/convolutions-%.o: $(CONV_BENCH)/%.c $(wildcard $(CONV_BENCH)/*.h) $(BUILD)/tests/bench/tiles.h \
+  tests/bench/measure.h $(KERNELS) $(wildcard runtime/kernels/*.h)
+	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -DLATE=KERNEL -march=native -c $< -o $@
+$(BUILD)/tests/bench/convolutions: $(foreach f,table direct filter product,$(BUILD)/tests/bench/convolutions-$f.o)
+	$(CC) $^ -o $@ -ldnnl -lm
 bench-convolutions: $(BUILD)/tests/bench/convolutions
 	OMP_NUM_THREADS=1 $<
 .PHONY: bench-kernels bench-convolutions FORCE

@@ -1,5 +1,5 @@
-// What the benchmarks of kernels share: the clock of this thread (others may want the core), random
-// operands, the FMA peak measured in the same run.
+// What the benchmarks of kernels share: the clock, random operands, the FMA peak measured in the
+// same run.
 #ifndef MEASURE_H
 #define MEASURE_H
 
@@ -11,7 +11,7 @@
 
 static inline double now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
