@@ -80,22 +80,37 @@ Val draw_op(Elab *e, int op, Op elementwise, const Val *arg, uint32_t n, Span sp
 
 // ---- settings of a draw: uniform(-1, 1), integers(0, 9), bernoulli(0.8) -----------------------
 
-static bool wants_settings(const char *name, uint32_t *least, uint32_t *most) {
-  static const struct {
-    const char *name;
-    uint32_t least, most;
-  } table[] = {{"uniform", 0, 2}, {"normal", 0, 2}, {"bernoulli", 1, 1}, {"integers", 2, 2}};
+typedef struct {
+  const char *name;
+  uint32_t least, most;
+  const char *takes, *example;
+} Settings;
+
+static const Settings *settings_of(const char *draw) {
+  static const Settings table[] = {
+      {"uniform", 0, 2, "nothing, or the two ends", "uniform(-1, 1)"},
+      {"normal", 0, 2, "nothing, or mean and deviation", "normal(0, 0.1)"},
+      {"bernoulli", 1, 1, "one number, the probability of 1", "bernoulli(0.8)"},
+      {"integers", 2, 2, "two whole numbers, the least and the greatest", "integers(0, 9)"}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(table[i].name, name) == 0)
-      return *least = table[i].least, *most = table[i].most, true;
-  return false;
+    if (strcmp(table[i].name, draw) == 0)
+      return &table[i];
+  return NULL;
+}
+
+static Val wrong_settings(Elab *e, const Settings *t, uint32_t n, Span span) {
+  Diagnostic *d = elab_error(e, span, "wrong-arguments", "`%s` takes %s, found %u argument%s",
+                             t->name, t->takes, n, n == 1 ? "" : "s");
+  diag_note(e->s, d, (Span){0}, "%s; how many are drawn stands in [ ]: %s[3]", t->example,
+            t->least ? t->example : t->name);
+  return val_error();
 }
 
 Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *want) {
   (void)want;
-  uint32_t least, most;
   const char *name = leaf.draw->draw;
-  if (!name || leaf.draw->n || !wants_settings(name, &least, &most)) {
+  const Settings *takes = name && !leaf.draw->n ? settings_of(name) : NULL;
+  if (!takes) {
     Diagnostic *d =
         elab_error(e, span, "not-callable", "%s can't be called", name ? name : val_text(e, leaf));
     if (name)
@@ -105,22 +120,8 @@ Val draw_call(Elab *e, Val leaf, Arg *arg, uint32_t n, Span span, const Type *wa
   bool named = false;
   for (uint32_t i = 0; i < n; i++)
     named |= arg[i].name != NULL;
-  if (n < least || n > most || named || (most == 2 && n == 1)) {
-    Diagnostic *d =
-        elab_error(e, span, "wrong-arguments", "`%s` takes %s, found %u argument%s", name,
-                   most == 1      ? "one number, the probability of 1"
-                   : least == 2   ? "two whole numbers, the least and the greatest"
-                   : *name == 'u' ? "nothing, or the two ends"
-                                  : "nothing, or mean and deviation",
-                   n, n == 1 ? "" : "s");
-    diag_note(e->s, d, (Span){0}, "%s; how many are drawn stands in [ ]: %s[3]",
-              most == 1      ? "bernoulli(0.8)"
-              : least == 2   ? "integers(0, 9)"
-              : *name == 'u' ? "uniform(-1, 1)"
-                             : "normal(0, 0.1)",
-              name);
-    return val_error();
-  }
+  if (n < takes->least || n > takes->most || named || (takes->most == 2 && n == 1))
+    return wrong_settings(e, takes, n, span);
   Shapeless s = *leaf.draw;
   s.arg = arena_array(e->s->perm, Val, 2);
   for (uint32_t i = 0; i < n; i++) {
@@ -191,6 +192,9 @@ static Val make_draw(Elab *e, const Shapeless *s, const Type *type) {
   f32.batched = false;
   if (is_constant_draw(s->draw))
     return made(ir_const(building(e), *type, s->draw[0] == 'o'));
+  const Settings *takes = settings_of(s->draw);
+  if (s->n < takes->least)
+    return wrong_settings(e, takes, s->n, span);
   if (strcmp(s->draw, "integers") == 0)
     return make_integers(e, s, type);
   if (strcmp(s->draw, "bernoulli") == 0) {
