@@ -253,8 +253,8 @@ void *allocate(int64_t count, size_t item, const char *what, Failure *failure) {
   void *at = NULL;
   if (count < 0 || __builtin_mul_overflow((size_t)count, item, &size) ||
       size > PTRDIFF_MAX - 2 * HUGE_PAGE ||
-      !(at = aligned_alloc(size < LARGE ? NNRT_ALIGN : HUGE_PAGE,
-                           (size + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN))) {
+      posix_memalign(&at, size < LARGE ? NNRT_ALIGN : HUGE_PAGE,
+                     (size + 2 * NNRT_ALIGN - 1) / NNRT_ALIGN * NNRT_ALIGN) != 0) {
     failf(failure, "not enough memory for %s (%lld x %zu bytes)", what, (long long)count, item);
     return NULL;
   }
