@@ -15,7 +15,8 @@ typedef struct {
 enum {
   NNRT_GEMM_TALL = 64,        // rows an example from which on a product is tall,
   NNRT_GEMM_KEPT = 64 * 1024, // if B has no more elements: it stays in the L2 cache
-  NNRT_GEMM_DEEP = 64,        // terms an example from which on the sum over them is deep
+  NNRT_GEMM_DEEP = 64,        // terms an example from which on the sum over them is deep,
+  NNRT_GEMM_PIECE = 256,      // so many of them are taken at a time
 };
 
 // Many rows, few columns and terms, as pixels times a filter of one: a tile has all columns, so
@@ -33,7 +34,9 @@ static inline bool nnrt_gemm_deep(int64_t M, int64_t N, int64_t K) {
 // sum of both sides. Batches of few terms need little room.
 static inline int64_t nnrt_gemm_depth(int64_t M, int64_t N, int64_t K) {
   enum { MOST = 2048, FEW = 512 };
-  if (nnrt_gemm_deep(M, N, K) || (K < 0 && K > -16))
+  if (nnrt_gemm_deep(M, N, K))
+    return NNRT_GEMM_PIECE;
+  if (K < 0 && K > -16)
     return FEW;
   return K == 0 ? 1 : K > 0 && K < MOST ? K : MOST;
 }

@@ -32,7 +32,8 @@ enum {
   FAR_COLUMNS = 1024,
 };
 
-// What the next tile reads and this one writes is asked for meanwhile: a bit with each term.
+// What the next tile reads and this one writes is asked for meanwhile: a bit with each term. Of a
+// deep sum, what the next piece reads: A and B (`write`), of each a line of every row.
 typedef struct {
   const char *read, *write;
   int64_t read_step, write_step; // bytes
@@ -43,12 +44,15 @@ typedef struct {
   int64_t a_m, a_k;
   const float *b; // B[k, n] = b[k*b_k + n]; packed: strip by strip, b_k = STRIP
   int64_t b_k;
-  bool packed;          // B; a constant,
-  bool flows, apart;    // and what is asked for early: see Fetch; terms that lie apart in memory
-  bool far;             // one row, and a B that comes from memory
-  int64_t room;         // terms of a packed strip
-  int64_t K;            // terms of this piece
-  bool first;           // else go on from the sums in `sum`
+  bool packed;       // B; a constant,
+  bool flows, apart; // and what is asked for early: see Fetch; terms that lie apart in memory,
+  bool deep;         // and of the next piece
+  bool far;          // one row, and a B that comes from memory
+  int64_t room;      // terms of a packed strip
+  int64_t K;         // terms of this piece
+  bool first;        // else go on from the sums in `sum`
+  const float *next_a, *next_b; // deep: what the next piece begins with
+  int64_t cols;
   float *sum;           // the tile's sums
   int64_t ld;           // of sum
   int64_t M, tile_rows; // constants that tell whether rows can be left over
@@ -77,9 +81,12 @@ LATE void block(const Block *p, Fetch *fetch, int mr, int nr, int64_t m, int64_t
       __builtin_prefetch(b + AHEAD * p->b_k);
       __builtin_prefetch(b + AHEAD * p->b_k + LANES * (nr - 1));
     }
-    if (p->flows) {
+    if (p->flows || p->deep) {
       __builtin_prefetch(read, 0, 2);
-      __builtin_prefetch(write, 1);
+      if (p->deep)
+        __builtin_prefetch(write, 0, 2);
+      else
+        __builtin_prefetch(write, 1);
       read += fetch->read_step;
       write += fetch->write_step;
     }
@@ -94,12 +101,22 @@ LATE void block(const Block *p, Fetch *fetch, int mr, int nr, int64_t m, int64_t
   ROWS(END)
 }
 
+// The lines of the next piece that are asked for while the block at row m is made.
+KERNEL Fetch fetch_piece(const Block *p, int64_t m, int mr) {
+  int64_t at = m / mr * LANES, row = sizeof(float);
+  return (Fetch){(const char *)(p->next_a + at % p->tile_rows),
+                 (const char *)(p->next_b + at % p->cols), p->a_k * row, p->b_k * row};
+}
+
 // All rows of one column strip of nr vectors: blocks of full height, then 8, 4, 2, 1.
 KERNEL void strip(const Block *p, Fetch *fetch, int nr, int64_t rows, int64_t n) {
   const int mr = GEMM_HEIGHT(nr);
   int64_t m = 0;
-  for (; m + mr <= rows; m += mr)
+  for (; m + mr <= rows; m += mr) {
+    if (p->deep)
+      *fetch = fetch_piece(p, m, mr);
     block(p, fetch, mr, nr, m, n);
+  }
   if (p->tile_rows % mr == 0 && p->M % mr == 0)
     return; // known at compile time where M is
 #define REST(h)                                                                                    \
@@ -293,6 +310,7 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
   const bool packs_a = packed && a_m == 1 && a_k != 1 && b_n == 1;
   // One column block, A row by row: each tile goes on where the one before ended.
   const bool flows = packed && col_tiles == 1 && a_k == 1 && a_m == K && K > 0 && c;
+  const bool apart = !packed && a_m == 1 && a_k != 1 && b_n == 1;
   const bool far = M == 1 && !packed && !column && K * N >= FAR; // several tiles, all terms
   const int64_t room = (depth + LANES - 1) / LANES * LANES;
   float *const scratch = args->scratch, *const panel = scratch + tile_rows * tile_cols;
@@ -313,6 +331,8 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
     float *const sum = direct ? c + (matrix * M + m0) * ldc + n0 : scratch;
     const int64_t ld = direct ? ldc : tile_cols;
     const float *at = a + matrix * a_i + m0 * a_m, *bt = b + matrix * b_i + n0 * b_n;
+    const float *next_a = a + (tile + 1) % row_tiles * tile_rows * a_m; // of the next tile
+    const float *next_b = b + (tile + 1) / row_tiles % col_tiles * tile_cols * b_n;
     Fetch fetch = {0};
     if (flows)
       fetch = fetch_of(at, K, c + (matrix * M + m0) * ldc, ldc, tile_rows, tile_cols);
@@ -325,11 +345,15 @@ EXPORT void nnrt_gemm_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, co
                  .b_k = b_k,
                  .packed = packed,
                  .flows = flows,
-                 .apart = !packed && a_m == 1 && a_k != 1 && b_n == 1,
+                 .apart = apart,
+                 .deep = apart && depth == NNRT_GEMM_PIECE,
                  .far = far,
                  .room = room,
                  .K = terms,
                  .first = k == 0,
+                 .next_a = k + depth < K ? at + (k + depth) * a_k : next_a,
+                 .next_b = k + depth < K ? bt + (k + depth) * b_k : next_b,
+                 .cols = cols,
                  .sum = sum,
                  .ld = ld,
                  .M = M,

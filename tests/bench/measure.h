@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "../../runtime/kernels/kernel.h"
@@ -20,9 +21,15 @@ static inline void fill(float *p, int64_t n) {
     p[i] = (float)(rand() % 2001 - 1000) * 1e-3f;
 }
 
-// Kernels may read 16 lanes past the end.
+// Memory as the runtime takes it: with large pages where there is much of it. Kernels may read 16
+// lanes past the end.
 static inline float *numbers(int64_t n) {
-  float *p = aligned_alloc(64, (size_t)(n * 4 + 64 + 63) / 64 * 64);
+  size_t large = (size_t)2 << 20, bytes = (size_t)n * sizeof(float) + 64;
+  size_t unit = bytes < 2 * large ? 64 : large;
+  bytes = (bytes + unit - 1) / unit * unit;
+  float *p = aligned_alloc(unit, bytes);
+  if (unit == large)
+    madvise(p, bytes, MADV_HUGEPAGE);
   fill(p, n + 16);
   return p;
 }
