@@ -5,8 +5,7 @@
 
 enum {
   ROWS_FROM = 12, // a last axis of so many elements is worth a loop of its own
-  AHEAD = 256,    // elements between a store and the line asked for: measured, as is ROWS_AHEAD
-  ROWS_AHEAD = 6,
+  AHEAD = 256,    // elements between a store and the line asked for: measured
 };
 
 static Dim count_of(const Value *v) {
@@ -115,15 +114,41 @@ typedef struct {
   LLVMValueRef row, column; // the row, and the first column of the tile
 } Place;
 
+// Lines of a weight that other cores have read in this step, too, must be taken from them before
+// they can be written, which a prefetch doesn't do, only a store: of what stands there anyway.
+// Nobody else reads them any more. All of a tile at once, they are half as dear as one by one
+// between the roots and divisions of the update.
+static void take_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
+  (void)mask;
+  Gen *g = k->g;
+  const Place *at = state;
+  LLVMValueRef row = build_mul(k, at->row, gen_i64(g, k->yield->arg[0]->type.dim[1]));
+  LLVMValueRef flat = build_add(k, row, build_add(k, at->column, i));
+  for (uint32_t a = 0; a < k->group->n_args; a++) {
+    if (k->read_only[a] || k->group->arg[a]->uses < 2 || k->group->arg[a]->type.elem != TY_F32)
+      continue;
+    LLVMValueRef line = LLVMBuildGEP2(g->b, g->f32, k->buf[a], &flat, 1, "");
+    LLVMValueRef same = LLVMBuildLoad2(g->b, g->i32, line, "");
+    LLVMSetVolatile(same, true);
+    LLVMSetVolatile(LLVMBuildStore(g->b, same, line), true);
+  }
+}
+
 static void block_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   const Place *at = state;
   LLVMValueRef column = build_add(k, at->column, i);
-  int64_t width = k->yield->arg[0]->type.dim[1];
-  LLVMValueRef below = build_add(k, at->row, gen_i64(k->g, ROWS_AHEAD));
-  ask_ahead(k, build_add(k, build_mul(k, below, gen_i64(k->g, width)), column));
   const Pos *first =
       pos_matrix(k, &k->yield->arg[0]->type, coord_at(at->row, 0), coord_at(column, 1), mask);
   store_all(k, yield_positions(k, first));
+}
+
+// `chunk` for the columns of rows [top, bottom) of a tile.
+static void walk_tile(Kernel *k, Place *at, LLVMValueRef top, LLVMValueRef bottom,
+                      LLVMValueRef columns, Chunk *chunk) {
+  Loop loop = loop_begin(k, top, bottom, 1);
+  at->row = loop.i;
+  lanes_loop(k, gen_i64(k->g, 0), columns, chunk, at);
+  loop_end(k, &loop);
 }
 
 // Tiles are blocks of a matrix, as those of the product before: row blocks, then column blocks.
@@ -134,13 +159,13 @@ static void by_blocks(Kernel *k, const Type *type, const Attr *tile) {
   LLVMValueRef down = gen_i64(k->g, (type->dim[0] + tile->dims[0] - 1) / tile->dims[0]);
   Loop tiles = loop_begin(k, k->tile0, k->tile1, 1);
   LLVMValueRef top = build_mul(k, LLVMBuildSRem(b, tiles.i, down, ""), rows);
+  LLVMValueRef bottom = build_min(k, build_add(k, top, rows), height);
   Place at = {.column = build_mul(k, LLVMBuildSDiv(b, tiles.i, down, ""), columns)};
-  Loop loop = loop_begin(k, top, build_min(k, build_add(k, top, rows), height), 1);
-  at.row = loop.i;
   LLVMValueRef left = LLVMBuildSub(b, width, at.column, "");
   bool whole = type->dim[1] % tile->dims[1] == 0;
-  lanes_loop(k, gen_i64(k->g, 0), whole ? columns : build_min(k, left, columns), block_chunk, &at);
-  loop_end(k, &loop);
+  LLVMValueRef across = whole ? columns : build_min(k, left, columns);
+  walk_tile(k, &at, top, bottom, across, take_chunk);
+  walk_tile(k, &at, top, bottom, across, block_chunk);
   loop_end(k, &tiles);
 }
 

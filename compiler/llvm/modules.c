@@ -28,6 +28,7 @@ Units find_units(Arena *arena, const Module *m, const char *suffix) {
     ice("codegen: %u functions in the tables, %u in the module", m->program->n_function, m->fn.n);
   for (uint32_t f = 0; f < m->fn.n; f++) {
     const Inst **group;
+    ir_count_uses(m->fn.at[f]); // a loop asks who else reads what it overwrites
     uint32_t n = groups_of(arena, m->fn.at[f], &group);
     if (m->program->function[f].n_launch != n)
       ice("codegen: %s has %u launches and %u groups", m->fn.at[f]->name,

@@ -20,8 +20,7 @@ enum {
   FILTER_ROWS = 8,        // of a convolution's filter, a tile of its gradient
   EXAMPLES = 16,          // of a tile by examples
   EXAMPLE_MOST = 1024,    // elements of one example: more is worth a barrier
-  WEIGHTS_MOST = 8192,    // elements of a matrix that every thread reads whole
-  LOOP_WEIGHTS = 1 << 17, // the same in the body of a scan: half an L2 cache
+  LOOP_WEIGHTS = 1 << 17, // as NNRT_GEMM_WHOLE, in the body of a scan: half an L2 cache
 };
 
 static Dim estimate(Dim d) {
@@ -107,7 +106,7 @@ static bool cut_by_examples(const Inst *group, const GroupShape *s, bool in_loop
   switch (s->kind) {
   case G_DOT: {
     bool small = s->batch == 1 && s->columns > 0 && s->depth > 0 &&
-                 s->columns * s->depth <= (in_loop ? LOOP_WEIGHTS : WEIGHTS_MOST);
+                 s->columns * s->depth <= (in_loop ? LOOP_WEIGHTS : NNRT_GEMM_WHOLE);
     // All columns in one tile, in whole strips of the kernel.
     *p = by_examples(EXAMPLES * each, s->columns <= 16 ? 16 : round_up(s->columns, 32), 2);
     return small && each * (s->columns + s->depth) <= EXAMPLE_MOST;
