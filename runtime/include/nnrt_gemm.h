@@ -17,7 +17,7 @@ enum {
   NNRT_GEMM_KEPT = 64 * 1024, // if B has no more elements: it stays in the L2 cache
   NNRT_GEMM_DEEP = 64,        // terms an example from which on the sum over them is deep,
   NNRT_GEMM_PIECE = 256,      // so many of them are taken at a time
-  NNRT_GEMM_WHOLE = 8 * 1024, // elements of a matrix that is read whole, for some examples
+  NNRT_GEMM_WHOLE = 8 * 1024, // elements of a weight that each thread reads whole
 };
 
 // Many rows, few columns and terms, as pixels times a filter of one: a tile has all columns, so
@@ -73,8 +73,8 @@ static inline NnrtGemmTile nnrt_gemm_tile(int64_t M, int64_t N, int64_t K, bool 
     t.cols = N > 32 ? (N + 31) / 32 * 32 : N; // of whole register blocks
   else if (N >= 0 && N < t.cols)
     t.cols = N > 1 ? N : 1;
-  // Its gradient, and so its update: rows that lie together. Of parts of rows, what is fetched
-  // unasked for would belong to the other thread.
+  // The gradient of such a weight, and so its update: rows that lie together. Beside parts of rows
+  // a core fetches unasked what another one is about to write.
   if (K < 0 && !nnrt_gemm_deep(M, N, K) && M >= 32 && N > 32 && M * N <= NNRT_GEMM_WHOLE) {
     t.rows = 16;
     t.cols = N;
