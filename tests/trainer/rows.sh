@@ -43,7 +43,7 @@ EOF
 case "$(cat "$work/plain.out")" in
 *"note: Fit keeps state for each of the 4 rows of a batch (Net.sum.kept)"*"the last 3 of 11 rows"*"left out"*)
   echo "PASS rows/a note says what it means" ;;
-*) echo "FAIL rows/a note says what it means: $(head -2 "$work/sums.out")" ;;
+*) echo "FAIL rows/a note says what it means: $(cat "$work/plain.log" "$work/plain.out" | head -2)" ;;
 esac
 equal "predict begins with the initial value" \
   "$(cd "$work" && ./sums predict --load sums.safetensors --log json | tail -1)" '{"row":10,"P":20}'
