@@ -128,8 +128,9 @@ static bool is_truth_of_any_rank(const Node *type) {
 
 static Val bind_one(Elab *e, Scope *into, const Node *decl, Node *param, const Arg *arg, Span call,
                     bool settings) {
+  Span made = is_library(e, param->span) || !param->a ? call : param->a->span; // by its default
   Fit fit = {
-      .name = param->name, .owner = decl->name, .bind = true, .span = arg ? arg->span : call};
+      .name = param->name, .owner = decl->name, .bind = true, .span = arg ? arg->span : made};
   fit.scope = arg ? arg->scope : NULL;
   if (arg && config_as_constant(e, param, arg))
     return val_error();
