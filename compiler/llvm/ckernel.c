@@ -160,13 +160,18 @@ static void must_be_f32(const Call *c, const Value *v) {
     ice("codegen: %s of %s", op_table[c->inst->op]->name, elem_name(v->type.elem));
 }
 
-// Its tiles are the kernel's own (tables.c counts them).
-static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const NnrtDirectTile *t) {
-  ConvShape shape = conv_shape(c->inst);
+// An NnrtDirect, but for the number of images.
+static LLVMValueRef direct_shape(Kernel *k, const NnrtDirect *s) {
   const Dim size[] = {0,           s->H,        s->W,          s->C,          s->OH,
                       s->OW,       s->F,        s->KH,         s->KW,         s->groups,
                       s->stride_h, s->stride_w, s->dilation_h, s->dilation_w, s->pad_top,
                       s->pad_left};
+  return shape_argument(k, size, sizeof size / sizeof *size);
+}
+
+// Its tiles are the kernel's own (tables.c counts them).
+static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const NnrtDirectTile *t) {
+  ConvShape shape = conv_shape(c->inst);
   const Dim tile[] = {t->rows, t->columns, t->depth,      t->per_image, t->blocks, t->window,
                       t->sum,  t->images,  t->image_rows, t->parts,     t->scratch};
   LLVMValueRef args[] = {k->args,
@@ -176,7 +181,7 @@ static void call_direct(Kernel *k, const Call *c, const NnrtDirect *s, const Nnr
                          argument(k, c, 1),
                          c->out,
                          kernel_dim(k, shape.images),
-                         shape_argument(k, size, sizeof size / sizeof *size),
+                         direct_shape(k, s),
                          shape_argument(k, tile, sizeof tile / sizeof *tile),
                          c->epilogue};
   static const char *const name[] = {"nnrt_direct_out_f32", "nnrt_direct_in_f32",
@@ -209,6 +214,41 @@ static void call_conv(Kernel *k, const Call *c) {
   static const char *const name[] = {"nnrt_conv_out_f32", "nnrt_conv_in_f32",
                                      "nnrt_conv_filter_f32"};
   must_call(k, name[s.wrt], args, sizeof args / sizeof *args);
+}
+
+// A filter and its form: tiles are the kernel's own, as those of the other two.
+static void call_form(Kernel *k, const Call *c) {
+  bool back = c->inst->op == OP_winograd_taps;
+  const Dim *form = (back ? c->inst->arg[0] : c->inst->result[0])->type.dim;
+  LLVMValueRef rows = kernel_dim(k, form[2]),
+               columns = kernel_dim(k, form[1] * NNRT_WINOGRAD_STRIP);
+  if (back) {
+    LLVMValueRef args[] = {k->tile0, k->tile1, argument(k, c, 0), rows, columns, c->out};
+    must_call(k, "nnrt_winograd_taps_f32", args, sizeof args / sizeof *args);
+    return;
+  }
+  LLVMValueRef args[] = {
+      k->tile0, k->tile1, argument(k, c, 0), small(k, c->inst->attr[0].i != 0), rows,
+      columns,  c->out};
+  must_call(k, "nnrt_winograd_form_f32", args, sizeof args / sizeof *args);
+}
+
+static void call_winograd(Kernel *k, const Call *c) {
+  WinogradShape s = winograd_shape(c->inst);
+  LLVMValueRef args[] = {k->args,
+                         k->tile0,
+                         k->tile1,
+                         argument(k, c, 0),
+                         argument(k, c, 1),
+                         c->out,
+                         kernel_dim(k, s.images),
+                         direct_shape(k, &s.of),
+                         c->epilogue};
+  unsigned n = sizeof args / sizeof *args;
+  if (c->inst->op == OP_winograd)
+    must_call(k, "nnrt_winograd_out_f32", args, n);
+  else
+    must_call(k, "nnrt_winograd_sums_f32", args, n - 1);
 }
 
 // What the group yields of a pool_argmax: NULL if nothing.
@@ -309,6 +349,10 @@ void kernel_c(Kernel *k) {
     call_scatter_add(k, &c);
   else if (c.inst->op == OP_conv)
     call_conv(k, &c);
+  else if (c.inst->op == OP_winograd || c.inst->op == OP_winograd_sums)
+    call_winograd(k, &c);
+  else if (c.inst->op == OP_winograd_form || c.inst->op == OP_winograd_taps)
+    call_form(k, &c);
   else if (c.inst->op == OP_sample || c.inst->op == OP_sample_add)
     call_sample(k, &c);
   else if (op_table[c.inst->op]->kind == K_WINDOW)

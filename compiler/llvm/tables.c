@@ -167,10 +167,9 @@ static void count_tiles(NnrtLaunch *l, Dim n, Dim tile) {
 
 static void set_tiles(NnrtLaunch *l, const GroupShape *s, const Attr *tile, const Type *space) {
   l->tiles_fixed = 1;
-  NnrtDirect direct;
-  NnrtDirectTile own; // of a kernel that has its own tiles
-  if (s->anchor && conv_direct(s->anchor, &direct, &own)) {
-    count_tiles(l, own.per_image ? conv_shape(s->anchor).images * own.per_image : 1, 1);
+  KernelTiles own;
+  if (s->anchor && kernel_tiles(s->anchor, &own)) {
+    count_tiles(l, own.rows, own.rows_per_tile);
     l->tiles_fixed *= own.blocks;
     l->scratch = (uint32_t)own.scratch;
     return;

@@ -74,8 +74,7 @@ ConvShape conv_shape(const Inst *inst) {
   return measure(&inst->arg[0]->type, &inst->arg[1]->type, inst->attr, inst->attr[A_GROUPS].i);
 }
 
-// The tile has as many parts as it should.
-static bool direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
+static bool direct_shape(const Inst *inst, NnrtDirect *shape) {
   if (inst->op != OP_conv || inst->result[0]->type.elem != TY_F32)
     return false;
   ConvShape s = conv_shape(inst);
@@ -99,9 +98,19 @@ static bool direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
   for (int i = 0; i < 2; i++)
     if (s.in[i] <= 0 || s.out[i] <= 0 || s.filter[i] <= 0)
       return false;
-  *tile = nnrt_direct_tile(shape, s.wrt == CONV_OUT  ? NNRT_DIRECT_OUT
-                                  : s.wrt == CONV_IN ? NNRT_DIRECT_IN
-                                                     : NNRT_DIRECT_FILTER);
+  return true;
+}
+
+static NnrtDirectOf direct_of(const Inst *inst) {
+  ConvRole wrt = conv_shape(inst).wrt;
+  return wrt == CONV_OUT ? NNRT_DIRECT_OUT : wrt == CONV_IN ? NNRT_DIRECT_IN : NNRT_DIRECT_FILTER;
+}
+
+// The tile has as many parts as it should.
+static bool direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
+  if (!direct_shape(inst, shape))
+    return false;
+  *tile = nnrt_direct_tile(shape, direct_of(inst));
   return true;
 }
 
@@ -113,6 +122,12 @@ bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
     tile->parts = inst->attr[A_PARTS].i;
   }
   return true;
+}
+
+bool conv_winograd(const Inst *inst) {
+  NnrtDirect s;
+  return direct_shape(inst, &s) && inst->attr[A_PARTS].i == 1 &&
+         nnrt_winograd_pays(&s, direct_of(inst));
 }
 
 Dim conv_parts(const Inst *inst) {

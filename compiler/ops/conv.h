@@ -3,7 +3,7 @@
 #define NNC_CONV_H
 
 #include "ir/ir.h"
-#include "nnrt_direct.h"
+#include "nnrt_winograd.h"
 
 typedef enum { CONV_OUT, CONV_IN, CONV_FILTER } ConvRole; // which of the three tensors is made
 
@@ -23,6 +23,25 @@ ConvShape conv_shape(const Inst *inst);
 bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile);
 // In how many sums they would make it best.
 Dim conv_parts(const Inst *inst);
+
+// Of winograd and winograd_sums: `of` without the number of images.
+typedef struct {
+  Dim images;
+  NnrtDirect of;
+} WinogradShape;
+WinogradShape winograd_shape(const Inst *inst);
+// Is what it makes a filter, in whatever form, not images?
+bool makes_filter(const Inst *inst);
+// Is it made faster in Winograd's form?
+bool conv_winograd(const Inst *inst);
+
+// Tiles of an operation whose kernel has its own: per_n of each of `rows` (a Dim, 1: none),
+// `blocks` times; bytes of scratch per thread. False: it is cut by elements of its result.
+typedef struct {
+  Dim rows;
+  int64_t rows_per_tile, blocks, scratch;
+} KernelTiles;
+bool kernel_tiles(const Inst *inst, KernelTiles *tiles);
 
 typedef struct { // of an operation on windows: in [images, in[0], in[1], channels]
   Dim images, channels, in[2], out[2];

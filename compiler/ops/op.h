@@ -28,8 +28,9 @@ enum {
   OPF_ZERO_GRAD = 4, // its gradient is exactly zero (comparisons, step, argmax)
   OPF_CHEAP = 8,     // worth computing again in every user
   OPF_TERMINATOR = 16,
-  OPF_USER = 32, // callable by its name in .nn (elementwise ones)
-  OPF_KINK = 64, // not differentiable somewhere: tests keep inputs away from .kinks
+  OPF_USER = 32,    // callable by its name in .nn (elementwise ones)
+  OPF_KINK = 64,    // not differentiable somewhere: tests keep inputs away from .kinks
+  OPF_LAYOUT = 128, // only pass layout makes it, when gradients and rows are done
 };
 
 typedef enum {
@@ -119,6 +120,7 @@ typedef struct OpDef {
   double identity;
   const char
       *kernel; // family of C kernels in runtime/kernels that does it: "gemm", "random", "gather"
+  double rounding; // compiled code may be off by so many times what most operations are; 0: once
   double (*flops)(const Inst *inst, int64_t n); // NULL: one per result element for K_ELEM, else 0
 } OpDef;
 

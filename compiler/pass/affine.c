@@ -60,7 +60,8 @@ static bool find_chain(Inst *last, Chain *c) {
   if (c->n < 3 || !scaled || c->base->uses != 1)
     return false;
   const Value *x = behind_reshapes(c->base);
-  return x->uses == 1 && x->def && (x->def->op == OP_conv || x->def->op == OP_dot);
+  return x->uses == 1 && x->def &&
+         (x->def->op == OP_conv || x->def->op == OP_winograd || x->def->op == OP_dot);
 }
 
 // x op v, x being `start` if there is none yet.

@@ -281,8 +281,7 @@ static void place_kernel(Fuse *fz, uint32_t v) {
     group_add(fz, same, v);
     return;
   }
-  bool image = op_table[inst->op]->kind == K_WINDOW && type->elem == TY_F32 &&
-               (inst->op != OP_conv || conv_shape(inst).wrt != CONV_FILTER);
+  bool image = op_table[inst->op]->kind == K_WINDOW && type->elem == TY_F32 && !makes_filter(inst);
   FuseGroup *g = group_new(fz, G_KERNEL, value_count(fz, v), 1);
   if (image) {
     g->rows = dim_mul(dim_mul(type->dim[0], type->dim[1]), type->dim[2]);

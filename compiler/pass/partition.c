@@ -63,7 +63,7 @@ static Dim kernel_tile(const Inst *inst) {
   const Type *result = &inst->result[0]->type;
   Dim width = result->rank > 1 ? result->dim[result->rank - 1] : 1;
   bool image = op_table[inst->op]->kind == K_WINDOW;
-  if (image && inst->op == OP_conv && conv_shape(inst).wrt == CONV_FILTER)
+  if (makes_filter(inst))
     return width > 0 ? FILTER_ROWS * width : KERNEL_WORK;
   if (image || inst->op == OP_sample || inst->op == OP_sample_add)
     width *= result->dim[2];
@@ -97,10 +97,9 @@ static Partition by_examples(Dim tile, Dim columns, uint32_t n) {
 
 // True if the group is cut by examples.
 static bool cut_by_examples(const Inst *group, const GroupShape *s, bool in_loop, Partition *p) {
-  NnrtDirect direct;
-  NnrtDirectTile own;
+  KernelTiles own;
   if (!all_per_example(group) || s->kind == G_COLUMN || s->rows >= 0 ||
-      (s->anchor && conv_direct(s->anchor, &direct, &own)))
+      (s->anchor && kernel_tiles(s->anchor, &own)))
     return false;
   Dim each = -s->rows; // rows of the space that belong to one example
   switch (s->kind) {
@@ -220,7 +219,8 @@ static bool stays_in_example(const Inst *inst, bool first, bool others) {
   case K_INDEX:
     return inst->op == OP_gather && per_example(&inst->result[0]->type) && !first;
   case K_WINDOW: // of images, by a filter that is the same for all
-    return inst->result[0]->type.dim[0] < 0 && (inst->op != OP_conv || !others);
+    return inst->result[0]->type.dim[0] < 0 &&
+           ((inst->op != OP_conv && inst->op != OP_winograd) || !others);
   case K_RANDOM:
     return per_example(&inst->result[0]->type) != 0;
   case K_CONTROL:

@@ -18,6 +18,7 @@ static const struct {
     {K_REDUCE, "Reductions", "Some axes are gone in the result; the others keep their order."},
     {K_CONTRACT, "Products", "Sums of products."},
     {K_INDEX, "Rows by number", "Elements are found by values of another tensor."},
+    {K_WINDOW, "Images", "Channels last: [N, H, W, C]."},
     {K_RANDOM, "Random draws", "Functions of a seed, without state."},
     {K_CONTROL, "Program", "Gradients, the batch, kernels, ends."},
 };
@@ -31,6 +32,7 @@ static const struct {
     {OPF_CHEAP, "cheap: computed again where that saves memory"},
     {OPF_ZERO_GRAD, "its gradient is exactly zero"},
     {OPF_NO_GRAD, "has no gradient"},
+    {OPF_LAYOUT, "made by pass layout, when gradients are done"},
 };
 
 static void put_notes(Text *out, const OpDef *def) {

@@ -215,4 +215,21 @@ void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, 
                             const struct NnrtDirect *shape, const struct NnrtDirectTile *tile,
                             NnrtEpilogue epilogue);
 
+// ---- Winograd's form of convolutions (winograd.c), its tiles from nnrt_winograd.h ---------------
+// Groups of tiles of out [N, OH, OW, F]: of images and a filter in its form. One chain of FMAs for
+// each of 36 positions, the same bits for any cut.
+void nnrt_winograd_out_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
+                           const float *form, float *out, int64_t N, const struct NnrtDirect *shape,
+                           NnrtEpilogue epilogue);
+// Six positions of so many columns of the gradient by the form.
+void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
+                            const float *out, float *form, int64_t N,
+                            const struct NnrtDirect *shape);
+// Blocks of rows of strips: form [36, columns / 32, rows, 32] of filter [3, 3, rows, columns], or,
+// turned, of [3, 3, columns, rows] from the last tap to the first; and the transpose of the former.
+void nnrt_winograd_form_f32(int64_t tile0, int64_t tile1, const float *filter, bool turned,
+                            int64_t rows, int64_t columns, float *form);
+void nnrt_winograd_taps_f32(int64_t tile0, int64_t tile1, const float *form, int64_t rows,
+                            int64_t columns, float *filter);
+
 #endif

@@ -89,6 +89,19 @@ def conv(kernel, filters=3, stride=1, padding="valid", dilation=1, groups=1):
     return Case(name, body, loss, "sgd(0.002)", SGD)
 
 
+def wide(size, channels, filters, padding):
+    """Large and wide enough for Winograd's form, forward and both ways back."""
+    shape = (*size, channels)
+    body = (begin(shape) + f"let y = image |> Conv2D({filters}, 3, tanh, padding = {text(padding)})\n" + END)
+
+    def loss(w, d):
+        x = padded(lifted(w, d, shape), padding, (3, 3), (1, 1), (1, 1))
+        y = F.conv2d(x, conv_weight(w, "conv2d"), w["conv2d.bias"])
+        return fit(torch.tanh(y), d)
+    return Case(f"torch Conv2D 3, {size[0]} x {size[1]} x {channels} to {filters}, {text(padding)}", body, loss,
+                "sgd(0.00001)", lambda p: torch.optim.SGD(p, 0.00001))
+
+
 def SGD(p):
     return torch.optim.SGD(p, 0.002)
 
@@ -178,6 +191,7 @@ cases = [
     conv(3, 17, padding="same"), conv(3, 33, stride=2, padding=1), conv((7, 5), 4), conv(5, 2, padding=((1, 2), (3, 0))),
     conv(3, 4, padding="same", dilation=2), conv(3, 4, 2, (2, 1), (2, 1), 2), conv(3, 6, padding="same", groups=2),
     conv(3, 4, groups=4), conv(3, 8, 2, 1, groups=4),
+    wide((12, 13), 32, 64, "same"), wide((13, 15), 64, 32, "valid"), wide((10, 11), 48, 32, ((1, 0), (2, 1))),
     *[transposed(k, s, p) for k, s, p in ((3, 1, "valid"), (3, 2, "same"), (5, 2, "same"), (2, 2, "valid"), (4, 2, 1),
                                           (2, 3, "valid"), (1, 2, "same"))],
     transposed(3, 2, 1, extra=1), transposed(3, 2, "same", groups=2), transposed(3, 1, 1, dilation=2),

@@ -73,10 +73,11 @@ static void test_examples(const Backend *backend, const char *cpu) {
   Draw draw = {7};
   for (uint32_t i = 0; i < cases.n && !why; i++) {
     const Function *f = m->fn.at[i];
+    const OpDef *def = op_table[cases.at[i].op];
     const char *wrong = NULL;
     for (int64_t n = 1; n <= 4 && !wrong; n += 3)
-      wrong = compiled_against_eval(&c, i, n, draw_arguments(&draw, f, op_table[cases.at[i].op], n),
-                                    2e-6);
+      wrong = compiled_against_eval(&c, i, n, draw_arguments(&draw, f, def, n),
+                                    2e-6 * (def->rounding > 0 ? def->rounding : 1));
     report(!wrong, arena_printf(s->perm, "%s compiled for %s:", f->name, cpu),
            cases.at[i].example->text, wrong);
   }

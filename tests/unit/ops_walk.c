@@ -26,7 +26,7 @@ static const char *missing_text(const OpDef *def) {
 }
 
 static const char *missing_rules(const OpDef *def) {
-  bool zero = def->flags & OPF_ZERO_GRAD, none = def->flags & OPF_NO_GRAD;
+  bool zero = def->flags & OPF_ZERO_GRAD, none = def->flags & (OPF_NO_GRAD | OPF_LAYOUT);
   if (!def->type_fn && def->results != RESULT_NONE)
     return "no type rule";
   if (!def->eval && def->kind != K_CONTROL)
@@ -248,7 +248,7 @@ static const char *compare_simplified(Walk *w, Op op, const Example *e, const Wr
 static const char *check_gradient(Walk *w, Op op, const Example *e) {
   const OpDef *def = op_table[op];
   Wrt wrt = float_args(e);
-  if (def->kind == K_CONTROL || wrt.n == 0)
+  if (def->kind == K_CONTROL || (def->flags & OPF_LAYOUT) || wrt.n == 0)
     return NULL;
   Build f = gradient_function(w, op, e, &wrt);
   pass_grad(f.m);
@@ -339,7 +339,7 @@ static const char *check_batched(Walk *w, Op op, const Example *e, uint32_t mask
 
 static const char *check_all_batched(Walk *w, Op op, const Example *e) {
   const char *wrong = NULL;
-  if (op_table[op]->kind == K_CONTROL)
+  if (op_table[op]->kind == K_CONTROL || (op_table[op]->flags & OPF_LAYOUT))
     return NULL;
   for (uint32_t mask = 1; !wrong && mask < 1u << e->n_arg; mask++)
     wrong = check_batched(w, op, e, mask);

@@ -1,0 +1,65 @@
+// Convolutions of 3 x 3 taps by Winograd's minimal filtering F(4 x 4, 3 x 3) (Winograd 1980; Lavin
+// and Gray 2016): pixels are made 16 at a time, a tile of 4 x 4 from a window of 6 x 6, with 36
+// multiplications where the definition takes 144. Pure functions of the shape, used by the compiler
+// and by runtime/kernels/winograd.c.
+//
+// A filter [3, 3, C, F] has the form [36, F / 32, C, 32]: for each of the 36 positions of a window
+// a matrix of C x F, in strips of 32 columns.
+#ifndef NNRT_WINOGRAD_H
+#define NNRT_WINOGRAD_H
+
+#include "nnrt_direct.h"
+
+enum {
+  NNRT_WINOGRAD_TILE = 4,   // pixels of a tile along one axis,
+  NNRT_WINOGRAD_WINDOW = 6, // and of the window that it sees
+  NNRT_WINOGRAD_POSITIONS = 36,
+  NNRT_WINOGRAD_STRIP = 32,   // columns of a filter's form that lie together
+  NNRT_WINOGRAD_GROUP = 4,    // tiles that a thread takes at least
+  NNRT_WINOGRAD_BLOCK = 28,   // tiles that are worked on together: two register blocks
+  NNRT_WINOGRAD_TERMS = 56,   // tiles whose products are added up at a time, for a filter
+  NNRT_WINOGRAD_COLUMNS = 64, // of a tile of a filter's gradient, at most
+  NNRT_WINOGRAD_ROWS = 16,    // channels of a filter that are brought into its form at a time
+  NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster
+};
+
+static inline int64_t nnrt_winograd_tiles(const NnrtDirect *s) { // of one image
+  return nnrt_direct_pieces(s->OH, NNRT_WINOGRAD_TILE) *
+         nnrt_direct_pieces(s->OW, NNRT_WINOGRAD_TILE);
+}
+
+// True if it is defined here for `of` (channels in whole vectors and strips) and measures faster.
+static inline bool nnrt_winograd_pays(const NnrtDirect *s, NnrtDirectOf of) {
+  bool taps = s->KH == 3 && s->KW == 3 && s->stride_h == 1 && s->stride_w == 1 &&
+              s->dilation_h == 1 && s->dilation_w == 1 && s->groups == 1;
+  int64_t strips = of == NNRT_DIRECT_IN ? s->C : s->F, vectors = of == NNRT_DIRECT_IN ? s->F : s->C;
+  return taps && strips % NNRT_WINOGRAD_STRIP == 0 && vectors % 16 == 0 && s->pad_top <= 2 &&
+         s->pad_left <= 2 && s->OH * s->OW >= NNRT_WINOGRAD_PIXELS;
+}
+
+// Floats from position to position, and from tile to tile, of `tiles` tiles of `channels` numbers:
+// lines a power of two apart would push each other out of the caches.
+static inline int64_t nnrt_winograd_row(int64_t channels) {
+  return channels + 16;
+}
+static inline int64_t nnrt_winograd_plane(int64_t tiles, int64_t channels) {
+  return tiles * nnrt_winograd_row(channels) + 16;
+}
+
+static inline int64_t nnrt_winograd_columns(const NnrtDirect *s) {
+  return s->F < NNRT_WINOGRAD_COLUMNS ? s->F : NNRT_WINOGRAD_COLUMNS;
+}
+
+// Bytes of scratch per thread.
+static inline int64_t nnrt_winograd_scratch(const NnrtDirect *s, NnrtDirectOf of) {
+  int64_t planes;
+  if (of == NNRT_DIRECT_FILTER)
+    planes = NNRT_WINOGRAD_WINDOW * (nnrt_winograd_plane(NNRT_WINOGRAD_TERMS, s->C) +
+                                     NNRT_WINOGRAD_TERMS * nnrt_winograd_columns(s));
+  else
+    planes = NNRT_WINOGRAD_POSITIONS * (nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->C) +
+                                        nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->F));
+  return (planes + s->C + s->F) * (int64_t)sizeof(float);
+}
+
+#endif
