@@ -223,13 +223,13 @@ static void call_form(Kernel *k, const Call *c) {
   LLVMValueRef rows = kernel_dim(k, form[2]),
                columns = kernel_dim(k, form[1] * NNRT_WINOGRAD_STRIP);
   if (back) {
-    LLVMValueRef args[] = {k->tile0, k->tile1, argument(k, c, 0), rows, columns, c->out};
+    LLVMValueRef args[] = {k->args, k->tile0, k->tile1, argument(k, c, 0), rows, columns, c->out};
     must_call(k, "nnrt_winograd_taps_f32", args, sizeof args / sizeof *args);
     return;
   }
   LLVMValueRef args[] = {
-      k->tile0, k->tile1, argument(k, c, 0), small(k, c->inst->attr[0].i != 0), rows,
-      columns,  c->out};
+      k->args, k->tile0, k->tile1, argument(k, c, 0), small(k, c->inst->attr[0].i != 0),
+      rows,    columns,  c->out};
   must_call(k, "nnrt_winograd_form_f32", args, sizeof args / sizeof *args);
 }
 

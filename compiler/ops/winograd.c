@@ -104,6 +104,7 @@ bool kernel_tiles(const Inst *inst, KernelTiles *t) {
   if (inst->op == OP_winograd_form || inst->op == OP_winograd_taps) {
     const Dim *form = (inst->op == OP_winograd_form ? inst->result[0] : inst->arg[0])->type.dim;
     t->blocks = form[1] * nnrt_direct_pieces(form[2], NNRT_WINOGRAD_ROWS);
+    t->scratch = nnrt_winograd_form_scratch();
     return true;
   }
   if (inst->op != OP_winograd && inst->op != OP_winograd_sums)

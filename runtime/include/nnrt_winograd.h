@@ -20,6 +20,7 @@ enum {
   NNRT_WINOGRAD_TERMS = 56,   // tiles whose products are added up at a time, for a filter
   NNRT_WINOGRAD_COLUMNS = 64, // of a tile of a filter's gradient, at most
   NNRT_WINOGRAD_ROWS = 16,    // channels of a filter that are brought into its form at a time
+  NNRT_WINOGRAD_HALF = 640,   // floats: a transform along one axis, and a row of pixels
   NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster
 };
 
@@ -59,7 +60,13 @@ static inline int64_t nnrt_winograd_scratch(const NnrtDirect *s, NnrtDirectOf of
   else
     planes = NNRT_WINOGRAD_POSITIONS * (nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->C) +
                                         nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->F));
-  return (planes + s->C + s->F) * (int64_t)sizeof(float);
+  return (planes + NNRT_WINOGRAD_HALF + s->C + s->F) * (int64_t)sizeof(float);
+}
+
+// And of a filter on its way into its form, or back.
+static inline int64_t nnrt_winograd_form_scratch(void) {
+  return (NNRT_WINOGRAD_HALF + 9 * NNRT_WINOGRAD_ROWS * NNRT_WINOGRAD_STRIP) *
+         (int64_t)sizeof(float);
 }
 
 #endif

@@ -227,9 +227,9 @@ void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, 
                             const struct NnrtDirect *shape);
 // Blocks of rows of strips: form [36, columns / 32, rows, 32] of filter [3, 3, rows, columns], or,
 // turned, of [3, 3, columns, rows] from the last tap to the first; and the transpose of the former.
-void nnrt_winograd_form_f32(int64_t tile0, int64_t tile1, const float *filter, bool turned,
-                            int64_t rows, int64_t columns, float *form);
-void nnrt_winograd_taps_f32(int64_t tile0, int64_t tile1, const float *form, int64_t rows,
-                            int64_t columns, float *filter);
+void nnrt_winograd_form_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *filter,
+                            bool turned, int64_t rows, int64_t columns, float *form);
+void nnrt_winograd_taps_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *form,
+                            int64_t rows, int64_t columns, float *filter);
 
 #endif

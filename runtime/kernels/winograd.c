@@ -24,64 +24,70 @@ enum {
 
 // ---- transforms along one axis -----------------------------------------------------------------
 
+// A register: six of them and what is made of them should fit.
+enum { WIDTH = NNRT_LEVEL == 4 ? 16 : NNRT_LEVEL == 3 ? 8 : 4 };
+typedef float vec __attribute__((vector_size(WIDTH * 4), aligned(4)));
 typedef struct {
-  v16f at[WINDOW];
+  vec at[WINDOW];
 } Line;
 
-KERNEL v16f scaled(float a, v16f x) {
-  return SPLAT(a) * x;
+KERNEL vec load_vec(const float *p) {
+  return *(const vec *)p;
 }
-KERNEL v16f plus(v16f x, float a, v16f y) {
-  return FMA(SPLAT(a), y, x);
+KERNEL vec scaled(float a, vec x) {
+  return (a - (vec){0}) * x;
+}
+KERNEL vec plus(vec x, float a, vec y) {
+  return FMA(a - (vec){0}, y, x);
 }
 
 KERNEL Line of_window(Line d) { // B^T d
-  v16f even_a = plus(d.at[4], -B2, d.at[2]), odd_a = plus(d.at[3], -B2, d.at[1]);
-  v16f even_b = plus(d.at[4], -A2, d.at[2]), odd_b = plus(d.at[3], -A2, d.at[1]);
+  vec even_a = plus(d.at[4], -B2, d.at[2]), odd_a = plus(d.at[3], -B2, d.at[1]);
+  vec even_b = plus(d.at[4], -A2, d.at[2]), odd_b = plus(d.at[3], -A2, d.at[1]);
   return (Line){{plus(plus(d.at[4], -(A2 + B2), d.at[2]), A2 * B2, d.at[0]), plus(even_a, A, odd_a),
                  plus(even_a, -A, odd_a), plus(even_b, B, odd_b), plus(even_b, -B, odd_b),
                  plus(plus(d.at[5], -(A2 + B2), d.at[3]), A2 * B2, d.at[1])}};
 }
 
 KERNEL Line to_tile(Line m) { // A^T m: four numbers
-  v16f sum_a = m.at[1] + m.at[2], less_a = m.at[1] - m.at[2];
-  v16f sum_b = m.at[3] + m.at[4], less_b = m.at[3] - m.at[4];
+  vec sum_a = m.at[1] + m.at[2], less_a = m.at[1] - m.at[2];
+  vec sum_b = m.at[3] + m.at[4], less_b = m.at[3] - m.at[4];
   return (Line){{m.at[0] + sum_a + sum_b, plus(scaled(A, less_a), B, less_b),
                  plus(scaled(A2, sum_a), B2, sum_b),
                  plus(plus(m.at[5], A2 * A, less_a), B2 * B, less_b)}};
 }
 
 KERNEL Line of_tile(Line y) { // A y, of four numbers
-  v16f even_a = plus(y.at[0], A2, y.at[2]), odd_a = plus(y.at[1], A2, y.at[3]);
-  v16f even_b = plus(y.at[0], B2, y.at[2]), odd_b = plus(y.at[1], B2, y.at[3]);
+  vec even_a = plus(y.at[0], A2, y.at[2]), odd_a = plus(y.at[1], A2, y.at[3]);
+  vec even_b = plus(y.at[0], B2, y.at[2]), odd_b = plus(y.at[1], B2, y.at[3]);
   return (Line){{y.at[0], plus(even_a, A, odd_a), plus(even_a, -A, odd_a), plus(even_b, B, odd_b),
                  plus(even_b, -B, odd_b), y.at[3]}};
 }
 
 KERNEL Line of_taps(Line g) { // G g, of three numbers
-  v16f even_a = scaled(FILTER_A, plus(g.at[0], A2, g.at[2]));
-  v16f even_b = scaled(FILTER_B, plus(g.at[0], B2, g.at[2]));
+  vec even_a = scaled(FILTER_A, plus(g.at[0], A2, g.at[2]));
+  vec even_b = scaled(FILTER_B, plus(g.at[0], B2, g.at[2]));
   return (Line){{scaled(1 / (A2 * B2), g.at[0]), plus(even_a, FILTER_A * A, g.at[1]),
                  plus(even_a, -FILTER_A * A, g.at[1]), plus(even_b, FILTER_B * B, g.at[1]),
                  plus(even_b, -FILTER_B * B, g.at[1]), g.at[2]}};
 }
 
 KERNEL Line to_taps(Line u) { // G^T u: three numbers
-  v16f sum_a = scaled(FILTER_A, u.at[1] + u.at[2]), sum_b = scaled(FILTER_B, u.at[3] + u.at[4]);
-  v16f less_a = u.at[1] - u.at[2], less_b = u.at[3] - u.at[4];
+  vec sum_a = scaled(FILTER_A, u.at[1] + u.at[2]), sum_b = scaled(FILTER_B, u.at[3] + u.at[4]);
+  vec less_a = u.at[1] - u.at[2], less_b = u.at[3] - u.at[4];
   return (Line){{plus(sum_a + sum_b, 1 / (A2 * B2), u.at[0]),
                  plus(scaled(FILTER_A * A, less_a), FILTER_B * B, less_b),
                  plus(plus(u.at[5], A2, sum_a), B2, sum_b)}};
 }
 
 // Of n numbers, `step` floats apart.
+// clang-format off
 KERNEL Line load_line(const float *p, int64_t step, int n) {
   Line l = {{{0}}};
 #define LOAD_LINE(i)                                                                               \
   if (i < n)                                                                                       \
-    l.at[i] = load(p + i * step);
-  LOAD_LINE(0)
-  LOAD_LINE(1) LOAD_LINE(2) LOAD_LINE(3) LOAD_LINE(4) LOAD_LINE(5)
+    l.at[i] = load_vec(p + i * step);
+  LOAD_LINE(0) LOAD_LINE(1) LOAD_LINE(2) LOAD_LINE(3) LOAD_LINE(4) LOAD_LINE(5)
 #undef LOAD_LINE
       return l;
 }
@@ -89,10 +95,11 @@ KERNEL Line load_line(const float *p, int64_t step, int n) {
 KERNEL void store_line(const Line *l, float *p, int64_t step, int n) {
 #define STORE_LINE(i)                                                                              \
   if (i < n)                                                                                       \
-    *(v16f *)(p + i * step) = l->at[i];
+    *(vec *)(p + i * step) = l->at[i];
   STORE_LINE(0) STORE_LINE(1) STORE_LINE(2) STORE_LINE(3) STORE_LINE(4) STORE_LINE(5)
 #undef STORE_LINE
 }
+// clang-format on
 
 // ---- images ------------------------------------------------------------------------------------
 
@@ -123,8 +130,9 @@ KERNEL void square(Square *to, const float *x, int64_t H, int64_t W, int64_t cha
 
 // A line of pixels, down (from one to the next `WINDOW` further) or across.
 KERNEL Line load_pixels(const float *const *at, int64_t c, int step) {
-  return (Line){{load(at[0] + c), load(at[step] + c), load(at[2 * step] + c),
-                 load(at[3 * step] + c), load(at[4 * step] + c), load(at[5 * step] + c)}};
+  return (Line){{load_vec(at[0] + c), load_vec(at[step] + c), load_vec(at[2 * step] + c),
+                 load_vec(at[3 * step] + c), load_vec(at[4 * step] + c),
+                 load_vec(at[5 * step] + c)}};
 }
 
 // ---- out = in * filter -------------------------------------------------------------------------
@@ -133,10 +141,10 @@ typedef struct {
   const NnrtArgs *args;
   NnrtEpilogue epilogue;
   const NnrtDirect *s;
-  int64_t rows, cols;          // of tiles, in an image
-  int64_t in_plane, out_plane; // floats from position to position,
-  int64_t in_row, out_row;     // from tile to tile
-  float *in_form, *out_form, *zero;
+  int64_t rows, cols;                      // of tiles, in an image
+  int64_t in_plane, out_plane;             // floats from position to position,
+  int64_t in_row, out_row;                 // from tile to tile
+  float *in_form, *out_form, *zero, *half; // half: a transform along one axis
 } Images;
 
 // The windows of a tile in their form: 36 numbers for each channel.
@@ -146,17 +154,16 @@ LATE void window_form(const Images *k, const float *in, int64_t tile, float *to)
   Square pixel;
   square(&pixel, in + at.image * s->H * s->W * s->C, s->H, s->W, s->C, at.y - s->pad_top,
          at.x - s->pad_left, WINDOW, k->zero);
-  float half[POSITIONS * LANES] __attribute__((aligned(64)));
 #pragma clang loop unroll(disable)
-  for (int64_t c = 0; c < s->C; c += LANES) {
+  for (int64_t c = 0; c < s->C; c += WIDTH) {
 #pragma clang loop unroll(disable)
     for (int j = 0; j < WINDOW; j++) {
       Line l = of_window(load_pixels(pixel.at + j, c, WINDOW));
-      store_line(&l, half + j * LANES, WINDOW * LANES, WINDOW);
+      store_line(&l, k->half + j * WIDTH, WINDOW * WIDTH, WINDOW);
     }
 #pragma clang loop unroll(disable)
     for (int i = 0; i < WINDOW; i++) {
-      Line l = of_window(load_line(half + i * WINDOW * LANES, LANES, WINDOW));
+      Line l = of_window(load_line(k->half + i * WINDOW * WIDTH, WIDTH, WINDOW));
       store_line(&l, to + i * WINDOW * k->in_plane + c, k->in_plane, WINDOW);
     }
   }
@@ -196,17 +203,21 @@ KERNEL void strip(const Images *k, int64_t position, int64_t n, const float *fil
 // Sixteen channels of a tile's pixels.
 KERNEL void finish(const Images *k, const Place *at, const float *form, int64_t f, float *out) {
   const NnrtDirect *s = k->s;
-  float half[TILE * WINDOW * LANES] __attribute__((aligned(64)));
-  float pixel[TILE * LANES] __attribute__((aligned(64)));
+  float *const pixel = k->half + TILE * WINDOW * LANES;
 #pragma clang loop unroll(disable)
-  for (int j = 0; j < WINDOW; j++) {
-    Line l = to_tile(load_line(form + j * k->out_plane, WINDOW * k->out_plane, WINDOW));
-    store_line(&l, half + j * LANES, WINDOW * LANES, TILE);
-  }
+  for (int j = 0; j < WINDOW; j++)
+#pragma clang loop unroll(disable)
+    for (int c = 0; c < LANES; c += WIDTH) {
+      Line l = to_tile(load_line(form + j * k->out_plane + c, WINDOW * k->out_plane, WINDOW));
+      store_line(&l, k->half + j * LANES + c, WINDOW * LANES, TILE);
+    }
 #pragma clang loop unroll(disable)
   for (int64_t i = 0; i < TILE && at->y + i < s->OH; i++) {
-    Line l = to_tile(load_line(half + i * WINDOW * LANES, LANES, WINDOW));
-    store_line(&l, pixel, LANES, TILE);
+#pragma clang loop unroll(disable)
+    for (int c = 0; c < LANES; c += WIDTH) {
+      Line l = to_tile(load_line(k->half + i * WINDOW * LANES + c, LANES, WINDOW));
+      store_line(&l, pixel + c, LANES, TILE);
+    }
     const int64_t row = (at->image * s->OH + at->y + i) * s->OW + at->x;
 #pragma clang loop unroll(disable)
     for (int64_t j = 0; j < TILE && at->x + j < s->OW; j++) {
@@ -234,7 +245,8 @@ EXPORT void nnrt_winograd_out_f32(const NnrtArgs *args, int64_t tile0, int64_t t
               .out_row = nnrt_winograd_row(s->F),
               .in_form = args->scratch};
   k.out_form = k.in_form + POSITIONS * k.in_plane;
-  k.zero = k.out_form + POSITIONS * k.out_plane;
+  k.half = k.out_form + POSITIONS * k.out_plane;
+  k.zero = k.half + NNRT_WINOGRAD_HALF;
   direct_zero(k.zero, s->C);
   int64_t end = N * k.rows * k.cols;
   end = tile1 * GROUP < end ? tile1 * GROUP : end;
@@ -280,14 +292,15 @@ static const Mix tile_mix[WINDOW] = {
     {{0, 1, 2, 3}, {1, -B, B2, -B2 *B}}, {{0, 1, 2, 3}, {0, 0, 0, 1}},
 };
 
-// Of a square of `size` pixels: the mixed row, 16 channels of each of its pixels.
+// Of a square of `size` pixels: the mixed row, a register of channels of each of its pixels.
 KERNEL void mix_rows(const Mix *mix, const Square *pixel, int size, int64_t c, float *to) {
 #pragma clang loop unroll(disable)
   for (int j = 0; j < size; j++) {
-    v16f sum = scaled(mix->by[0], load(pixel->at[mix->row[0] * size + j] + c));
-    sum = plus(sum, mix->by[1], load(pixel->at[mix->row[1] * size + j] + c));
-    sum = plus(sum, mix->by[2], load(pixel->at[mix->row[2] * size + j] + c));
-    *(v16f *)(to + j * LANES) = plus(sum, mix->by[3], load(pixel->at[mix->row[3] * size + j] + c));
+    vec sum = scaled(mix->by[0], load_vec(pixel->at[mix->row[0] * size + j] + c));
+    sum = plus(sum, mix->by[1], load_vec(pixel->at[mix->row[1] * size + j] + c));
+    sum = plus(sum, mix->by[2], load_vec(pixel->at[mix->row[2] * size + j] + c));
+    *(vec *)(to + j * WIDTH) =
+        plus(sum, mix->by[3], load_vec(pixel->at[mix->row[3] * size + j] + c));
   }
 }
 
@@ -297,7 +310,7 @@ typedef struct {
   int64_t line;            // of the positions: six of them
   int64_t column, columns; // features
   int64_t plane, row;      // of the windows' form: floats from position to position, tile to tile
-  float *in_form, *out_form, *zero;
+  float *in_form, *out_form, *zero, *half;
 } Sums;
 
 LATE void window_line(const Sums *k, const float *in, int64_t tile, float *to) {
@@ -306,11 +319,10 @@ LATE void window_line(const Sums *k, const float *in, int64_t tile, float *to) {
   Square pixel;
   square(&pixel, in + at.image * s->H * s->W * s->C, s->H, s->W, s->C, at.y - s->pad_top,
          at.x - s->pad_left, WINDOW, k->zero);
-  float mixed[WINDOW * LANES] __attribute__((aligned(64)));
 #pragma clang loop unroll(disable)
-  for (int64_t c = 0; c < s->C; c += LANES) {
-    mix_rows(&window_mix[k->line], &pixel, WINDOW, c, mixed);
-    Line l = of_window(load_line(mixed, LANES, WINDOW));
+  for (int64_t c = 0; c < s->C; c += WIDTH) {
+    mix_rows(&window_mix[k->line], &pixel, WINDOW, c, k->half);
+    Line l = of_window(load_line(k->half, WIDTH, WINDOW));
     store_line(&l, to + c, k->plane, WINDOW);
   }
 }
@@ -323,11 +335,10 @@ LATE void tile_line(const Sums *k, const float *out, int64_t tile, float *to) {
   Square pixel;
   square(&pixel, out + at.image * s->OH * s->OW * s->F, s->OH, s->OW, s->F, at.y, at.x, TILE,
          k->zero);
-  float mixed[TILE * LANES] __attribute__((aligned(64)));
 #pragma clang loop unroll(disable)
-  for (int64_t f = 0; f < k->columns; f += LANES) {
-    mix_rows(&tile_mix[k->line], &pixel, TILE, k->column + f, mixed);
-    Line l = of_tile(load_line(mixed, LANES, TILE));
+  for (int64_t f = 0; f < k->columns; f += WIDTH) {
+    mix_rows(&tile_mix[k->line], &pixel, TILE, k->column + f, k->half);
+    Line l = of_tile(load_line(k->half, WIDTH, TILE));
     store_line(&l, to + f / COLUMNS * STRIP_ROOM + f % COLUMNS, NNRT_WINOGRAD_TERMS * k->columns,
                WINDOW);
   }
@@ -372,7 +383,8 @@ EXPORT void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t 
             .row = nnrt_winograd_row(s->C),
             .in_form = args->scratch};
   k.out_form = k.in_form + WINDOW * k.plane;
-  k.zero = k.out_form + WINDOW * TERMS * columns;
+  k.half = k.out_form + WINDOW * TERMS * columns;
+  k.zero = k.half + NNRT_WINOGRAD_HALF;
   direct_zero(k.zero, s->C + s->F);
   const int64_t end = N * k.rows * k.cols;
 #pragma clang loop unroll(disable)
@@ -399,17 +411,16 @@ EXPORT void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t 
 
 enum { ROWS_OF_FORM = NNRT_WINOGRAD_ROWS };
 
-// 16 numbers of each tap, `tap` floats apart, into their form, `plane` floats apart.
-KERNEL void taps_form(const float *taps, int64_t tap, float *to, int64_t plane) {
-  float half[WINDOW * 3 * LANES] __attribute__((aligned(64)));
+// A register of each tap, `tap` floats apart, into their form, `plane` floats apart.
+KERNEL void taps_form(const float *taps, int64_t tap, float *half, float *to, int64_t plane) {
 #pragma clang loop unroll(disable)
   for (int j = 0; j < 3; j++) {
     Line l = of_taps(load_line(taps + j * tap, 3 * tap, 3));
-    store_line(&l, half + j * LANES, 3 * LANES, WINDOW);
+    store_line(&l, half + j * WIDTH, 3 * WIDTH, WINDOW);
   }
 #pragma clang loop unroll(disable)
   for (int i = 0; i < WINDOW; i++) {
-    Line l = of_taps(load_line(half + i * 3 * LANES, LANES, 3));
+    Line l = of_taps(load_line(half + i * 3 * WIDTH, WIDTH, 3));
     store_line(&l, to + i * WINDOW * plane, plane, WINDOW);
   }
 }
@@ -428,48 +439,50 @@ KERNEL void turn_taps(const float *filter, int64_t rows, int64_t columns, float 
     }
 }
 
-EXPORT void nnrt_winograd_form_f32(int64_t tile0, int64_t tile1, const float *filter, bool turned,
-                                   int64_t rows, int64_t columns, float *form) {
-  float taps[9 * ROWS_OF_FORM * COLUMNS] __attribute__((aligned(64)));
-  const int64_t blocks = rows / ROWS_OF_FORM;
-  const int64_t tap = turned ? ROWS_OF_FORM * COLUMNS : rows * columns,
-                row = turned ? COLUMNS : columns;
+EXPORT void nnrt_winograd_form_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1,
+                                   const float *filter, bool turned, int64_t rows, int64_t columns,
+                                   float *form) {
+  float *const half = args->scratch, *const taps = half + NNRT_WINOGRAD_HALF;
+  const int64_t blocks = rows / ROWS_OF_FORM, plane = rows * columns;
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
     const int64_t column = number / blocks * COLUMNS, first = number % blocks * ROWS_OF_FORM;
-    const float *from = filter + first * columns + column;
     float *to = form + column * rows + first * COLUMNS;
-    if (turned) {
+    if (turned)
       turn_taps(filter + column * rows + first, rows, columns, taps);
-      from = taps;
-    }
 #pragma clang loop unroll(disable)
     for (int64_t i = 0; i < ROWS_OF_FORM; i++)
 #pragma clang loop unroll(disable)
-      for (int64_t j = 0; j < COLUMNS; j += LANES)
-        taps_form(from + i * row + j, tap, to + i * COLUMNS + j, rows * columns);
+      for (int64_t j = 0; j < COLUMNS; j += WIDTH)
+        if (turned)
+          taps_form(taps + i * COLUMNS + j, ROWS_OF_FORM * COLUMNS, half, to + i * COLUMNS + j,
+                    plane);
+        else
+          taps_form(filter + (first + i) * columns + column + j, plane, half, to + i * COLUMNS + j,
+                    plane);
   }
 }
 
-EXPORT void nnrt_winograd_taps_f32(int64_t tile0, int64_t tile1, const float *form, int64_t rows,
-                                   int64_t columns, float *filter) {
+EXPORT void nnrt_winograd_taps_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1,
+                                   const float *form, int64_t rows, int64_t columns,
+                                   float *filter) {
+  float *const half = args->scratch;
   const int64_t blocks = rows / ROWS_OF_FORM, plane = rows * columns;
-  float half[3 * WINDOW * LANES] __attribute__((aligned(64)));
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
     const int64_t column = number / blocks * COLUMNS, first = number % blocks * ROWS_OF_FORM;
 #pragma clang loop unroll(disable)
-    for (int64_t i = 0; i < ROWS_OF_FORM * COLUMNS; i += LANES) {
+    for (int64_t i = 0; i < ROWS_OF_FORM * COLUMNS; i += WIDTH) {
       const float *from = form + column * rows + first * COLUMNS + i;
       float *to = filter + (first + i / COLUMNS) * columns + column + i % COLUMNS;
 #pragma clang loop unroll(disable)
       for (int j = 0; j < WINDOW; j++) {
         Line l = to_taps(load_line(from + j * plane, WINDOW * plane, WINDOW));
-        store_line(&l, half + j * LANES, WINDOW * LANES, 3);
+        store_line(&l, half + j * WIDTH, WINDOW * WIDTH, 3);
       }
 #pragma clang loop unroll(disable)
       for (int j = 0; j < 3; j++) {
-        Line l = to_taps(load_line(half + j * WINDOW * LANES, LANES, WINDOW));
+        Line l = to_taps(load_line(half + j * WINDOW * WIDTH, WIDTH, WINDOW));
         store_line(&l, to + j * 3 * plane, plane, 3);
       }
     }

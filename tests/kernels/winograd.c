@@ -87,9 +87,12 @@ static void check_images(const NnrtDirect *s, NnrtDirectOf of, const float *x, c
   double *sum = malloc(sizeof *sum * (size_t)n);
   void *buf[] = {seen};
   int64_t sizes[] = {s->F};
+  int64_t room_n = nnrt_winograd_form_scratch() / 4;
+  float *room = test_floats(room_n, end);
+  NnrtArgs form_args = {.scratch = room};
   NnrtArgs args = {.buf = buf, .size = sizes, .n = s->N, .scratch = scratch};
   for (int i = 0; i < ranges; i++)
-    nnrt_winograd_form_f32(blocks * i / ranges, blocks * (i + 1) / ranges, filter,
+    nnrt_winograd_form_f32(&form_args, blocks * i / ranges, blocks * (i + 1) / ranges, filter,
                            of == NNRT_DIRECT_IN, s->C, s->F, form);
   for (int i = 0; i < ranges; i++)
     images(&args, tiles * i / ranges, tiles * (i + 1) / ranges, x, form, to, s, epilogue);
@@ -102,8 +105,10 @@ static void check_images(const NnrtDirect *s, NnrtDirectOf of, const float *x, c
   }
   compare(s, of, epilogue ? "with an epilogue" : "bare", to, sum, n);
   guards("images", test_surroundings_stand(to, n * 4) && test_surroundings_stand(form, forms * 4) &&
-                       test_surroundings_stand(scratch, scratch_n * 4));
-  test_free(form, forms * 4), test_free(to, n * 4), test_free(scratch, scratch_n * 4);
+                       test_surroundings_stand(scratch, scratch_n * 4) &&
+                       test_surroundings_stand(room, room_n * 4));
+  test_free(form, forms * 4), test_free(to, n * 4), test_free(scratch, scratch_n * 4),
+      test_free(room, room_n * 4);
   free(seen), free(sum);
 }
 
@@ -115,16 +120,22 @@ static void check_filter(const NnrtDirect *s, const float *in, const float *out,
   int64_t blocks = s->F / COLUMNS * (s->C / NNRT_WINOGRAD_ROWS);
   float *form = test_floats(forms, end), *to = test_floats(n, end),
         *scratch = test_floats(scratch_n, end);
+  int64_t room_n = nnrt_winograd_form_scratch() / 4;
+  float *room = test_floats(room_n, end);
+  NnrtArgs form_args = {.scratch = room};
   NnrtArgs args = {.n = s->N, .scratch = scratch};
   for (int i = 0; i < ranges; i++)
     nnrt_winograd_sums_f32(&args, tiles * i / ranges, tiles * (i + 1) / ranges, in, out, form, s->N,
                            s);
   for (int i = 0; i < ranges; i++)
-    nnrt_winograd_taps_f32(blocks * i / ranges, blocks * (i + 1) / ranges, form, s->C, s->F, to);
+    nnrt_winograd_taps_f32(&form_args, blocks * i / ranges, blocks * (i + 1) / ranges, form, s->C,
+                           s->F, to);
   compare(s, NNRT_DIRECT_FILTER, "bare", to, want, n);
   guards("filter", test_surroundings_stand(to, n * 4) && test_surroundings_stand(form, forms * 4) &&
-                       test_surroundings_stand(scratch, scratch_n * 4));
-  test_free(form, forms * 4), test_free(to, n * 4), test_free(scratch, scratch_n * 4);
+                       test_surroundings_stand(scratch, scratch_n * 4) &&
+                       test_surroundings_stand(room, room_n * 4));
+  test_free(form, forms * 4), test_free(to, n * 4), test_free(scratch, scratch_n * 4),
+      test_free(room, room_n * 4);
 }
 
 static void check(int64_t N, int64_t H, int64_t W, int64_t C, int64_t F, int64_t top, int64_t left,
