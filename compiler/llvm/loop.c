@@ -5,7 +5,9 @@
 
 enum {
   ROWS_FROM = 12, // a last axis of so many elements is worth a loop of its own
-  AHEAD = 256,    // elements between a store and the line asked for: measured
+  AHEAD = 256,    // elements between a store and the line asked for: measured, as is ROWS_AHEAD
+  ROWS_AHEAD = 6,
+  FAR = 1 << 17, // elements of a weight that comes from a shared cache or from memory
 };
 
 static Dim count_of(const Value *v) {
@@ -137,6 +139,11 @@ static void take_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask
 static void block_chunk(Kernel *k, void *state, LLVMValueRef i, LLVMValueRef mask) {
   const Place *at = state;
   LLVMValueRef column = build_add(k, at->column, i);
+  const Type *type = &k->yield->arg[0]->type;
+  if (type_count(type) >= FAR) {
+    LLVMValueRef below = build_add(k, at->row, gen_i64(k->g, ROWS_AHEAD));
+    ask_ahead(k, build_add(k, build_mul(k, below, gen_i64(k->g, type->dim[1])), column));
+  }
   const Pos *first =
       pos_matrix(k, &k->yield->arg[0]->type, coord_at(at->row, 0), coord_at(column, 1), mask);
   store_all(k, yield_positions(k, first));
@@ -164,7 +171,8 @@ static void by_blocks(Kernel *k, const Type *type, const Attr *tile) {
   LLVMValueRef left = LLVMBuildSub(b, width, at.column, "");
   bool whole = type->dim[1] % tile->dims[1] == 0;
   LLVMValueRef across = whole ? columns : build_min(k, left, columns);
-  walk_tile(k, &at, top, bottom, across, take_chunk);
+  if (type_count(type) < FAR)
+    walk_tile(k, &at, top, bottom, across, take_chunk);
   walk_tile(k, &at, top, bottom, across, block_chunk);
   loop_end(k, &tiles);
 }

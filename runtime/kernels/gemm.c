@@ -202,24 +202,36 @@ KERNEL void tile_sums(const Block *p, Fetch *fetch, int64_t rows, int64_t cols, 
 
 // ---- panels -------------------------------------------------------------------------------------
 
-// panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns, in
-// pieces of 16 x 16: whole cache lines on both sides. Columns past the end repeat the last one;
-// terms past the end are neighbours that no sum takes.
+// 16 columns, some past the end: 16 terms of four at a time, a whole line of each.
+KERNEL void pack_few(const float *b, int64_t b_n, int64_t K, int64_t n16, int64_t cols, float *to) {
+  for (int64_t k16 = 0; k16 < K; k16 += LANES)
+#pragma clang loop unroll(disable)
+    for (int64_t n = 0; n < LANES; n += 4) {
+      const float *column[4];
+#define COLUMN(i) column[i] = b + (n16 + n + i < cols ? n16 + n + i : cols - 1) * b_n;
+      // clang-format off
+      COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3)
+      // clang-format on
+#pragma clang loop unroll(disable)
+          for (int64_t k = k16; k < k16 + LANES; k += 4)
+              transpose_4(column, k, to + n + k * STRIP, STRIP);
+    }
+}
+
+// panel[k, n] = b[k + n*b_n] for K terms (16 at a time: the panel has room) and `cols` columns.
+// Columns past the end repeat the last one; terms past the end are neighbours that no sum takes.
+// Columns a multiple of 4 KB apart push each other out of the cache, if they are more than a few.
 KERNEL void pack(const float *b, int64_t b_n, int64_t K, int64_t cols, float *panel, int64_t room) {
-  for (int64_t n16 = 0; n16 < cols; n16 += LANES)
-    for (int64_t k16 = 0; k16 < K; k16 += LANES)
+  for (int64_t n = 0; n < cols; n += LANES) {
+    float *to = panel + n / STRIP * STRIP * room + n % STRIP;
+    if (n + LANES > cols || b_n % 1024 == 0) {
+      pack_few(b, b_n, K, n, cols, to);
+      continue;
+    }
 #pragma clang loop unroll(disable)
-      for (int64_t n = n16; n < n16 + LANES; n += 4) {
-        const float *column[4];
-        float *to = panel + n / STRIP * STRIP * room + n % STRIP;
-#define COLUMN(i) column[i] = b + (n + i < cols ? n + i : cols - 1) * b_n;
-        // clang-format off
-        COLUMN(0) COLUMN(1) COLUMN(2) COLUMN(3)
-        // clang-format on
-#pragma clang loop unroll(disable)
-            for (int64_t k = k16; k < k16 + LANES; k += 4)
-                transpose_4(column, k, to + k * STRIP, STRIP);
-      }
+    for (int64_t k = 0; k < K; k += 4)
+      transpose_16(b + n * b_n + k, b_n, to + k * STRIP, STRIP);
+  }
 }
 
 // The same where the columns of a term are neighbours, in strips of `width`.
