@@ -223,7 +223,14 @@ static void call_form(Kernel *k, const Call *c) {
   LLVMValueRef rows = kernel_dim(k, form[2]),
                columns = kernel_dim(k, form[1] * NNRT_WINOGRAD_STRIP);
   if (back) {
-    LLVMValueRef args[] = {k->args, k->tile0, k->tile1, argument(k, c, 0), rows, columns, c->out};
+    LLVMValueRef args[] = {k->args,
+                           k->tile0,
+                           k->tile1,
+                           argument(k, c, 0),
+                           gen_i64(k->g, form[0] / NNRT_WINOGRAD_POSITIONS),
+                           rows,
+                           columns,
+                           c->out};
     must_call(k, "nnrt_winograd_taps_f32", args, sizeof args / sizeof *args);
     return;
   }
@@ -245,10 +252,14 @@ static void call_winograd(Kernel *k, const Call *c) {
                          direct_shape(k, &s.of),
                          c->epilogue};
   unsigned n = sizeof args / sizeof *args;
-  if (c->inst->op == OP_winograd)
+  if (c->inst->op == OP_winograd) {
     must_call(k, "nnrt_winograd_out_f32", args, n);
-  else
-    must_call(k, "nnrt_winograd_sums_f32", args, n - 1);
+    return;
+  }
+  NnrtWinogradSums t = winograd_sums_tile(c->inst);
+  const Dim tile[] = {t.parts, t.lines, t.columns, t.terms};
+  args[n - 1] = shape_argument(k, tile, sizeof tile / sizeof *tile);
+  must_call(k, "nnrt_winograd_sums_f32", args, n);
 }
 
 // What the group yields of a pool_argmax: NULL if nothing.

@@ -124,10 +124,9 @@ bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
   return true;
 }
 
-bool conv_winograd(const Inst *inst) {
-  NnrtDirect s;
-  return direct_shape(inst, &s) && inst->attr[A_PARTS].i == 1 &&
-         nnrt_winograd_pays(&s, direct_of(inst));
+bool conv_winograd(const Inst *inst, NnrtDirect *shape) {
+  return direct_shape(inst, shape) && inst->attr[A_PARTS].i == 1 &&
+         nnrt_winograd_pays(shape, direct_of(inst));
 }
 
 Dim conv_parts(const Inst *inst) {

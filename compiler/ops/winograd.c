@@ -13,7 +13,7 @@ enum {
   STRIP = NNRT_WINOGRAD_STRIP,
   TAPS = 3,
 };
-enum { A_LOW, A_HIGH };
+enum { A_LOW, A_HIGH, A_PARTS };
 
 // ---- matrices, of the points 0, a, -a, b, -b, infinity -----------------------------------------
 
@@ -85,6 +85,13 @@ WinogradShape winograd_shape(const Inst *inst) {
   return s;
 }
 
+NnrtWinogradSums winograd_sums_tile(const Inst *inst) {
+  WinogradShape s = winograd_shape(inst);
+  NnrtWinogradSums t = nnrt_winograd_sums(&s.of);
+  t.parts = inst->attr[A_PARTS].i;
+  return t;
+}
+
 bool makes_filter(const Inst *inst) {
   return inst->op == OP_winograd_form || inst->op == OP_winograd_sums ||
          inst->op == OP_winograd_taps ||
@@ -113,10 +120,12 @@ bool kernel_tiles(const Inst *inst, KernelTiles *t) {
   if (inst->op == OP_winograd) {
     t->rows = s.images * nnrt_winograd_tiles(&s.of);
     t->rows_per_tile = NNRT_WINOGRAD_GROUP;
-  } else
-    t->blocks = WINDOW * nnrt_direct_pieces(s.of.F, nnrt_winograd_columns(&s.of));
-  t->scratch =
-      nnrt_winograd_scratch(&s.of, inst->op == OP_winograd ? NNRT_DIRECT_OUT : NNRT_DIRECT_FILTER);
+    t->scratch = nnrt_winograd_scratch(&s.of);
+    return true;
+  }
+  NnrtWinogradSums sums = winograd_sums_tile(inst);
+  t->blocks = nnrt_winograd_sums_tiles(&s.of, &sums);
+  t->scratch = nnrt_winograd_sums_scratch(&s.of, &sums);
   return true;
 }
 
@@ -147,9 +156,10 @@ static const char *check_images(Module *m, const Value *x, const Attr *attr, Dim
   return NULL;
 }
 
-static const char *expect_form(Module *m, const Type *form) {
-  return form->rank == 4 && form->elem == TY_F32 && form->dim[0] == POSITIONS && form->dim[1] > 0 &&
-                 form->dim[2] > 0 && form->dim[3] == STRIP
+static const char *expect_form(Module *m, const Type *form, Dim parts) {
+  return form->rank == 4 && form->elem == TY_F32 && form->dim[0] > 0 &&
+                 form->dim[0] == POSITIONS * parts && form->dim[1] > 0 && form->dim[2] > 0 &&
+                 form->dim[3] == STRIP
              ? NULL
              : words(m, "%s is no filter in Winograd's form", type_text(m->arena, form));
 }
@@ -159,7 +169,7 @@ static const char *type_winograd(Module *m, Value *const *arg, uint32_t n, const
   Dim out[2];
   const Type *x = &arg[0]->type, *form = &arg[1]->type;
   const char *wrong = check_images(m, arg[0], attr, out);
-  if (wrong || (wrong = expect_form(m, form)))
+  if (wrong || (wrong = expect_form(m, form, 1)))
     return wrong;
   if (x->dim[3] != form->dim[2])
     return words(m, "the image has %lld channels, the filter takes %lld", (long long)x->dim[3],
@@ -180,7 +190,9 @@ static const char *type_sums(Module *m, Value *const *arg, uint32_t n, const Att
   if (d->rank != 4 || d->elem != TY_F32 || d->dim[0] != x->dim[0] || d->dim[1] != out[0] ||
       d->dim[2] != out[1] || d->dim[3] < 1 || d->dim[3] % STRIP != 0)
     return words(m, "the result of this convolution is not %s", type_text(m->arena, d));
-  *result = of_rank_4(TY_F32, POSITIONS, d->dim[3] / STRIP, x->dim[3], STRIP);
+  if (attr[A_PARTS].i < 1)
+    return "there is at least one part";
+  *result = of_rank_4(TY_F32, POSITIONS * attr[A_PARTS].i, d->dim[3] / STRIP, x->dim[3], STRIP);
   return NULL;
 }
 
@@ -201,7 +213,7 @@ static const char *type_taps(Module *m, Value *const *arg, uint32_t n, const Att
                              Type *result) {
   (void)n, (void)attr;
   const Type *form = &arg[0]->type;
-  const char *wrong = expect_form(m, form);
+  const char *wrong = expect_form(m, form, form->dim[0] / POSITIONS);
   if (wrong)
     return wrong;
   *result = of_rank_4(TY_F32, TAPS, TAPS, form->dim[2], form->dim[1] * STRIP);
@@ -234,7 +246,7 @@ typedef struct {
 } Walk;
 
 typedef struct { // of one channel: its window of a tile in its form
-  int64_t image, y, x, channel;
+  int64_t image, y, x, channel, part;
   double window[POSITIONS];
 } Place;
 
@@ -259,22 +271,25 @@ static void add_tile(const Walk *w, const Place *at) {
     square(w->other, at->image, at->y, at->x, f, TILE, tile);
     transform(of_tile, TILE, false, tile, form);
     for (int p = 0; p < POSITIONS; p++)
-      w->result[form_at(p, at->channel, f, s->C, s->F)] += at->window[p] * form[p];
+      w->result[form_at(at->part * POSITIONS + p, at->channel, f, s->C, s->F)] +=
+          at->window[p] * form[p];
   }
 }
 
-static void walk_tiles(const Inst *inst, const Tensor *const *arg, Tensor *result,
+static void walk_tiles(const Inst *inst, const Tensor *const *arg, Tensor *result, int64_t parts,
                        void (*tile)(const Walk *w, const Place *at)) {
   Walk w = {winograd_shape(inst).of, arg[1], result->at};
   Type space = {.rank = 4,
                 .dim = {arg[0]->type.dim[0], nnrt_direct_pieces(w.s.OH, TILE),
                         nnrt_direct_pieces(w.s.OW, TILE), w.s.C}};
-  int64_t count = type_count(&space), at[MAX_RANK];
+  int64_t count = type_count(&space), at[MAX_RANK], tiles = count / w.s.C;
   memset(result->at, 0, sizeof(double) * (size_t)result->count);
   for (int64_t i = 0; i < count; i++) {
     double window[WINDOW * WINDOW];
     position_of(&space, i, at);
-    Place place = {at[0], at[1] * TILE, at[2] * TILE, at[3], {0}};
+    // The part whose share of the tiles this one is in.
+    int64_t part = ((i / w.s.C + 1) * parts - 1) / tiles;
+    Place place = {at[0], at[1] * TILE, at[2] * TILE, at[3], part, {0}};
     square(arg[0], at[0], place.y - w.s.pad_top, place.x - w.s.pad_left, at[3], WINDOW, window);
     transform(of_window, WINDOW, false, window, place.window);
     tile(&w, &place);
@@ -283,12 +298,12 @@ static void walk_tiles(const Inst *inst, const Tensor *const *arg, Tensor *resul
 
 static void eval_winograd(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {
   (void)n;
-  walk_tiles(inst, arg, result[0], make_tile);
+  walk_tiles(inst, arg, result[0], 1, make_tile);
 }
 
 static void eval_sums(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {
   (void)n;
-  walk_tiles(inst, arg, result[0], add_tile);
+  walk_tiles(inst, arg, result[0], inst->attr[A_PARTS].i, add_tile);
 }
 
 static void eval_form(const Inst *inst, int64_t n, const Tensor *const *arg, Tensor **result) {
@@ -315,8 +330,9 @@ static void eval_taps(const Inst *inst, int64_t n, const Tensor *const *arg, Ten
   double from[POSITIONS], taps[TAPS * TAPS];
   for (int64_t c = 0; c < C; c++)
     for (int64_t f = 0; f < F; f++) {
-      for (int p = 0; p < POSITIONS; p++)
-        from[p] = arg[0]->at[form_at(p, c, f, C, F)];
+      memset(from, 0, sizeof from);
+      for (int64_t p = 0; p < form[0]; p++)
+        from[p % POSITIONS] += arg[0]->at[form_at(p, c, f, C, F)];
       transform(of_taps, TAPS, true, from, taps);
       for (int t = 0; t < TAPS * TAPS; t++)
         result[0]->at[(t * C + c) * F + f] = taps[t];
@@ -353,14 +369,16 @@ OP(winograd){
 OP(winograd_sums){
     .name = "winograd_sums",
     .doc = "Of images [N, H, W, C] and the gradient [N, OH, OW, F] of what `winograd` makes of "
-           "them: the gradient by the form, [36, F / 32, C, 32].",
-    .sig = "x, d; low: dims, high: dims",
+           "them: the gradient by the form, [36, F / 32, C, 32], or so many of them, each over a "
+           "share "
+           "of the tiles.",
+    .sig = "x, d; low: dims, high: dims, parts: int = 1",
     .math = "none: it is made where gradients are done",
     .kind = K_WINDOW,
     .flags = OPF_LAYOUT,
     .rounding = 30,
     .example = "f32[2, 5, 6, 16], f32[2, 5, 6, 32]; low=[1, 1] high=[1, 1] | "
-               "f32[1, 9, 4, 32], f32[1, 8, 4, 96]; low=[0, 2] high=[1, 0]",
+               "f32[1, 9, 4, 32], f32[1, 8, 4, 96]; low=[0, 2] high=[1, 0] parts=3",
     .domain = "-1..1",
     .type_fn = type_sums,
     .eval = eval_sums,
@@ -385,13 +403,14 @@ OP(winograd_form){
 
 OP(winograd_taps){
     .name = "winograd_taps",
-    .doc = "The transpose of winograd_form: G^T form G, a filter [3, 3, C, F].",
+    .doc = "The transpose of winograd_form: G^T form G, a filter [3, 3, C, F], of the sum of all "
+           "forms that there are.",
     .sig = "form",
     .math = "none: it is made where gradients are done",
     .kind = K_WINDOW,
     .flags = OPF_LAYOUT,
     .rounding = 30,
-    .example = "f32[36, 1, 16, 32]",
+    .example = "f32[36, 1, 16, 32] | f32[108, 2, 16, 32]",
     .type_fn = type_taps,
     .eval = eval_taps,
     .kernel = "winograd",

@@ -278,16 +278,16 @@ static Value *layout_reduce(Builder *b, Inst *inst) {
 // ---- convolutions -------------------------------------------------------------------------------
 
 // The gradient by the image is such a convolution too, of a filter that is turned.
-static Value *in_winograd_form(Builder *b, const Inst *inst) {
+static Value *in_winograd_form(Builder *b, const Inst *inst, const NnrtDirect *shape) {
   ConvShape s = conv_shape(inst);
-  Attr pads[2];
+  Attr pads[3] = {[2] = attr_int(nnrt_winograd_sums(shape).parts)};
   for (uint32_t i = 0; i < 2; i++) {
     const Dim *pad = i ? s.high : s.low;
     Dim back[] = {2 - pad[0], 2 - pad[1]};
     pads[i] = attr_dims(b->m->arena, s.wrt == CONV_IN ? back : pad, 2);
   }
   if (s.wrt == CONV_FILTER) {
-    Value *sums = ir_inst(b, OP_winograd_sums, inst->arg, 2, pads, 2)->result[0];
+    Value *sums = ir_inst(b, OP_winograd_sums, inst->arg, 2, pads, 3)->result[0];
     return ir_inst(b, OP_winograd_taps, &sums, 1, NULL, 0)->result[0];
   }
   Attr turned = attr_int(s.wrt == CONV_IN);
@@ -297,8 +297,9 @@ static Value *in_winograd_form(Builder *b, const Inst *inst) {
 
 // The gradient of a small filter is made in parts.
 static Value *layout_conv(Builder *b, Inst *inst) {
-  if (conv_winograd(inst))
-    return in_winograd_form(b, inst);
+  NnrtDirect shape;
+  if (conv_winograd(inst, &shape))
+    return in_winograd_form(b, inst, &shape);
   const Type *type = &inst->result[0]->type;
   Attr *attr = arena_array(b->m->arena, Attr, inst->n_attrs);
   Dim parts = conv_parts(inst);

@@ -17,8 +17,6 @@ enum {
   NNRT_WINOGRAD_STRIP = 32,   // columns of a filter's form that lie together
   NNRT_WINOGRAD_GROUP = 4,    // tiles that a thread takes at least
   NNRT_WINOGRAD_BLOCK = 28,   // tiles that are worked on together: two register blocks
-  NNRT_WINOGRAD_TERMS = 56,   // tiles whose products are added up at a time, for a filter
-  NNRT_WINOGRAD_COLUMNS = 64, // of a tile of a filter's gradient, at most
   NNRT_WINOGRAD_ROWS = 16,    // channels of a filter that are brought into its form at a time
   NNRT_WINOGRAD_HALF = 640,   // floats: a transform along one axis, and a row of pixels
   NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster
@@ -47,23 +45,41 @@ static inline int64_t nnrt_winograd_plane(int64_t tiles, int64_t channels) {
   return tiles * nnrt_winograd_row(channels) + 16;
 }
 
-static inline int64_t nnrt_winograd_columns(const NnrtDirect *s) {
-  return s->F < NNRT_WINOGRAD_COLUMNS ? s->F : NNRT_WINOGRAD_COLUMNS;
+// A tile of the gradient by a filter's form: a sum over one part of the pixels' tiles, of `lines`
+// times six positions, for so many columns; `terms` pixels' tiles are added up at a time.
+typedef struct NnrtWinogradSums {
+  int64_t parts, lines, columns, terms;
+} NnrtWinogradSums;
+
+// All positions at once where they stay in the L2 cache: the images are then read once for each
+// block of columns. Else six of them, of many columns.
+static inline NnrtWinogradSums nnrt_winograd_sums(const NnrtDirect *s) {
+  enum { SMALL = 8192, TILES = 6 };
+  if (s->C * s->F > SMALL)
+    return (NnrtWinogradSums){1, 1, s->F < 256 ? s->F : 256, s->C < 256 ? 56 : 28};
+  int64_t columns = s->F < 64 ? s->F : 64;
+  return (NnrtWinogradSums){nnrt_direct_pieces(TILES, nnrt_direct_pieces(s->F, columns)),
+                            NNRT_WINOGRAD_WINDOW, columns, 28};
+}
+static inline int64_t nnrt_winograd_sums_tiles(const NnrtDirect *s, const NnrtWinogradSums *t) {
+  return t->parts * (NNRT_WINOGRAD_WINDOW / t->lines) * nnrt_direct_pieces(s->F, t->columns);
 }
 
-// Bytes of scratch per thread.
-static inline int64_t nnrt_winograd_scratch(const NnrtDirect *s, NnrtDirectOf of) {
-  int64_t planes;
-  if (of == NNRT_DIRECT_FILTER)
-    planes = NNRT_WINOGRAD_WINDOW * (nnrt_winograd_plane(NNRT_WINOGRAD_TERMS, s->C) +
-                                     NNRT_WINOGRAD_TERMS * nnrt_winograd_columns(s));
-  else
-    planes = NNRT_WINOGRAD_POSITIONS * (nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->C) +
-                                        nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->F));
+// Bytes of scratch per thread: of images,
+static inline int64_t nnrt_winograd_scratch(const NnrtDirect *s) {
+  int64_t planes = NNRT_WINOGRAD_POSITIONS * (nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->C) +
+                                              nnrt_winograd_plane(NNRT_WINOGRAD_BLOCK, s->F));
+  return (planes + NNRT_WINOGRAD_HALF + s->C) * (int64_t)sizeof(float);
+}
+
+// of the gradient by a filter's form,
+static inline int64_t nnrt_winograd_sums_scratch(const NnrtDirect *s, const NnrtWinogradSums *t) {
+  int64_t planes = t->lines * NNRT_WINOGRAD_WINDOW *
+                   (nnrt_winograd_plane(t->terms, s->C) + t->terms * t->columns);
   return (planes + NNRT_WINOGRAD_HALF + s->C + s->F) * (int64_t)sizeof(float);
 }
 
-// And of a filter on its way into its form, or back.
+// and of a filter on its way into its form, or back.
 static inline int64_t nnrt_winograd_form_scratch(void) {
   return (NNRT_WINOGRAD_HALF + 9 * NNRT_WINOGRAD_ROWS * NNRT_WINOGRAD_STRIP) *
          (int64_t)sizeof(float);

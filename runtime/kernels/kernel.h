@@ -221,15 +221,17 @@ void nnrt_direct_filter_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, 
 void nnrt_winograd_out_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
                            const float *form, float *out, int64_t N, const struct NnrtDirect *shape,
                            NnrtEpilogue epilogue);
-// Six positions of so many columns of the gradient by the form.
+// The gradient by the form, in parts, one after the other.
+struct NnrtWinogradSums;
 void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *in,
                             const float *out, float *form, int64_t N,
-                            const struct NnrtDirect *shape);
+                            const struct NnrtDirect *shape, const struct NnrtWinogradSums *tile);
 // Blocks of rows of strips: form [36, columns / 32, rows, 32] of filter [3, 3, rows, columns], or,
-// turned, of [3, 3, columns, rows] from the last tap to the first; and the transpose of the former.
+// turned, of [3, 3, columns, rows] from the last tap to the first; and the transpose of the former,
+// of the sum of the parts.
 void nnrt_winograd_form_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *filter,
                             bool turned, int64_t rows, int64_t columns, float *form);
 void nnrt_winograd_taps_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1, const float *form,
-                            int64_t rows, int64_t columns, float *filter);
+                            int64_t parts, int64_t rows, int64_t columns, float *filter);
 
 #endif

@@ -128,6 +128,34 @@ KERNEL void square(Square *to, const float *x, int64_t H, int64_t W, int64_t cha
     }
 }
 
+KERNEL void fetch(const float *p, int64_t n, bool write) {
+#pragma clang loop unroll(disable)
+  for (int64_t i = 0; i < n; i += LANES)
+    if (write)
+      __builtin_prefetch(p + i, 1, 2);
+    else
+      __builtin_prefetch(p + i, 0, 2);
+}
+
+// What a window sees that the one on its left does not.
+KERNEL void fetch_window(const NnrtDirect *s, const float *in, Place at) {
+  const int64_t x = at.x - s->pad_left + WINDOW - TILE;
+#pragma clang loop unroll(disable)
+  for (int64_t y = at.y - s->pad_top; y < at.y - s->pad_top + WINDOW; y++)
+    if (y >= 0 && y < s->H && x + TILE <= s->W)
+      fetch(in + ((at.image * s->H + y) * s->W + x) * s->C, TILE * s->C, false);
+}
+
+// `columns` channels of a tile.
+KERNEL void fetch_tile(const NnrtDirect *s, const float *out, Place at, int64_t columns,
+                       bool write) {
+#pragma clang loop unroll(disable)
+  for (int64_t y = at.y; y < at.y + TILE && y < s->OH; y++)
+#pragma clang loop unroll(disable)
+    for (int64_t x = at.x; x < at.x + TILE && x < s->OW; x++)
+      fetch(out + ((at.image * s->OH + y) * s->OW + x) * s->F, columns, write);
+}
+
 // A line of pixels, down (from one to the next `WINDOW` further) or across.
 KERNEL Line load_pixels(const float *const *at, int64_t c, int step) {
   return (Line){{load_vec(at[0] + c), load_vec(at[step] + c), load_vec(at[2 * step] + c),
@@ -258,12 +286,17 @@ EXPORT void nnrt_winograd_out_f32(const NnrtArgs *args, int64_t tile0, int64_t t
       window_form(&k, in, first + i, k.in_form + i * k.in_row);
     const float *row = filter;
 #pragma clang loop unroll(disable)
-    for (int64_t position = 0; position < POSITIONS; position++)
+    for (int64_t position = 0; position < POSITIONS; position++) {
+      if (position < n && first + position + BLOCK < end)
+        fetch_window(s, in, place_of(first + position + BLOCK, k.rows, k.cols));
+      if (position < n && out)
+        fetch_tile(s, out, place_of(first + position, k.rows, k.cols), s->F, true);
 #pragma clang loop unroll(disable)
       for (int64_t f = 0; f < s->F; f += COLUMNS, row += COLUMNS * s->C)
 #pragma clang loop unroll(disable)
         for (int64_t c = 0; c < COLUMNS; c += LANES * DIRECT_WIDTH)
           strip(&k, position, n, row + c, f + c);
+    }
 #pragma clang loop unroll(disable)
     for (int64_t i = 0; i < n; i++) {
       Place at = place_of(first + i, k.rows, k.cols);
@@ -306,58 +339,62 @@ KERNEL void mix_rows(const Mix *mix, const Square *pixel, int size, int64_t c, f
 
 typedef struct {
   const NnrtDirect *s;
-  int64_t rows, cols;      // of tiles, in an image
-  int64_t line;            // of the positions: six of them
-  int64_t column, columns; // features
-  int64_t plane, row;      // of the windows' form: floats from position to position, tile to tile
+  const NnrtWinogradSums *t;
+  int64_t rows, cols;       // of tiles, in an image
+  int64_t line, lines;      // of the positions: six of them each
+  int64_t column, columns;  // features
+  int64_t in_plane, in_row; // of the windows' form: floats from position to position, tile to tile
+  int64_t out_plane, out_strip; // of the tiles' form, strip by strip
   float *in_form, *out_form, *zero, *half;
 } Sums;
 
-LATE void window_line(const Sums *k, const float *in, int64_t tile, float *to) {
+LATE void window_lines(const Sums *k, const float *in, int64_t tile, float *to) {
   const NnrtDirect *s = k->s;
   Place at = place_of(tile, k->rows, k->cols);
   Square pixel;
   square(&pixel, in + at.image * s->H * s->W * s->C, s->H, s->W, s->C, at.y - s->pad_top,
          at.x - s->pad_left, WINDOW, k->zero);
 #pragma clang loop unroll(disable)
-  for (int64_t c = 0; c < s->C; c += WIDTH) {
-    mix_rows(&window_mix[k->line], &pixel, WINDOW, c, k->half);
-    Line l = of_window(load_line(k->half, WIDTH, WINDOW));
-    store_line(&l, to + c, k->plane, WINDOW);
-  }
+  for (int64_t c = 0; c < s->C; c += WIDTH)
+#pragma clang loop unroll(disable)
+    for (int64_t i = 0; i < k->lines; i++) {
+      mix_rows(&window_mix[k->line + i], &pixel, WINDOW, c, k->half);
+      Line l = of_window(load_line(k->half, WIDTH, WINDOW));
+      store_line(&l, to + i * WINDOW * k->in_plane + c, k->in_plane, WINDOW);
+    }
 }
 
 // The gradient of a tile, strip by strip.
-LATE void tile_line(const Sums *k, const float *out, int64_t tile, float *to) {
-  enum { STRIP_ROOM = NNRT_WINOGRAD_TERMS * COLUMNS };
+LATE void tile_lines(const Sums *k, const float *out, int64_t tile, float *to) {
   const NnrtDirect *s = k->s;
   Place at = place_of(tile, k->rows, k->cols);
   Square pixel;
   square(&pixel, out + at.image * s->OH * s->OW * s->F, s->OH, s->OW, s->F, at.y, at.x, TILE,
          k->zero);
 #pragma clang loop unroll(disable)
-  for (int64_t f = 0; f < k->columns; f += WIDTH) {
-    mix_rows(&tile_mix[k->line], &pixel, TILE, k->column + f, k->half);
-    Line l = of_tile(load_line(k->half, WIDTH, TILE));
-    store_line(&l, to + f / COLUMNS * STRIP_ROOM + f % COLUMNS, NNRT_WINOGRAD_TERMS * k->columns,
-               WINDOW);
-  }
+  for (int64_t f = 0; f < k->columns; f += WIDTH)
+#pragma clang loop unroll(disable)
+    for (int64_t i = 0; i < k->lines; i++) {
+      mix_rows(&tile_mix[k->line + i], &pixel, TILE, k->column + f, k->half);
+      Line l = of_tile(load_line(k->half, WIDTH, TILE));
+      store_line(&l, to + i * WINDOW * k->out_plane + f / COLUMNS * k->out_strip + f % COLUMNS,
+                 k->out_plane, WINDOW);
+    }
 }
 
 // One matrix, `n` tiles' share of it.
 KERNEL void add_products(const Sums *k, int64_t position, int64_t n, bool first, float *sum) {
   const int64_t C = k->s->C;
   const int along = direct_along(C, 1);
-  const float *row = k->out_form + position * NNRT_WINOGRAD_TERMS * k->columns;
 #pragma clang loop unroll(disable)
   for (int64_t f = 0; f < k->columns; f += LANES * DIRECT_WIDTH) {
     int64_t strip = f / COLUMNS, c = 0;
     DirectBlock b = {
-        .x = k->in_form + position * k->plane,
+        .x = k->in_form + position * k->in_plane,
         .x_along = 1,
         .n = {1, 1, n},
-        .step = {0, 0, k->row},
-        .row = row + strip * NNRT_WINOGRAD_TERMS * COLUMNS + f % COLUMNS,
+        .step = {0, 0, k->in_row},
+        .row = k->out_form + position * k->out_plane + strip * k->out_strip + f % COLUMNS,
         .row_step = COLUMNS,
         .sum = sum + strip * C * COLUMNS + f % COLUMNS,
         .sum_along = COLUMNS,
@@ -371,39 +408,74 @@ KERNEL void add_products(const Sums *k, int64_t position, int64_t n, bool first,
   }
 }
 
+// What the next tiles are made of is asked for while products are added up: the share of one
+// position.
+LATE void fetch_share(const Sums *k, const float *in, const float *out, int64_t first, int64_t end,
+                      int64_t position) {
+  const int64_t terms = k->t->terms, positions = k->lines * WINDOW;
+#pragma clang loop unroll(disable)
+  for (int64_t i = first + position * terms / positions;
+       i < first + (position + 1) * terms / positions && i < end; i++) {
+    Place at = place_of(i, k->rows, k->cols);
+    fetch_window(k->s, in, at);
+    fetch_tile(k->s, out + k->column, at, k->columns, false);
+  }
+}
+
+// The sums over tiles [first, end), from position 0 of the tile's lines on.
+KERNEL void add_tiles(const Sums *k, const float *in, const float *out, int64_t first, int64_t end,
+                      float *sum) {
+  const int64_t terms = k->t->terms, plane = k->s->C * k->s->F;
+  if (first == end)
+#pragma clang loop unroll(disable)
+    for (int64_t j = 0; j < k->lines * WINDOW; j++)
+      direct_zero(sum + j * plane, k->s->C * k->columns);
+  bool begins = true;
+#pragma clang loop unroll(disable)
+  for (; first < end; first += terms, begins = false) {
+    int64_t n = end - first < terms ? end - first : terms;
+#pragma clang loop unroll(disable)
+    for (int64_t i = 0; i < n; i++) {
+      window_lines(k, in, first + i, k->in_form + i * k->in_row);
+      tile_lines(k, out, first + i, k->out_form + i * COLUMNS);
+    }
+#pragma clang loop unroll(disable)
+    for (int64_t j = 0; j < k->lines * WINDOW; j++) {
+      fetch_share(k, in, out, first + terms, end, j);
+      add_products(k, j, n, begins, sum + j * plane);
+    }
+  }
+}
+
+// Tiles go line by line, then to the next columns, then to the next part.
 EXPORT void nnrt_winograd_sums_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1,
                                    const float *in, const float *out, float *sums, int64_t N,
-                                   const NnrtDirect *s) {
-  enum { TERMS = NNRT_WINOGRAD_TERMS };
-  const int64_t columns = nnrt_winograd_columns(s);
+                                   const NnrtDirect *s, const NnrtWinogradSums *t) {
   Sums k = {.s = s,
+            .t = t,
             .rows = nnrt_direct_pieces(s->OH, TILE),
             .cols = nnrt_direct_pieces(s->OW, TILE),
-            .plane = nnrt_winograd_plane(TERMS, s->C),
-            .row = nnrt_winograd_row(s->C),
+            .lines = t->lines,
+            .in_plane = nnrt_winograd_plane(t->terms, s->C),
+            .in_row = nnrt_winograd_row(s->C),
+            .out_plane = t->terms * t->columns,
+            .out_strip = t->terms * COLUMNS,
             .in_form = args->scratch};
-  k.out_form = k.in_form + WINDOW * k.plane;
-  k.half = k.out_form + WINDOW * TERMS * columns;
+  k.out_form = k.in_form + t->lines * WINDOW * k.in_plane;
+  k.half = k.out_form + t->lines * WINDOW * k.out_plane;
   k.zero = k.half + NNRT_WINOGRAD_HALF;
   direct_zero(k.zero, s->C + s->F);
-  const int64_t end = N * k.rows * k.cols;
+  const int64_t tiles = N * k.rows * k.cols, groups = WINDOW / t->lines,
+                blocks = nnrt_direct_pieces(s->F, t->columns);
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
-    k.line = number % WINDOW;
-    k.column = number / WINDOW * columns;
-    k.columns = s->F % columns == 0 || s->F - k.column > columns ? columns : s->F - k.column;
-#pragma clang loop unroll(disable)
-    for (int64_t first = 0; first < end; first += TERMS) {
-      int64_t n = end - first < TERMS ? end - first : TERMS;
-#pragma clang loop unroll(disable)
-      for (int64_t i = 0; i < n; i++) {
-        window_line(&k, in, first + i, k.in_form + i * k.row);
-        tile_line(&k, out, first + i, k.out_form + i * COLUMNS);
-      }
-#pragma clang loop unroll(disable)
-      for (int64_t j = 0; j < WINDOW; j++)
-        add_products(&k, j, n, first == 0, sums + ((k.line * WINDOW + j) * s->F + k.column) * s->C);
-    }
+    const int64_t part = number / groups / blocks;
+    k.line = number % groups * t->lines;
+    k.column = number / groups % blocks * t->columns;
+    k.columns =
+        s->F % t->columns == 0 || s->F - k.column > t->columns ? t->columns : s->F - k.column;
+    add_tiles(&k, in, out, part * tiles / t->parts, (part + 1) * tiles / t->parts,
+              sums + ((part * POSITIONS + k.line * WINDOW) * s->F + k.column) * s->C);
   }
 }
 
@@ -463,10 +535,23 @@ EXPORT void nnrt_winograd_form_f32(const NnrtArgs *args, int64_t tile0, int64_t 
   }
 }
 
+// A register of each position.
+KERNEL void add_parts(const float *from, int64_t plane, int64_t parts, float *to) {
+#pragma clang loop unroll(disable)
+  for (int64_t position = 0; position < POSITIONS; position++) {
+    const float *part = from + position * plane;
+    vec sum = load_vec(part);
+#pragma clang loop unroll(disable)
+    for (int64_t i = 1; i < parts; i++)
+      sum += load_vec(part + i * POSITIONS * plane);
+    *(vec *)(to + position * WIDTH) = sum;
+  }
+}
+
 EXPORT void nnrt_winograd_taps_f32(const NnrtArgs *args, int64_t tile0, int64_t tile1,
-                                   const float *form, int64_t rows, int64_t columns,
+                                   const float *form, int64_t parts, int64_t rows, int64_t columns,
                                    float *filter) {
-  float *const half = args->scratch;
+  float *const half = args->scratch, *const whole = half + NNRT_WINOGRAD_HALF;
   const int64_t blocks = rows / ROWS_OF_FORM, plane = rows * columns;
 #pragma clang loop unroll(disable)
   for (int64_t number = tile0; number < tile1; number++) {
@@ -474,10 +559,15 @@ EXPORT void nnrt_winograd_taps_f32(const NnrtArgs *args, int64_t tile0, int64_t 
 #pragma clang loop unroll(disable)
     for (int64_t i = 0; i < ROWS_OF_FORM * COLUMNS; i += WIDTH) {
       const float *from = form + column * rows + first * COLUMNS + i;
+      int64_t apart = plane;
+      if (parts > 1) {
+        add_parts(from, plane, parts, whole);
+        from = whole, apart = WIDTH;
+      }
       float *to = filter + (first + i / COLUMNS) * columns + column + i % COLUMNS;
 #pragma clang loop unroll(disable)
       for (int j = 0; j < WINDOW; j++) {
-        Line l = to_taps(load_line(from + j * plane, WINDOW * plane, WINDOW));
+        Line l = to_taps(load_line(from + j * apart, WINDOW * apart, WINDOW));
         store_line(&l, half + j * WIDTH, WINDOW * WIDTH, 3);
       }
 #pragma clang loop unroll(disable)

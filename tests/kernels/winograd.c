@@ -78,7 +78,7 @@ static void guards(const char *what, bool stand) {
 static void check_images(const NnrtDirect *s, NnrtDirectOf of, const float *x, const float *filter,
                          const double *want, int ranges, bool epilogue, TestEnd end) {
   int64_t n = s->N * s->OH * s->OW * s->F, forms = POSITIONS * s->C * s->F;
-  int64_t scratch_n = nnrt_winograd_scratch(s, NNRT_DIRECT_OUT) / 4;
+  int64_t scratch_n = nnrt_winograd_scratch(s) / 4;
   int64_t tiles = nnrt_direct_pieces(s->N * nnrt_winograd_tiles(s), NNRT_WINOGRAD_GROUP);
   int64_t blocks = s->F / COLUMNS * (s->C / NNRT_WINOGRAD_ROWS);
   float *form = test_floats(forms, end), *to = test_floats(n, end),
@@ -114,9 +114,12 @@ static void check_images(const NnrtDirect *s, NnrtDirectOf of, const float *x, c
 
 static void check_filter(const NnrtDirect *s, const float *in, const float *out, const double *want,
                          int ranges, TestEnd end) {
-  int64_t n = 9 * s->C * s->F, forms = POSITIONS * s->C * s->F;
-  int64_t scratch_n = nnrt_winograd_scratch(s, NNRT_DIRECT_FILTER) / 4;
-  int64_t tiles = WINDOW * nnrt_direct_pieces(s->F, nnrt_winograd_columns(s));
+  NnrtWinogradSums t = nnrt_winograd_sums(s);
+  if (ranges > 1)
+    t = (NnrtWinogradSums){ranges, t.lines == 1 ? 6 : 1, 32, 5}; // more parts than some have tiles
+  int64_t n = 9 * s->C * s->F, forms = POSITIONS * s->C * s->F * t.parts;
+  int64_t scratch_n = nnrt_winograd_sums_scratch(s, &t) / 4;
+  int64_t tiles = nnrt_winograd_sums_tiles(s, &t);
   int64_t blocks = s->F / COLUMNS * (s->C / NNRT_WINOGRAD_ROWS);
   float *form = test_floats(forms, end), *to = test_floats(n, end),
         *scratch = test_floats(scratch_n, end);
@@ -126,10 +129,10 @@ static void check_filter(const NnrtDirect *s, const float *in, const float *out,
   NnrtArgs args = {.n = s->N, .scratch = scratch};
   for (int i = 0; i < ranges; i++)
     nnrt_winograd_sums_f32(&args, tiles * i / ranges, tiles * (i + 1) / ranges, in, out, form, s->N,
-                           s);
+                           s, &t);
   for (int i = 0; i < ranges; i++)
-    nnrt_winograd_taps_f32(&form_args, blocks * i / ranges, blocks * (i + 1) / ranges, form, s->C,
-                           s->F, to);
+    nnrt_winograd_taps_f32(&form_args, blocks * i / ranges, blocks * (i + 1) / ranges, form,
+                           t.parts, s->C, s->F, to);
   compare(s, NNRT_DIRECT_FILTER, "bare", to, want, n);
   guards("filter", test_surroundings_stand(to, n * 4) && test_surroundings_stand(form, forms * 4) &&
                        test_surroundings_stand(scratch, scratch_n * 4) &&
