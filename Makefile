@@ -178,7 +178,7 @@ $(BUILD)/tests/bench/tiles.h: $(BUILD)/tests/bench/tiles FORCE
 $(BUILD)/tests/bench/convolutions-%.o: $(CONV_BENCH)/%.c $(wildcard $(CONV_BENCH)/*.h) $(BUILD)/tests/bench/tiles.h \
   tests/bench/measure.h $(KERNELS) $(wildcard runtime/kernels/*.h)
 	$(call SHORT,cc $<)$(KERNEL_CC) -I$(@D) -DLATE=KERNEL -march=native -c $< -o $@
-$(BUILD)/tests/bench/convolutions: $(foreach f,table direct filter product,$(BUILD)/tests/bench/convolutions-$f.o)
+$(BUILD)/tests/bench/convolutions: $(foreach f,table direct filter product winograd,$(BUILD)/tests/bench/convolutions-$f.o)
 	$(CC) $^ -o $@ -ldnnl -lm
 bench-convolutions: $(BUILD)/tests/bench/convolutions
 	OMP_NUM_THREADS=1 $<

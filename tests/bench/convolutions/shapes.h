@@ -63,6 +63,7 @@ typedef void Convolution(const NnrtArgs *args, const float *a, const float *b, f
 
 // By place among those that are measured; NULL where the compiler would not take it.
 extern Convolution *const direct_out[], *const direct_in[], *const direct_filter[];
+extern Convolution *const winograd_out[], *const winograd_in[], *const winograd_filter[];
 extern Convolution *const product_out[], *const product_in[], *const product_filter[];
 
 #define TABLE_OF(kind, of, CHOSEN) Convolution *const kind##_##of[] = {CHOSEN(ENTRY_##of)};

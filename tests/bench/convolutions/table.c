@@ -2,6 +2,7 @@
 // layouts that it likes best: one thread each, one run, alternating, the median of many short
 // rounds by one clock; forward, gradient by the input, by the filter; and their share of the FMA
 // peak measured in the same run. make bench-convolutions [SHAPES="RES_1 B7"]
+#include "nnrt_winograd.h"
 #include "shapes.h"
 #include "tiles.h"
 #include "../measure.h"
@@ -105,11 +106,21 @@ typedef struct {
   int measured;
 } Totals;
 
+typedef struct {
+  Convolution *run;
+  char letter;
+} Choice;
+
 // What the compiler takes.
-static Convolution *own_of(int shape, NnrtDirectOf of) {
+static Choice own_of(const NnrtDirect *s, int shape, NnrtDirectOf of) {
   Convolution *const *const product[] = {product_out, product_in, product_filter};
+  Convolution *const *const winograd[] = {winograd_out, winograd_in, winograd_filter};
   Convolution *const *const direct[] = {direct_out, direct_in, direct_filter};
-  return product[of][shape] ? product[of][shape] : direct[of][shape];
+  if (product[of][shape])
+    return (Choice){product[of][shape], 'p'};
+  if (winograd[of][shape] && nnrt_winograd_pays(s, of))
+    return (Choice){winograd[of][shape], 'w'};
+  return (Choice){direct[of][shape], ' '};
 }
 
 typedef struct {
@@ -174,7 +185,7 @@ static void add_ratio(double ratio, double *log_ratio, double *least) {
   *least = ratio < *least ? ratio : *least;
 }
 
-static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, Convolution *run, float *room,
+static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, Choice choice, float *room,
                     double fma, Totals *totals) {
   int64_t in = s->N * s->H * s->W * s->C, filter = s->KH * s->KW * s->C * s->F;
   int64_t out = s->N * s->OH * s->OW * s->F;
@@ -183,15 +194,15 @@ static void measure(Peer *peer, const NnrtDirect *s, NnrtDirectOf of, Convolutio
   float *c = numbers(of == NNRT_DIRECT_OUT  ? out
                      : of == NNRT_DIRECT_IN ? in
                                             : filter * NNRT_DIRECT_FILTER_TILES);
-  Own own = {run, {.n = s->N, .scratch = room}, a, b, c};
+  Own own = {choice.run, {.n = s->N, .scratch = room}, a, b, c};
   double flops = 2.0 * (double)(out * s->KH * s->KW * s->C);
   peer_open(peer, s, of, dnnl_convolution_direct);
   Times t = alternate(&own, peer, flops);
   peer_close(peer);
   double ratio = t.peer / t.own, other = other_ratio(peer, &own, s, of, flops);
   bool faster = other > 0 && other < ratio;
-  printf(" | %6.1f %3.0f%% %6.1f %5.2f", flops / t.own * 1e-9, flops / t.own * 1e-7 / fma,
-         flops / t.peer * 1e-9, ratio);
+  printf(" | %6.1f%c %3.0f%% %6.1f %5.2f", flops / t.own * 1e-9, choice.letter,
+         flops / t.own * 1e-7 / fma, flops / t.peer * 1e-9, ratio);
   faster ? printf(" %5.2f", other) : printf("      ");
   add_ratio(ratio, &totals->log_ratio[of], &totals->least[of]);
   add_ratio(faster ? other : ratio, &totals->log_any[of], &totals->least_any[of]);
@@ -203,7 +214,7 @@ static void line(Peer *peer, const char *name, const NnrtDirect *s, int shape, f
   printf("%-8s %3dx%3dx%3dx%4d -> %4d, %dx%d /%d +%d", name, (int)s->N, (int)s->H, (int)s->W,
          (int)s->C, (int)s->F, (int)s->KH, (int)s->KW, (int)s->stride_h, (int)s->pad_top);
   for (NnrtDirectOf of = NNRT_DIRECT_OUT; of <= NNRT_DIRECT_FILTER; of++)
-    measure(peer, s, of, own_of(shape, of), room, fma, totals);
+    measure(peer, s, of, own_of(s, shape, of), room, fma, totals);
   printf("\n");
   fflush(stdout);
   totals->measured++;
@@ -225,7 +236,7 @@ int main(int argc, char **argv) {
   float *room = numbers(SCRATCH);
   Totals totals = {.least = {9, 9, 9}, .least_any = {9, 9, 9}};
   printf("One thread, FMA peak %.1f GFLOP/s. Each: GFLOP/s, share of it, oneDNN's GFLOP/s, ratio\n"
-         "%-8s%34s | %-28s | %-28s | %s\n",
+         "%-8s%34s | %-29s | %-29s | %s\n",
          fma, "", "", of_name[0], of_name[1], of_name[2]);
   int shape = 0;
 #define RUN(name, ...)                                                                             \
