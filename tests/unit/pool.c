@@ -144,6 +144,22 @@ static bool right(NnrtModel *model, Tensors *t, int64_t n) {
   return t->total[0] == sum && t->y[n * WIDE] == 0;
 }
 
+// What is kept between calls with the same memory must not be used for other memory, be it one
+// tensor's.
+static bool right_elsewhere(NnrtModel *model, Tensors *t, int64_t n) {
+  Tensors *other = calloc(1, sizeof *other);
+  for (int i = 0; i < MAX_ROWS * WIDE; i++)
+    other->x[i] = (float)(i % 5);
+  bool ok = true;
+  for (int turn = 0; turn < 6; turn++)
+    ok &= right(model, turn % 3 ? t : other, n);
+  void *arg[] = {t->x}, *result[] = {other->y, t->total};
+  ok &= right(model, t, n) && nnrt_run(model, 0, n, arg, result) == NNRT_OK;
+  ok &= memcmp(other->y, t->y, (size_t)n * WIDE * sizeof *t->y) == 0;
+  free(other);
+  return ok;
+}
+
 static void test_run(int threads) {
   NnrtPool *pool = nnrt_pool_open(threads);
   NnrtModel *model;
@@ -157,6 +173,7 @@ static void test_run(int threads) {
     for (int repeat = 0; repeat < 20; repeat++)
       ok &= right(model, t, rows[i]);
   check(ok, "run", threads);
+  check(right_elsewhere(model, t, 33), "other-memory", threads);
   double seconds[3] = {0};
   nnrt_profile(model, 0, seconds);
   nnrt_poison(model, true);
@@ -167,6 +184,7 @@ static void test_run(int threads) {
             nnrt_run(model, 0, 1, arg, missing) == NNRT_BAD_CALL &&
             nnrt_run(model, 1, 1, arg, missing) == NNRT_BAD_CALL,
         "bad-calls", threads);
+  check(right(model, t, 1), "after-bad-calls", threads);
   nnrt_close(model);
   nnrt_pool_close(pool);
   free(t);
