@@ -39,8 +39,9 @@ static const Pos *const *yield_positions(Kernel *k, const Pos *first) {
   return pos;
 }
 
-// Where another core has read what is stored here, its line must come back first. Asked for in time
-// the lines come in parallel, not one store after the other: a store of 16 numbers is one line.
+// What is stored here may be in a shared cache, or be written by another core last. Asked for in
+// time the lines come in parallel, not one store after the other: a store of 16 numbers is one
+// line. Of what another core has only read, see take_chunk.
 static void ask_ahead(Kernel *k, LLVMValueRef flat) {
   Gen *g = k->g;
   LLVMValueRef one = LLVMConstInt(g->i32, 1, 0), three = LLVMConstInt(g->i32, 3, 0);
