@@ -124,9 +124,9 @@ bool conv_direct(const Inst *inst, NnrtDirect *shape, NnrtDirectTile *tile) {
   return true;
 }
 
-bool conv_winograd(const Inst *inst, NnrtDirect *shape) {
+bool conv_winograd(const Inst *inst, bool few, NnrtDirect *shape) {
   return direct_shape(inst, shape) && inst->attr[A_PARTS].i == 1 &&
-         nnrt_winograd_pays(shape, direct_of(inst));
+         nnrt_winograd_pays(shape, direct_of(inst), few);
 }
 
 Dim conv_parts(const Inst *inst) {

@@ -33,8 +33,8 @@ WinogradShape winograd_shape(const Inst *inst);
 NnrtWinogradSums winograd_sums_tile(const Inst *inst); // how winograd_sums is cut
 // Is what it makes a filter, in whatever form, not images?
 bool makes_filter(const Inst *inst);
-// Is a conv made faster in Winograd's form? Its shape, without the number of images.
-bool conv_winograd(const Inst *inst, NnrtDirect *shape);
+// Is a conv made faster in Winograd's form, if of few images, too? Its shape, without their number.
+bool conv_winograd(const Inst *inst, bool few, NnrtDirect *shape);
 
 // Tiles of an operation whose kernel has its own: per_n of each of `rows` (a Dim, 1: none),
 // `blocks` times; bytes of scratch per thread. False: it is cut by elements of its result.

@@ -296,9 +296,9 @@ static Value *in_winograd_form(Builder *b, const Inst *inst, const NnrtDirect *s
 }
 
 // The gradient of a small filter is made in parts.
-static Value *layout_conv(Builder *b, Inst *inst) {
+static Value *layout_conv(Builder *b, Inst *inst, bool few) {
   NnrtDirect shape;
-  if (conv_winograd(inst, &shape))
+  if (conv_winograd(inst, few, &shape))
     return in_winograd_form(b, inst, &shape);
   const Type *type = &inst->result[0]->type;
   Attr *attr = arena_array(b->m->arena, Attr, inst->n_attrs);
@@ -312,10 +312,10 @@ static Value *layout_conv(Builder *b, Inst *inst) {
   return ir_reshape(b, ir_sum(b, all, (const uint32_t[]){0}, 1), type->dim, type->rank);
 }
 
-static Value *layout_inst(Builder *b, Inst *inst) {
+static Value *layout_inst(Builder *b, Inst *inst, bool few) {
   OpKind kind = op_table[inst->op]->kind;
   if (inst->op == OP_conv)
-    return layout_conv(b, inst);
+    return layout_conv(b, inst, few);
   if (kind == K_CONTRACT)
     return layout_dot(b, inst);
   return kind == K_REDUCE ? layout_reduce(b, inst) : NULL;
@@ -349,18 +349,18 @@ static void transpose_captures(Module *m, Inst *scan) {
   }
 }
 
-static void layout_region(Module *m, Region *body) {
+static void layout_region(Module *m, Region *body, bool few) {
   Builder b = {.m = m, .region = body};
   for (Inst *i = body->first, *next; i; i = next) {
     next = i->next;
     ir_resolve(i);
     if (i->op == OP_scan) {
       transpose_captures(m, i);
-      layout_region(m, i->body);
+      layout_region(m, i->body, few);
     }
     b.before = i;
     b.loc = i->loc;
-    Value *v = layout_inst(&b, i);
+    Value *v = layout_inst(&b, i, few);
     if (!v)
       continue;
     ir_forward(i->result[0], v);
@@ -368,9 +368,17 @@ static void layout_region(Module *m, Region *body) {
   }
 }
 
+// A function without gradients of filters may be called with a single image.
+static bool learns_filters(const Function *f) {
+  for (const Inst *i = f->body->first; i; i = i->next)
+    if (makes_filter(i))
+      return true;
+  return false;
+}
+
 void pass_layout(Module *m) {
   for (uint32_t k = 0; k < m->fn.n; k++) {
-    layout_region(m, m->fn.at[k]->body);
+    layout_region(m, m->fn.at[k]->body, !learns_filters(m->fn.at[k]));
     affine_chains(m->fn.at[k]);
     ir_remove_dead(m->fn.at[k]);
   }

@@ -19,7 +19,9 @@ enum {
   NNRT_WINOGRAD_BLOCK = 28,   // tiles that are worked on together: two register blocks
   NNRT_WINOGRAD_ROWS = 16,    // channels of a filter that are brought into its form at a time
   NNRT_WINOGRAD_HALF = 640,   // floats: a transform along one axis, and a row of pixels
-  NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster
+  NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster for a few images,
+  NNRT_WINOGRAD_ALONE =
+      256, // and for a single one, for which alone the filter is brought into form
 };
 
 static inline int64_t nnrt_winograd_tiles(const NnrtDirect *s) { // of one image
@@ -28,12 +30,13 @@ static inline int64_t nnrt_winograd_tiles(const NnrtDirect *s) { // of one image
 }
 
 // True if it is defined here for `of` (channels in whole vectors and strips) and measures faster.
-static inline bool nnrt_winograd_pays(const NnrtDirect *s, NnrtDirectOf of) {
+// few: that may be of one image.
+static inline bool nnrt_winograd_pays(const NnrtDirect *s, NnrtDirectOf of, bool few) {
   bool taps = s->KH == 3 && s->KW == 3 && s->stride_h == 1 && s->stride_w == 1 &&
               s->dilation_h == 1 && s->dilation_w == 1 && s->groups == 1;
   int64_t strips = of == NNRT_DIRECT_IN ? s->C : s->F, vectors = of == NNRT_DIRECT_IN ? s->F : s->C;
   return taps && strips % NNRT_WINOGRAD_STRIP == 0 && vectors % 16 == 0 && s->pad_top <= 2 &&
-         s->pad_left <= 2 && s->OH * s->OW >= NNRT_WINOGRAD_PIXELS;
+         s->pad_left <= 2 && s->OH * s->OW >= (few ? NNRT_WINOGRAD_ALONE : NNRT_WINOGRAD_PIXELS);
 }
 
 // Floats from position to position, and from tile to tile, of `tiles` tiles of `channels` numbers:
