@@ -118,7 +118,7 @@ static Choice own_of(const NnrtDirect *s, int shape, NnrtDirectOf of) {
   Convolution *const *const direct[] = {direct_out, direct_in, direct_filter};
   if (product[of][shape])
     return (Choice){product[of][shape], 'p'};
-  if (winograd[of][shape] && nnrt_winograd_pays(s, of))
+  if (winograd[of][shape] && nnrt_winograd_pays(s, of, false))
     return (Choice){winograd[of][shape], 'w'};
   return (Choice){direct[of][shape], ' '};
 }
