@@ -93,6 +93,9 @@ void fuse_joined(Fuse *fz, uint32_t v);
 void fuse_raise(Fuse *fz, FuseGroup *g, uint32_t high);
 // Must group `to` run after `from`, because of some group outside both or directly?
 bool group_reaches(Fuse *fz, FuseGroup *from, FuseGroup *to);
+// The same in a walk that began with fz->visits++ and was for the same `from`: what has not led
+// there is not gone through again.
+bool group_reaches_too(Fuse *fz, FuseGroup *from, FuseGroup *to);
 // Would a path from `g` through another group lead to what v reads (or overwrites)?
 bool path_around(Fuse *fz, FuseGroup *g, uint32_t v);
 

@@ -261,16 +261,19 @@ static bool finds(Fuse *fz, FuseGroup *g, void *wanted) {
 
 bool group_reaches(Fuse *fz, FuseGroup *from, FuseGroup *to) {
   fz->visits++;
-  if (from == to)
-    return false;
-  return finds(fz, to, from);
+  return group_reaches_too(fz, from, to);
+}
+
+bool group_reaches_too(Fuse *fz, FuseGroup *from, FuseGroup *to) {
+  return from != to && finds(fz, to, from);
 }
 
 static bool reached_elsewhere(Fuse *fz, FuseGroup *dependence, void *g) {
-  return dependence != g && group_reaches(fz, g, dependence);
+  return group_reaches_too(fz, g, dependence);
 }
 
 bool path_around(Fuse *fz, FuseGroup *g, uint32_t v) {
+  fz->visits++;
   if (each_dependence(fz, &fz->node[v], reached_elsewhere, g))
     return true;
   // Whoever overwrites an argument that v reads comes after v: g must not need it.

@@ -51,9 +51,10 @@ static bool reads_in_place(const Fuse *fz, uint32_t v) {
 // Can all other readers of the old value run before the group of v?
 static bool readers_come_first(Fuse *fz, uint32_t v) {
   const Ids *readers = &fz->node[fz->node[v].overwrites].user;
+  fz->visits++;
   for (uint32_t k = 0; k < readers->n; k++) {
     FuseGroup *g = fz->node[readers->at[k]].group;
-    if (g != fz->node[v].group && group_reaches(fz, fz->node[v].group, g))
+    if (g != fz->node[v].group && group_reaches_too(fz, fz->node[v].group, g))
       return false;
   }
   return true;

@@ -148,13 +148,14 @@ void fuse_recompute(Fuse *fz) {
 
 static bool outside_reaches(Fuse *fz, FuseGroup *dependence, void *pair) {
   FuseGroup **ab = pair; // ab[0] is the group that `dependence` is a dependence of
-  return dependence != ab[0] && dependence != ab[1] && group_reaches(fz, ab[1], dependence);
+  return dependence != ab[0] && dependence != ab[1] && group_reaches_too(fz, ab[1], dependence);
 }
 
 // Is there a path between a and b, either way, through a third group?
 static bool path_between(Fuse *fz, FuseGroup *a, FuseGroup *b) {
   for (int turn = 0; turn < 2; turn++) {
     FuseGroup *ab[2] = {turn ? a : b, turn ? b : a};
+    fz->visits++;
     for (uint32_t i = 0; i < ab[0]->member.n; i++)
       if (each_dependence(fz, &fz->node[ab[0]->member.at[i]], outside_reaches, ab))
         return true;
