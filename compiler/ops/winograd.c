@@ -17,8 +17,8 @@ enum { A_LOW, A_HIGH, A_PARTS };
 
 // ---- matrices, of the points 0, a, -a, b, -b, infinity -----------------------------------------
 
-#define A 0.75
-#define B 1.5
+#define A NNRT_WINOGRAD_A
+#define B NNRT_WINOGRAD_B
 #define A2 (A * A)
 #define B2 (B * B)
 #define FILTER_A (1 / (2 * A2 * (A2 - B2)))

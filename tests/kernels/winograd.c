@@ -3,6 +3,7 @@
 // touched around every operand, result and scratch, an epilogue that counts what it sees.
 #include "test.h"
 #include "../../runtime/kernels/winograd.c"
+#include "../../runtime/kernels/winogradfilter.c"
 
 // Of the largest: sums of a few hundred terms, each in 36 positions whose numbers are larger.
 static const double error = 1e-5;

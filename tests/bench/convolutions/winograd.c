@@ -2,6 +2,7 @@
 // compiler/pass/layout.c): the filter is brought into its form each time, or back out of it.
 #include "own.h"
 #include "../../../runtime/kernels/winograd.c"
+#include "../../../runtime/kernels/winogradfilter.c"
 
 enum { FORM = 1 << 22 }; // floats of scratch that come before a form
 
@@ -23,9 +24,11 @@ KERNEL void images_of(const NnrtArgs *args, const float *x, const float *filter,
 
 KERNEL void filter_of(const NnrtArgs *args, const float *in, const float *out, float *filter,
                       int64_t N, const NnrtDirect *s) {
-  int64_t tiles = NNRT_WINOGRAD_WINDOW * nnrt_direct_pieces(s->F, nnrt_winograd_columns(s));
-  nnrt_winograd_sums_f32(args, 0, tiles, in, out, form_of(args), N, s);
-  nnrt_winograd_taps_f32(args, 0, form_tiles(s->C, s->F), form_of(args), s->C, s->F, filter);
+  const NnrtWinogradSums t = nnrt_winograd_sums(s);
+  nnrt_winograd_sums_f32(args, 0, nnrt_winograd_sums_tiles(s, &t), in, out, form_of(args), N, s,
+                         &t);
+  nnrt_winograd_taps_f32(args, 0, form_tiles(s->C, s->F), form_of(args), t.parts, s->C, s->F,
+                         filter);
 }
 
 #define DEFINED(from, to, K, S) ((K) == 3 && (S) == 1 && (from) % 16 == 0 && (to) % 32 == 0)
