@@ -183,6 +183,8 @@ KERNEL void lane_sums(const Block *p, int64_t rows) {
 
 // The sums of a tile, `cols` columns of it; N % STRIP says what the last strip can be.
 KERNEL void tile_sums(const Block *p, Fetch *fetch, int64_t rows, int64_t cols, int64_t N) {
+  if (p->deep) // for rows that are no whole block
+    *fetch = fetch_piece(p, 0, 1);
   int64_t n = p->far                    ? far_row_sums(p, cols)
               : p->M == 1 && !p->packed ? row_sums(p, fetch, cols)
                                         : 0;
