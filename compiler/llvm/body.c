@@ -314,11 +314,13 @@ static EVal value_of_size(Kernel *k, int64_t number, ElemType elem) {
 static EVal value_of_const(Kernel *k, const Inst *inst) {
   ElemType elem = inst->result[0]->type.elem;
   double value = inst_attr(inst, "value")->f;
-  int64_t width = elem == TY_I32 ? kernel_width(k, (Dim)value) : -1, number = 2;
+  int64_t width = elem == TY_I32 ? kernel_width(k, (Dim)value) : -1;
+  int64_t number = kernel_sizes_before(k);
   if (width >= 0) // where a part ends
     return value_of_size(k, number + width, elem);
-  if (!group_is_affine(k->group))
+  if (!group_is_affine(k->group) && !(k->rows && elem == TY_F32))
     return k->emit->constant(k->emit, elem, value);
+  number += k->n_width;
   for (const Inst *i = k->body->first; i != inst; i = i->next)
     number += i->op == OP_const;
   return value_of_size(k, number, elem);

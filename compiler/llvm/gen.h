@@ -142,14 +142,16 @@ struct Kernel {
   PosMemo *maps;
   EVal *anchor; // by value number: anchors that are made; v NULL: not yet
   uint32_t n_value;
-  Dim width[MOST_WIDTHS]; // numbers that the launch has, behind count and tile (groups.h)
+  Dim width[MOST_WIDTHS]; // numbers that the launch has, see kernel_sizes_before
   uint32_t n_width;
+  Dim rows; // of columns, which the launch has too; or 0
 };
 
 uint32_t kernel_value_number(const Kernel *k, const Value *v);
 LLVMValueRef kernel_dim(Kernel *k, Dim d);
 // Which of k->width d is, or -1.
 int64_t kernel_width(const Kernel *k, Dim d);
+int64_t kernel_sizes_before(const Kernel *k); // them among the launch's numbers
 // NnrtArgs.size[i]: what differs between launches of one kernel (tables.c).
 LLVMValueRef kernel_size(Kernel *k, int64_t i);
 void kernel_forget(Kernel *k); // values made so far are not to be used by the code that follows

@@ -39,10 +39,20 @@ int64_t kernel_width(const Kernel *k, Dim d) {
   return -1;
 }
 
+// What a launch has before its widths and numbers (add_sizes in tables.c): of rows and columns both
+// lengths, and the tile.
+int64_t kernel_sizes_before(const Kernel *k) {
+  return strcmp(k->kind, "column") == 0 ? 3 : 2;
+}
+
 LLVMValueRef kernel_dim(Kernel *k, Dim d) {
   int64_t width = kernel_width(k, d);
   if (width >= 0)
-    return kernel_size(k, 2 + width);
+    return kernel_size(k, kernel_sizes_before(k) + width);
+  if (k->rows && d == k->rows) {
+    LLVMValueRef rows = kernel_size(k, 0);
+    return d > 0 ? rows : build_mul(k, k->n, LLVMBuildNeg(k->g->b, rows, ""));
+  }
   return d >= 0 ? gen_i64(k->g, d) : build_mul(k, k->n, gen_i64(k->g, -d));
 }
 
@@ -65,6 +75,7 @@ static void kernel_init(Kernel *k, Gen *g, const Inst *group, LLVMValueRef fn) {
   k->kind = inst_attr(group, "kind")->s;
   k->emit = emit_create(g);
   k->n_width = group_widths(group, k->width);
+  k->rows = group_is_columns(group) ? group_shape(group).rows : 0;
   k->n_value = region_number(k->body);
   k->memo = arena_array(g->arena, Memo *, k->n_value + 1);
   k->anchor = arena_array(g->arena, EVal, k->n_value + 1);

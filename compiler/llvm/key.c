@@ -9,6 +9,7 @@ typedef struct {
   bool affine; // its constants are left out
   Dim width[MOST_WIDTHS];
   uint32_t n_width; // these are written as their places
+  Dim columns;      // of sums over rows of examples: shapes and numbers are left out
   const Inst *deep; // a product of any depth: shapes of its sides are left out
 } Key;
 
@@ -83,7 +84,13 @@ uint32_t region_number(const Region *r) {
 static void put_value(Key *key, const Value *v) {
   if (key->deep && group_side(key->deep, v))
     text_printf(&key->text, "%u:%d", v->type.rank, (int)v->type.elem);
-  else if (key->count)
+  else if (key->columns) {
+    Dim count = type_count(&v->type);
+    text_printf(&key->text, "%d%s", (int)v->type.elem,
+                count == 1              ? "."
+                : count == key->columns ? "|"
+                                        : "*");
+  } else if (key->count)
     text_printf(&key->text, "%d%s", (int)v->type.elem, type_count(&v->type) == 1 ? "." : "*");
   else {
     text_printf(&key->text, "%d[", (int)v->type.elem);
@@ -106,6 +113,9 @@ static void put_number(Key *key, const Inst *inst, const Attr *a) {
 // What the launch has: the stream of random numbers and how many, numbers and shapes of flat
 // groups.
 static bool of_launch(const Key *key, const Inst *inst, const Attr *a) {
+  if (key->columns && inst->op != OP_sum)
+    return a->kind == A_DIMS || (inst->op == OP_const && a == inst_attr(inst, "value") &&
+                                 inst->result[0]->type.elem == TY_F32);
   if (inst->op == OP_random)
     return a == inst_attr(inst, "stream") || a == inst_attr(inst, "dims");
   if (key->deep && inst->op == OP_reshape && group_side(key->deep, inst->result[0]))
@@ -128,17 +138,28 @@ static void put_inst(Key *key, const Inst *inst) {
   text_put(out, "\n");
 }
 
+// What decides which loops column.c makes: over whole blocks of columns, whole lanes, or with a
+// rest; over blocks of rows or not.
+static void put_column_class(Key *key, const GroupShape *s) {
+  text_put(&key->text, s->columns % 64 == 0 ? "blocks," : s->columns % LANES == 0 ? "lanes," : "");
+  text_put(&key->text, s->rows < 0 ? "rows;" : s->rows > 64 ? "many;" : "few;");
+}
+
 const char *kernel_key(Arena *arena, const Inst *group) {
   Key key = {.text = {.arena = arena}, .affine = group_is_affine(group)};
   if (group_is_flat(group))
     key.count = type_count(&group->result[0]->type);
   key.n_width = group_widths(group, key.width);
-  key.deep = group_is_deep(group) ? group_shape(group).anchor : NULL;
+  GroupShape shape = group_shape(group);
+  key.columns = group_is_columns(group) ? shape.columns : 0;
+  key.deep = group_is_deep(group) ? shape.anchor : NULL;
   bool any_size = key.count || key.n_width || group_is_random(group);
   put_attr(&key.text, inst_attr(group, "kind"));
   text_put(&key.text, key.deep ? "deep;" : !any_size ? "" : key.count < 0 ? "rows;" : "any;");
-  if (!any_size)
+  if (!any_size || key.columns)
     put_attr(&key.text, inst_attr(group, "tile"));
+  if (key.columns)
+    put_column_class(&key, &shape);
   put_attr(&key.text, inst_attr(group, "inplace"));
   region_number(group->body);
   for (uint32_t i = 0; i < group->body->n_arg; i++)

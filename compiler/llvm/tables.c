@@ -214,7 +214,8 @@ static void add_sizes(Tables *t, NnrtLaunch *l, const Inst *group, const GroupSh
   uint32_t n_width = group_widths(group, width);
   for (uint32_t i = 0; i < n_width; i++)
     buf_push(t->arena, &t->launch_size, width[i]);
-  for (const Inst *i = group->body->first; i && group_is_affine(group); i = i->next)
+  bool numbers = group_is_affine(group) || group_is_columns(group);
+  for (const Inst *i = group->body->first; i && numbers; i = i->next)
     if (i->op == OP_const)
       buf_push(t->arena, &t->launch_size, float_bits(inst_attr(i, "value")->f));
   l->n_size = t->launch_size.n - l->size0;

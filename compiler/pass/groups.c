@@ -221,7 +221,49 @@ static bool add_step(Widths *w, const Inst *inst) {
   }
 }
 
+// All rows' numbers, in whatever shape, or one row's; or one number.
+static bool is_of_columns(const Value *v, const GroupShape *s) {
+  Dim count = type_count(&v->type);
+  return count == 1 || count == s->columns || count == s->rows * s->columns;
+}
+
+static bool is_column_step(const Inst *inst, Dim columns) {
+  const OpDef *op = op_table[inst->op];
+  if (inst->op == OP_broadcast) {
+    const Type *from = &inst->arg[0]->type, *to = &inst->result[0]->type;
+    uint32_t last = to->rank - 1u;
+    return type_count(from) == 1 || (from->rank == 1 && inst_attr(inst, "axes")->dims[0] == last &&
+                                     to->dim[last] == columns);
+  }
+  return inst->op == OP_const || inst->op == OP_count || inst->op == OP_reshape ||
+         inst->op == OP_yield || op->kind == K_ELEM || op->kind == K_REDUCE;
+}
+
+bool group_is_columns(const Inst *group) {
+  if (group_kind(group) != G_COLUMN)
+    return false;
+  GroupShape s = group_shape(group);
+  bool few = s.rows < 0 ? -s.rows * s.columns < FLAT_FROM : s.rows < 2 || s.rows == s.columns;
+  if (few || s.columns < WIDE_FROM)
+    return false;
+  for (uint32_t i = 0; i < group->body->n_arg; i++)
+    if (!is_of_columns(group->body->arg[i], &s))
+      return false;
+  for (const Inst *inst = group->body->first; inst; inst = inst->next) {
+    for (uint32_t i = 0; i < inst->n_results; i++)
+      if (!is_of_columns(inst->result[i], &s))
+        return false;
+    if (!is_column_step(inst, s.columns))
+      return false;
+  }
+  return true;
+}
+
 uint32_t group_widths(const Inst *group, Dim *width) {
+  if (group_is_columns(group)) {
+    width[0] = group_shape(group).columns;
+    return 1;
+  }
   Widths w = {.type = &group->result[0]->type, .width = width};
   Dim count = type_count(w.type);
   if (group_kind(group) != G_LOOP || inst_attr(group, "tile")->n != 1 ||

@@ -25,9 +25,12 @@ bool group_is_flat(const Inst *group);
 // A flat loop of at most one argument x: a * x + b. Initial values are made so; code is the same
 // for all numbers as well.
 bool group_is_affine(const Inst *group);
+// Sums over rows, and what follows for each column: code is the same for all rows, columns (but see
+// put_column_class in key.c) and numbers of f32. Not of few numbers for each example.
+bool group_is_columns(const Inst *group);
 // A loop over images whose operands are of one form but for the last axis: its code is the same for
 // all lengths of that. Those that occur, in order (shapes, pads, places where parts meet); how
-// many, or 0.
+// many, or 0. Of columns: their number.
 enum { MOST_WIDTHS = 12 };
 uint32_t group_widths(const Inst *group, Dim *width);
 // A product by a filter of one pixel that has the number of its terms from its launch; is v a side
