@@ -370,8 +370,7 @@ OP(winograd_sums){
     .name = "winograd_sums",
     .doc = "Of images [N, H, W, C] and the gradient [N, OH, OW, F] of what `winograd` makes of "
            "them: the gradient by the form, [36, F / 32, C, 32], or so many of them, each over a "
-           "share "
-           "of the tiles.",
+           "share of the tiles.",
     .sig = "x, d; low: dims, high: dims, parts: int = 1",
     .math = "none: it is made where gradients are done",
     .kind = K_WINDOW,
@@ -394,7 +393,6 @@ OP(winograd_form){
     .math = "none: it is made where gradients are done",
     .kind = K_WINDOW,
     .flags = OPF_LAYOUT,
-    .rounding = 30,
     .example = "f32[3, 3, 16, 32] | f32[3, 3, 32, 16]; turned=1",
     .type_fn = type_form,
     .eval = eval_form,
@@ -409,7 +407,6 @@ OP(winograd_taps){
     .math = "none: it is made where gradients are done",
     .kind = K_WINDOW,
     .flags = OPF_LAYOUT,
-    .rounding = 30,
     .example = "f32[36, 1, 16, 32] | f32[108, 2, 16, 32]",
     .type_fn = type_taps,
     .eval = eval_taps,

@@ -20,8 +20,7 @@ enum {
   NNRT_WINOGRAD_ROWS = 16,    // channels of a filter that are brought into its form at a time
   NNRT_WINOGRAD_HALF = 640,   // floats: a transform along one axis, and a row of pixels
   NNRT_WINOGRAD_PIXELS = 100, // of an image, from which on it measures faster for a few images,
-  NNRT_WINOGRAD_ALONE =
-      256, // and for a single one, for which alone the filter is brought into form
+  NNRT_WINOGRAD_ALONE = 256,  // and for a single one, with the filter brought into form for it
 };
 
 // The points of the transforms but for 0 and infinity: +-a and +-b. With these the largest error is
@@ -40,8 +39,10 @@ static inline bool nnrt_winograd_pays(const NnrtDirect *s, NnrtDirectOf of, bool
   bool taps = s->KH == 3 && s->KW == 3 && s->stride_h == 1 && s->stride_w == 1 &&
               s->dilation_h == 1 && s->dilation_w == 1 && s->groups == 1;
   int64_t strips = of == NNRT_DIRECT_IN ? s->C : s->F, vectors = of == NNRT_DIRECT_IN ? s->F : s->C;
-  return taps && strips % NNRT_WINOGRAD_STRIP == 0 && vectors % 16 == 0 && s->pad_top <= 2 &&
-         s->pad_left <= 2 && s->OH * s->OW >= (few ? NNRT_WINOGRAD_ALONE : NNRT_WINOGRAD_PIXELS);
+  bool padded = s->pad_top <= 2 && s->OH - s->H - s->pad_top <= 0 && s->pad_left <= 2 &&
+                s->OW - s->W - s->pad_left <= 0; // by no more than the filter reaches
+  return taps && padded && strips % NNRT_WINOGRAD_STRIP == 0 && vectors % 16 == 0 &&
+         s->OH * s->OW >= (few ? NNRT_WINOGRAD_ALONE : NNRT_WINOGRAD_PIXELS);
 }
 
 // Floats from position to position, and from tile to tile, of `tiles` tiles of `channels` numbers:

@@ -17,10 +17,8 @@ typedef struct {
 // The windows of a tile in their form: 36 numbers for each channel.
 LATE void window_form(const Images *k, const float *in, int64_t tile, float *to) {
   const NnrtDirect *s = k->s;
-  Place at = place_of(tile, k->rows, k->cols);
   Square pixel;
-  square(&pixel, in + at.image * s->H * s->W * s->C, s->H, s->W, s->C, at.y - s->pad_top,
-         at.x - s->pad_left, WINDOW, k->zero);
+  window_at(&pixel, s, in, place_of(tile, k->rows, k->cols), k->zero);
 #pragma clang loop unroll(disable)
   for (int64_t c = 0; c < s->C; c += WIDTH) {
 #pragma clang loop unroll(disable)

@@ -126,6 +126,13 @@ KERNEL void square(Square *to, const float *x, int64_t H, int64_t W, int64_t cha
     }
 }
 
+// The window of the tile at a place.
+KERNEL void window_at(Square *to, const NnrtDirect *s, const float *in, Place at,
+                      const float *zero) {
+  square(to, in + at.image * s->H * s->W * s->C, s->H, s->W, s->C, at.y - s->pad_top,
+         at.x - s->pad_left, WINDOW, zero);
+}
+
 KERNEL void fetch(const float *p, int64_t n, bool write) {
 #pragma clang loop unroll(disable)
   for (int64_t i = 0; i < n; i += LANES)

@@ -1,44 +1,13 @@
 // Convolutions in Winograd's form and both of their gradients against naive sums in double: odd
 // sizes, all paddings, one and several strips, any cut into ranges of tiles, pages that can't be
 // touched around every operand, result and scratch, an epilogue that counts what it sees.
-#include "test.h"
+#include "naive.h"
 #include "../../runtime/kernels/winograd.c"
 #include "../../runtime/kernels/winogradfilter.c"
 
 // Of the largest: sums of a few hundred terms, each in 36 positions whose numbers are larger.
 static const double error = 1e-5;
 static int failed, cases;
-
-// result += the product of the other two, for every (pixel of out, tap, channel of in, of out).
-static void naive(const NnrtDirect *s, NnrtDirectOf of, const float *in, const float *filter,
-                  const float *out, double *result) {
-  for (int64_t pixel = 0; pixel < s->N * s->OH * s->OW; pixel++)
-    for (int64_t tap = 0; tap < 9; tap++) {
-      int64_t n = pixel / s->OW / s->OH, y = pixel / s->OW % s->OH + tap / 3 - s->pad_top;
-      int64_t x = pixel % s->OW + tap % 3 - s->pad_left;
-      if (y < 0 || x < 0 || y >= s->H || x >= s->W)
-        continue;
-      for (int64_t c = 0; c < s->C; c++)
-        for (int64_t f = 0; f < s->F; f++) {
-          int64_t i = ((n * s->H + y) * s->W + x) * s->C + c, o = pixel * s->F + f;
-          int64_t w = (tap * s->C + c) * s->F + f;
-          if (of == NNRT_DIRECT_OUT)
-            result[o] += (double)in[i] * (double)filter[w];
-          else if (of == NNRT_DIRECT_IN)
-            result[i] += (double)out[o] * (double)filter[w];
-          else
-            result[w] += (double)in[i] * (double)out[o];
-        }
-    }
-}
-
-// Adds what tells the place; what is stored twice is seen twice.
-KERNEL v16f place(v16f acc, const NnrtArgs *args, int64_t row, int64_t col, int32_t lanes) {
-  float *seen = args->buf[0];
-  for (int i = 0; i < lanes; i++)
-    seen[row * args->size[0] + col + i] += 1;
-  return acc + SPLAT(row % 7) - SPLAT(col);
-}
 
 static __attribute__((noinline)) void images(const NnrtArgs *args, int64_t tile0, int64_t tile1,
                                              const float *x, const float *form, float *to,
